@@ -1,0 +1,92 @@
+"""Checkpoints: `last.ckpt` after each epoch and at an interruption, `best.ckpt` at the best validation."""
+
+import os
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+
+from optlab.callbacks.interruption import Interrupted, Interruption
+from optlab.callbacks.recorder import Recorder
+from optlab.record import cannot_write
+
+
+class Checkpoints(Checkpoint):
+    """Writes each checkpoint to a temporary file and renames it, so a kill never leaves half of one.
+
+    Lightning runs callbacks of the type Checkpoint last, when the epoch is recorded and the schedule has stepped.
+
+    Args:
+        folder: where the files go.
+        every_n_epochs: epochs between two `last.ckpt`; the last epoch is always saved.
+        best: keep `best.ckpt` too.
+    """
+
+    def __init__(self, folder: str | Path, every_n_epochs: int = 1, best: bool = True) -> None:
+        self.folder = Path(folder)
+        self.every_n_epochs = every_n_epochs
+        self.best = best
+
+    @property
+    def last_path(self) -> Path:
+        return self.folder / "last.ckpt"
+
+    @property
+    def best_path(self) -> Path:
+        return self.folder / "best.ckpt"
+
+    def save_last(self, trainer: Trainer) -> None:
+        """Replace `last.ckpt` by the present state.
+
+        Raises:
+            UserError: the folder cannot be written (full, read-only).
+        """
+        temporary = self.folder / ".last.ckpt.tmp"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            trainer.save_checkpoint(temporary)
+            if trainer.is_global_zero:
+                temporary.replace(self.last_path)
+        except (OSError, RuntimeError) as error:
+            # torch's zip writer reports a full disk as a RuntimeError.
+            if trainer.is_global_zero:
+                temporary.unlink(missing_ok=True)
+            if isinstance(error, OSError) or "write" in str(error):
+                cause = error if isinstance(error, OSError) else OSError(str(error).splitlines()[0])
+                raise cannot_write(self.last_path, cause) from error
+            raise
+
+    def keep_best(self) -> None:
+        """Make `best.ckpt` the file that `last.ckpt` is now; the next `last.ckpt` is a new file."""
+        temporary = self.folder / ".best.ckpt.tmp"
+        temporary.unlink(missing_ok=True)
+        try:
+            os.link(self.last_path, temporary)
+        except OSError:  # a file system without hard links
+            shutil.copyfile(self.last_path, temporary)
+        temporary.replace(self.best_path)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        recorder, interruption = find(trainer, Recorder), find(trainer, Interruption)
+        epoch = trainer.current_epoch + 1
+        is_best = self.best and recorder.best().get("epoch") == epoch
+        stops = interruption.requested(trainer)
+        due = epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs
+        if due or is_best or stops:
+            self.save_last(trainer)
+            if is_best and trainer.is_global_zero:
+                self.keep_best()
+        if stops and epoch != trainer.max_epochs:
+            raise Interrupted(interruption.signum or signal.SIGINT)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        if isinstance(exception, Interrupted) and exception.between_steps:
+            self.save_last(trainer)
+
+
+def find(trainer: Trainer, kind: type[Any]) -> Any:
+    """The callback of this type that every run has."""
+    return next(callback for callback in trainer.callbacks if isinstance(callback, kind))  # type: ignore[attr-defined]

@@ -1,0 +1,85 @@
+"""Ctrl-C and SIGTERM: the run stops between two steps, saves, and can be continued from there."""
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+
+log = logging.getLogger(__name__)
+
+
+class Interrupted(BaseException):
+    """The user or the system asked the run to stop. Not an Exception: nobody may swallow it by accident.
+
+    Args:
+        signum: the signal that asked.
+        between_steps: the state is whole and not saved yet, so a checkpoint may be written now.
+    """
+
+    def __init__(self, signum: int, between_steps: bool = False) -> None:
+        self.signum = signum
+        self.between_steps = between_steps
+        super().__init__(signal.Signals(signum).name)
+
+
+class Interruption(Callback):
+    """Turns a signal into a stop at the next point where the run can be saved and continued bit for bit.
+
+    A second signal stops at once; the last completed epoch is then the one to continue from.
+    """
+
+    def __init__(self) -> None:
+        self.signum: int | None = None
+        self.training = False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Handle SIGINT and SIGTERM here; signals reach the main thread only, elsewhere this does nothing."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        for number in before:
+            signal.signal(number, self.handle)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def handle(self, signum: int, frame: FrameType | None) -> None:
+        first, self.signum = self.signum is None, signum
+        if not first or not self.training:
+            raise Interrupted(signum)
+        log.info("stopping after this step and saving; press Ctrl-C again to stop at once")
+
+    def requested(self, trainer: Trainer) -> bool:
+        """Whether any process of the run was asked to stop; all agree on the answer."""
+        if trainer.world_size == 1:
+            return self.signum is not None
+        return trainer.strategy.reduce_boolean_decision(self.signum is not None, all=False)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.training = True
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.training = False
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self.training = False
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        # The last step of an epoch waits for the end of the epoch, where the checkpoint is written anyway.
+        if batch_idx + 1 < trainer.num_training_batches and self.requested(trainer):
+            raise Interrupted(self.signum or signal.SIGINT, between_steps=True)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.signum is not None:
+            log.info("finishing the validation of this epoch first")

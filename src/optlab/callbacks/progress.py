@@ -1,0 +1,109 @@
+"""What a person sees while a run trains: a bar with the running loss and accuracy, and a line an epoch."""
+
+import time
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from optlab.callbacks.recorder import Recorder
+from optlab.module import TrainingModule
+from optlab.record import Row
+
+SECONDS_BETWEEN_LOOKS = 0.25  # each look reads the sums back from the device
+
+
+class Progress(Callback):
+    """A bar on a terminal; everywhere a table that grows by a line an epoch.
+
+    Args:
+        bar: show the bar (on a terminal only).
+        table: print a line an epoch.
+        every_n_epochs: epochs between two lines; the last one always has its own.
+    """
+
+    def __init__(self, bar: bool = True, table: bool = True, every_n_epochs: int = 1) -> None:
+        self.every_n_epochs = every_n_epochs
+        self.console = Console(highlight=False)
+        self.bar = bar
+        self.table = table
+        self._live: Bar | None = None
+        self._looked = 0.0
+        self._columns: list[str] = []
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        if self.bar and self.console.is_terminal:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=24),
+                TextColumn("{task.fields[running]}"),
+            )
+            self._live = Bar(*columns, TimeRemainingColumn(), console=self.console, transient=True)
+            self._live.start()
+            total = (trainer.max_epochs or 1) * int(trainer.num_training_batches)
+            done = trainer.current_epoch * int(trainer.num_training_batches)
+            self._task = self._live.add_task("", total=total, completed=done, running="")
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self._live is None or time.monotonic() - self._looked < SECONDS_BETWEEN_LOOKS:
+            return
+        assert isinstance(pl_module, TrainingModule)
+        self._looked = time.monotonic()
+        sums = pl_module.sums["train"]
+        running = f"loss {sums.loss.item() / sums.samples:.4f}"
+        if sums.correct is not None:
+            running += f"  acc {sums.correct.item() / sums.samples:.4f}"
+        self._live.update(
+            self._task,
+            description=f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}",
+            completed=trainer.current_epoch * int(trainer.num_training_batches) + batch_idx + 1,
+            running=running,
+        )
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        due = epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs
+        if self.table and due and trainer.is_global_zero:
+            recorder = next(c for c in trainer.callbacks if isinstance(c, Recorder))  # type: ignore[attr-defined]
+            self.print_row(recorder.rows[-1])
+
+    def print_row(self, row: Row) -> None:
+        if not self._columns:
+            self._columns = list(row)
+            self.console.print(
+                "  ".join(f"{name:>{width(name)}}" for name in self._columns), style="bold", soft_wrap=True
+            )
+        cells = (f"{text(name, row.get(name)):>{width(name)}}" for name in self._columns)
+        self.console.print("  ".join(cells), soft_wrap=True)
+
+    def stop(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.stop()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self.stop()
+
+
+def width(name: str) -> int:
+    return max(len(name), 9 if name not in ("epoch", "step") else 6)
+
+
+def text(name: str, value: float | int | None) -> str:
+    """A cell: losses and accuracies with four decimals, sums with two, the lr with three digits."""
+    if value is None:
+        return "-"
+    if isinstance(value, int):
+        return str(value)
+    if name == "seconds" or "sum_of" in name:
+        return f"{value:,.2f}"
+    return f"{value:.3g}" if name == "lr" else f"{value:.4f}" if abs(value) < 1e4 else f"{value:.3e}"

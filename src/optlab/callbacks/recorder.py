@@ -1,0 +1,115 @@
+"""The recorder turns each epoch's sums into one row of metrics.csv, and one point for the loggers."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+
+from optlab.module import TrainingModule
+from optlab.record import METRICS_FILE, Row, append_metrics, write_metrics
+
+
+class Recorder(Callback):
+    """Keeps the history of a run; it is part of every run and comes first among the callbacks.
+
+    The clock (`seconds`) counts training, not validation, recording or checkpoints. The history is part of the
+    checkpoint, so a continued run's metrics.csv holds the epochs before the interruption too.
+    """
+
+    def __init__(self) -> None:
+        self.folder: Path | None = None
+        self.metric = ""
+        self.mode = ""
+        self.rows: list[Row] = []
+        self.seconds = 0.0
+        self.seconds_here = 0.0
+        self.samples_here = 0
+        self.steps_here = 0
+        self._since = 0.0
+        self._step_before = 0
+
+    def aim(self, metric: str, mode: str, folder: Path | None) -> None:
+        """Say what the run is judged by ("max" or "min"), and where to write; None records in memory only."""
+        self.metric, self.mode, self.folder = metric, mode, folder
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.rows and self.folder is not None:
+            write_metrics(self.folder / METRICS_FILE, self.rows)
+        self._step_before = trainer.global_step
+        self._since = time.perf_counter()
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._since = time.perf_counter()
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.sanity_checking:
+            self._stop(trainer)
+
+    def _stop(self, trainer: Trainer) -> None:
+        """Stop the training clock. The device has finished by the time a sum is read back, so read one."""
+        if not self._since:
+            return
+        module = trainer.lightning_module
+        assert isinstance(module, TrainingModule)
+        module.sums["train"].loss.item()
+        elapsed = time.perf_counter() - self._since
+        self._since = 0.0
+        self.seconds += elapsed
+        self.seconds_here += elapsed
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._stop(trainer)
+        assert isinstance(pl_module, TrainingModule)
+        pl_module.publish(pl_module.read_sums("train"))
+        self.samples_here += pl_module.sums["train"].samples * trainer.world_size
+        self.steps_here += trainer.global_step - self._step_before
+        self._step_before = trainer.global_step
+        self.add_row(trainer, pl_module)
+
+    def add_row(self, trainer: Trainer, module: TrainingModule) -> None:
+        """Record the epoch under way with the metrics that the module holds."""
+        row: Row = {
+            "epoch": trainer.current_epoch + 1,
+            "step": trainer.global_step,
+            "seconds": round(self.seconds, 4),
+            "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
+        }
+        names = ["train/loss", "train/acc", "val/loss", "val/acc"]
+        known = [name for name in names if name in module.metrics]
+        row |= {name: module.metrics[name] for name in known}
+        row |= {name: value for name, value in module.metrics.items() if name not in row}
+        self.rows.append(row)
+        if self.folder is not None:
+            append_metrics(self.folder / METRICS_FILE, self.rows)
+        for logger in trainer.loggers:
+            numbers = {k: v for k, v in row.items() if isinstance(v, int | float)}
+            logger.log_metrics(numbers, step=trainer.global_step)
+
+    def best(self) -> dict[str, Any]:
+        """The epoch with the best value of the metric (the first of equals); empty where none was finite."""
+        best: dict[str, Any] = {}
+        for row in self.rows:
+            value = row.get(self.metric)
+            if value is None or value != value:
+                continue
+            if not best or (value > best["value"] if self.mode == "max" else value < best["value"]):
+                best = {"metric": self.metric, "value": value, "epoch": row["epoch"]}
+        return best
+
+    def timing(self) -> dict[str, float | None]:
+        """Speed of the training done in this process (not of the part before an interruption)."""
+        seconds = self.seconds_here
+        return {
+            "fit_seconds": round(self.seconds, 4),
+            "step_milliseconds": round(1000 * seconds / self.steps_here, 4) if self.steps_here else None,
+            "samples_per_second": round(self.samples_here / seconds, 1) if seconds else None,
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        within = time.perf_counter() - self._since if self._since else 0.0
+        return {"rows": self.rows, "seconds": self.seconds + within}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows = list(state_dict["rows"])
+        self.seconds = state_dict["seconds"]

@@ -1,0 +1,77 @@
+"""Looks at a config before anything is loaded or written, so that bad input costs one clear line and nothing else."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from lightning import Trainer
+from pydantic import Field
+
+from optlab import optimizers
+from optlab.errors import UserError
+from optlab.signature import check_call, check_value
+
+AtLeast1 = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[int, Field(ge=0)]
+
+# The top level of the config.
+SETTINGS: dict[str, Any] = {
+    "seed": NotNegative,
+    "batch_size": AtLeast1,
+    "eval_batch_size": AtLeast1,
+    "shuffle": bool,
+    "metric": Literal["val/acc", "val/loss", "train/acc", "train/loss"] | None,
+    "test_weights": Literal["last", "best"],
+    "mode": Literal["train", "test", "predict"],
+    "ckpt": str | None,
+    "input": str | None,
+    "tf32": bool,
+    "channels_last": bool,
+    "phase": Literal["train", "tune", "confirm"],
+    "traceback": bool,
+}
+
+# Keys of Lightning's Trainer whose bounds Lightning does not check itself, or only late.
+TRAINER: dict[str, Any] = {
+    "max_epochs": AtLeast1 | Literal[-1],
+    "max_steps": AtLeast1 | Literal[-1],
+    "accumulate_grad_batches": AtLeast1,
+    "gradient_clip_val": Annotated[float, Field(gt=0)] | None,
+    "check_val_every_n_epoch": AtLeast1 | None,
+}
+
+# Keys that every data set has: how it is split and augmented. Its own arguments are those of its function.
+SPLIT: dict[str, Any] = {
+    "val_size": NotNegative | Annotated[float, Field(ge=0, lt=1)],
+    "split_seed": NotNegative,
+    "train_split": Literal["train", "test"],
+    "augment": Literal["none", "crop_flip", "deepobs"],
+}
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Raise UserError for the first thing in a resolved config that cannot work.
+
+    Checks top-level values, the arguments of every group against the signature of its class or function, the
+    optimizer by taking a step with it, and Lightning's keys. Knows nothing of the data yet.
+    """
+    trainer, dataset = config["trainer"], config["dataset"]
+    check_values("", config, SETTINGS)
+    check_values("trainer.", trainer, TRAINER)
+    check_values("dataset.", dataset, SPLIT)
+    if trainer["max_epochs"] == -1 and trainer.get("max_steps", -1) == -1:
+        raise UserError("trainer.max_epochs=-1 trains for ever; give it an end with trainer.max_steps=1000")
+    optimizers.check(config["optimizer"])
+    check_call("model", config["model"], given={"input_shape", "outputs"})
+    check_call("loss", config["loss"])
+    check_call("lr", config["lr"], given={"optimizer", "horizon"})
+    check_call("dataset", {key: value for key, value in dataset.items() if key not in SPLIT}, given=SPLIT)
+    for name, options in config["callbacks"].items():
+        if options is not None:
+            check_call(f"callbacks.{name}", options, given={"folder"})
+    check_call("trainer", trainer, function=Trainer)
+
+
+def check_values(prefix: str, values: Mapping[str, Any], hints: Mapping[str, Any]) -> None:
+    for key, hint in hints.items():
+        if key in values:
+            check_value(f"{prefix}{key}", values[key], hint)

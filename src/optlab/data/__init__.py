@@ -1,0 +1,28 @@
+"""Data sets: reading them, splitting them, and turning stored samples into network inputs on the device."""
+
+from optlab.data.arrays import Arrays, DataInfo, Source, Splits
+from optlab.data.augment import AUGMENTATIONS, Augmentation, augmentation
+from optlab.data.images import find_images, read_images
+from optlab.data.sources.downloads import cifar10, cifar100, fashion_mnist, mnist
+from optlab.data.sources.embedded import digits, fake, line
+from optlab.data.sources.folder import image_folder
+
+__all__ = [
+    "AUGMENTATIONS",
+    "Arrays",
+    "Augmentation",
+    "DataInfo",
+    "Source",
+    "Splits",
+    "augmentation",
+    "cifar10",
+    "cifar100",
+    "digits",
+    "fake",
+    "fashion_mnist",
+    "find_images",
+    "image_folder",
+    "line",
+    "mnist",
+    "read_images",
+]

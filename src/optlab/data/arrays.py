@@ -1,0 +1,131 @@
+"""What a data set is made of: tensors on the host, what they mean, and a fingerprint of their content."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Task = Literal["classification", "regression"]
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """What a network, a loss and a reader of results need to know about a data set, without its tensors."""
+
+    name: str
+    task: Task
+    input_shape: tuple[int, ...]  # (channels, height, width) for images, (features,) for vectors
+    classes: tuple[str, ...]  # class names in the order of their labels; () for regression
+    outputs: int  # number of classes, or the width of a regression target
+    mean: tuple[float, ...] | None  # per channel, on the [0, 1] scale; None: inputs are used as they are
+    std: tuple[float, ...] | None
+    pixel_max: float = 255.0  # the stored value that means 1.0
+
+    @property
+    def is_image(self) -> bool:
+        return len(self.input_shape) == 3
+
+    def to_dict(self) -> dict[str, Any]:
+        """As lists, strings and numbers only: fit for JSON and for a checkpoint read with `weights_only`."""
+        return {
+            "name": self.name,
+            "task": self.task,
+            "input_shape": list(self.input_shape),
+            "classes": list(self.classes),
+            "outputs": self.outputs,
+            "mean": None if self.mean is None else list(self.mean),
+            "std": None if self.std is None else list(self.std),
+            "pixel_max": self.pixel_max,
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> DataInfo:
+        """The inverse of `to_dict`."""
+        as_tuples = {
+            key: None if values[key] is None else tuple(values[key])
+            for key in ("input_shape", "classes", "mean", "std")
+        }
+        merged: dict[str, Any] = {**values, **as_tuples}
+        return cls(**merged)
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Samples with their targets. Images of several channels lie in memory as channels_last."""
+
+    inputs: Tensor  # uint8 [n, channels, height, width], or float32 [n, features]
+    targets: Tensor  # int64 [n], or float32 [n, width]
+
+    def __post_init__(self) -> None:
+        if len(self.inputs) != len(self.targets):
+            raise ValueError(f"{len(self.inputs)} inputs with {len(self.targets)} targets")
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def select(self, indices: Tensor) -> Arrays:
+        """The samples at `indices` (int64 [m]), copied, in the same memory format."""
+        return Arrays(take(self.inputs, indices), self.targets.index_select(0, indices))
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set as it comes, before training and validation are split."""
+
+    info: DataInfo
+    train: Arrays
+    test: Arrays
+    val: Arrays | None = None  # only when the data set brings its own
+
+    def parts(self) -> dict[str, Arrays]:
+        """The parts that exist, by name."""
+        named = {"train": self.train, "val": self.val, "test": self.test}
+        return {name: arrays for name, arrays in named.items() if arrays is not None}
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What a run trains on, chooses on and is tested on."""
+
+    info: DataInfo
+    train: Arrays
+    val: Arrays | None
+    test: Arrays
+    split_seed: int
+    fingerprint: str  # of the source, so it does not depend on how it was split
+
+
+def images_from_nhwc(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> Tensor:
+    """uint8 [n, height, width, channels] as a tensor [n, channels, height, width] in channels_last."""
+    n, height, width, channels = pixels.shape
+    tensor = torch.from_numpy(np.ascontiguousarray(pixels))
+    # One channel is both formats at once; the plain strides are what other code expects then.
+    return tensor.reshape(n, 1, height, width) if channels == 1 else tensor.permute(0, 3, 1, 2)
+
+
+def take(inputs: Tensor, indices: Tensor) -> Tensor:
+    """`inputs[indices]` along the first dimension, keeping channels_last.
+
+    A sample is one block of memory in either format, so it is copied as one: plain indexing walks
+    channels_last images element by element and takes twice as long.
+    """
+    if inputs.dim() == 4 and not inputs.is_contiguous():
+        return inputs.permute(0, 2, 3, 1).index_select(0, indices).permute(0, 3, 1, 2)
+    return inputs.index_select(0, indices)
+
+
+def fingerprint(source: Source) -> str:
+    """16 hex digits of SHA-256 over dtype, shape and values of every part, in any memory format alike."""
+    digest = hashlib.sha256()
+    for part, arrays in source.parts().items():
+        for kind, tensor in (("inputs", arrays.inputs), ("targets", arrays.targets)):
+            digest.update(f"{part}/{kind} {tensor.dtype} {list(tensor.shape)}\n".encode())
+            # Channels last is how images are stored, so this order needs no copy.
+            ordered = tensor.permute(0, 2, 3, 1) if tensor.dim() == 4 else tensor
+            digest.update(ordered.contiguous().numpy().data)
+    return digest.hexdigest()[:16]

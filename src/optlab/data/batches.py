@@ -1,0 +1,109 @@
+"""Batches by index over a split that lies on the device: no per-sample Python, no worker processes."""
+
+from collections.abc import Iterator
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from optlab.data.arrays import Arrays, take
+from optlab.data.augment import Augmentation
+from optlab.seeds import generator
+
+
+class Batch(NamedTuple):
+    """One step's samples on this process.
+
+    `size` counts the samples of all processes: a mean over the step divides by it.
+    """
+
+    inputs: Tensor  # float32 [n, channels, height, width] or [n, features]
+    targets: Tensor  # int64 [n] or float32 [n, width]
+    size: int
+
+
+class DeviceBatches:
+    """The batches of a split, epoch after epoch.
+
+    The order of an epoch and the augmentation of a batch are derived from (seed, epoch, batch) alone. In distributed
+    training every process draws the same order and takes every `world_size`-th sample of each batch, so the global
+    batches are those of a single process and each sample is seen once an epoch.
+
+    Lightning drives it as the sampler of itself (`set_epoch`) and as a stateful loader: after `load_state_dict` the
+    next epoch starts behind the batches that were already seen.
+    """
+
+    batch_sampler: ClassVar[None] = None  # Lightning looks for it beside `sampler`
+
+    def __init__(
+        self,
+        arrays: Arrays,
+        augmentation: Augmentation,
+        *,
+        batch_size: int,
+        seed: int = 0,
+        train: bool = False,
+        shuffle: bool = False,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.arrays = arrays
+        self.augmentation = augmentation
+        self.batch_size = batch_size
+        self.seed = seed
+        self.train = train
+        self.shuffle = shuffle
+        self.rank = rank
+        self.world_size = world_size
+        self.epoch = 0
+        self.start = 0
+        self.seen = 0
+
+    @property
+    def sampler(self) -> "DeviceBatches":
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-len(self.arrays) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        order = self.order()
+        for index in range(self.start, len(self)):
+            self.seen = index + 1
+            yield self.batch(order, index)
+
+    def order(self) -> Tensor | None:
+        """The epoch's permutation of the samples on the device; None where they keep their order."""
+        if not self.shuffle:
+            return None
+        order = torch.randperm(len(self.arrays), generator=generator(self.seed, "order", self.epoch))
+        return order.to(self.arrays.inputs.device)
+
+    def batch(self, order: Tensor | None, index: int) -> Batch:
+        begin = index * self.batch_size
+        end = min(begin + self.batch_size, len(self.arrays))
+        mine = slice(begin + self.rank, end, self.world_size)
+        inputs, targets = self.arrays.inputs, self.arrays.targets
+        if order is None:
+            inputs, targets = inputs[mine], targets[mine]
+        else:
+            chosen = order[mine]
+            inputs, targets = take(inputs, chosen), targets[chosen]
+        if self.train:
+            device = inputs.device
+            stream = generator(self.seed, "augment", self.epoch, index, device=device)
+            draws = self.augmentation.draw(end - begin, stream)
+            own = slice(self.rank, None, self.world_size)
+            inputs = self.augmentation.train(inputs, {name: draw[own] for name, draw in draws.items()})
+        else:
+            inputs = self.augmentation.eval(inputs)
+        return Batch(inputs, targets, end - begin)
+
+    def state_dict(self) -> dict[str, int]:
+        return {"seen": self.seen}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.start = self.seen = state["seen"]

@@ -1,0 +1,163 @@
+"""Image files: finding them in a folder, and reading them into one tensor."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import zlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+from pydantic import Field
+from torch import Tensor
+
+from optlab.data.arrays import images_from_nhwc
+from optlab.errors import UserError
+
+# torchvision.datasets.folder.IMG_EXTENSIONS, without importing torchvision
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+
+_Pixels = Annotated[int, Field(ge=1)]
+ImageSize = _Pixels | Annotated[Sequence[_Pixels], Field(min_length=2, max_length=2)]
+
+_CHUNK = 64  # files a thread reads at a time
+# What Pillow's readers raise for files that are not what they claim to be.
+_UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+
+
+def height_width(image_size: ImageSize) -> tuple[int, int]:
+    """(height, width) of a square's side, or of [height, width]."""
+    if isinstance(image_size, int):
+        return image_size, image_size
+    height, width = image_size
+    return height, width
+
+
+def find_images(path: str | Path) -> list[Path]:
+    """The image files in a folder and all folders below it, sorted; or the one file that `path` names.
+
+    Hidden files and folders are left out.
+
+    Raises:
+        UserError: nothing is there, or a folder without images.
+    """
+    path = Path(path).expanduser()
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise UserError(f"{path} is neither a file nor a folder; type the path of an image or of a folder of images")
+    found: list[str] = []
+    for folder, subfolders, names in os.walk(path, onerror=_raise_unlisted, followlinks=True):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        found += [
+            os.path.join(folder, name)  # noqa: PTH118 -- ten times as fast as Path for 60,000 files
+            for name in names
+            if not name.startswith(".") and name.lower().endswith(EXTENSIONS)
+        ]
+    if not found:
+        raise UserError(f"{path} holds no images; a file counts as one with {', '.join(EXTENSIONS)}")
+    return [Path(name) for name in sorted(found)]
+
+
+def read_images(paths: Sequence[Path], image_size: ImageSize, channels: int) -> Tensor:
+    """Decodes image files, upright as their EXIF data says, and resizes them (bilinear, antialiased).
+
+    Args:
+        image_size: pixels, of a square or as [height, width]; the aspect ratio is not kept.
+        channels: 1 for grey, 3 for RGB; transparency is dropped.
+
+    Returns:
+        uint8 [n, channels, height, width], channels_last, in the order of `paths`.
+
+    Raises:
+        UserError: a file that cannot be read, or more images than fit into memory.
+    """
+    if channels not in (1, 3):
+        raise UserError(f"channels={channels} is not possible for image files; type 1 for grey or 3 for RGB")
+    height, width = height_width(image_size)
+    _check_memory(len(paths), height, width, channels)
+    pixels = np.empty((len(paths), height, width, channels), dtype=np.uint8)
+
+    def fill(start: int) -> None:
+        for i in range(start, min(start + _CHUNK, len(paths))):
+            pixels[i] = _decode(paths[i], height, width, channels)
+
+    # Threads, as Pillow lets go of the interpreter lock while it decodes and resizes.
+    pool = ThreadPoolExecutor(_cores())
+    try:
+        for _ in pool.map(fill, range(0, len(paths), _CHUNK)):
+            pass
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return images_from_nhwc(pixels)
+
+
+def _decode(path: Path, height: int, width: int, channels: int) -> NDArray[np.uint8]:
+    """One file as uint8 [height, width, channels]."""
+    try:
+        with Image.open(io.BytesIO(path.read_bytes())) as image:
+            # JPEG only: a photo many times too large is decoded at 1/2, 1/4 or 1/8, still twice too large.
+            image.draft(None, (2 * width, 2 * height))
+            upright = ImageOps.exif_transpose(image) if "exif" in image.info else image
+            converted = _to_mode(upright, "L" if channels == 1 else "RGB")
+            if converted.size != (width, height):
+                converted = converted.resize((width, height), Image.Resampling.BILINEAR)
+            return np.asarray(converted).reshape(height, width, channels)
+    except _UNREADABLE as error:
+        reason = "not an image" if isinstance(error, UnidentifiedImageError) else " ".join(str(error).split())
+        raise UserError(f"{path} cannot be read as an image ({reason}); repair it or take it out") from error
+
+
+def _to_mode(image: Image.Image, mode: str) -> Image.Image:
+    if image.mode == mode:
+        return image
+    if image.mode.startswith("I;16"):
+        # Pillow would clip 16-bit grey at 255 instead of scaling it.
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert(mode)
+    if image.mode in ("I", "F"):
+        raise ValueError(f"pixels of mode {image.mode} have no fixed range; save it with 8 bits a channel")
+    if "transparency" in image.info:
+        image = image.convert("RGBA")
+    return image.convert(mode)
+
+
+def _check_memory(n: int, height: int, width: int, channels: int) -> None:
+    # Twice: taking out validation copies what is kept.
+    needed, available = 2 * n * height * width * channels, _available_memory()
+    if available is not None and needed > available:
+        raise UserError(
+            f"{n} images of {height}x{width} pixels need {needed / 2**30:.1f} GiB of memory, and "
+            f"{available / 2**30:.1f} GiB are available; type a smaller dataset.image_size"
+        )
+
+
+def _available_memory() -> int | None:
+    """Bytes that can be had without swapping, or None where the system does not tell."""
+    meminfo = Path("/proc/meminfo")
+    if not meminfo.exists():
+        return None
+    fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+    return int(fields["MemAvailable"].split()[0]) * 1024
+
+
+def _cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _raise_unlisted(error: OSError) -> None:
+    raise UserError(f"{error.filename} cannot be listed ({error.strerror}); check its permissions") from error

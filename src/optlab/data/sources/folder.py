@@ -1,0 +1,124 @@
+"""A folder of class folders with image files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+
+from optlab.data.arrays import Arrays, DataInfo, Source
+from optlab.data.images import ImageSize, find_images, height_width, read_images
+from optlab.data.sources.checks import Mean, Std, channel_statistics
+from optlab.data.split import holdout
+from optlab.errors import UserError
+
+_LAYOUT = "it should hold one folder a class, like {root}/cat/1.jpg and {root}/dog/1.jpg"
+
+Files = dict[str, list[Path]]  # the image files of each class, by its name
+
+
+def image_folder(
+    *,
+    root: str | Path | None,
+    image_size: ImageSize = 32,
+    channels: Literal[1, 3] = 3,
+    test_size: Annotated[float, Field(gt=0, lt=1)] | Annotated[int, Field(ge=1)] = 0.2,
+    split_seed: Annotated[int, Field(ge=0)] = 0,
+    mean: Mean | None = None,
+    std: Std | None = None,
+) -> Source:
+    """Any images sorted into folders by class; labels follow the sorted folder names.
+
+    `root/train` and `root/test` (and `root/val`) are used as such. Without `root/test`, or when the class
+    folders lie in `root` itself, the test part is held out, stratified. Hidden files and folders do not count.
+
+    Args:
+        root: the folder.
+        image_size: pixels, of a square or as [height, width]; every image is resized to it.
+        channels: 1 for grey, 3 for RGB.
+        test_size: fraction or number of images to hold out where there is no test folder.
+        split_seed: fixes which images are held out.
+        mean, std: per channel, on the [0, 1] scale; None measures them on the training images.
+
+    Raises:
+        UserError: no such folder, fewer than two classes, a class without images, parts with different
+            classes, a file that cannot be read, or more images than fit into memory.
+    """
+    files = _find_parts(_folder(root))
+    classes = tuple(files["train"])
+    _check_same_classes(files)
+    parts = _read_parts(files, image_size, channels)
+
+    shape = (channels, *height_width(image_size))
+    unscaled = DataInfo("image_folder", "classification", shape, classes, len(classes), None, None)
+    train, test = parts["train"], parts.get("test")
+    if test is None:
+        train, test = holdout(train, test_size, split_seed, unscaled)
+    return Source(channel_statistics(unscaled, train, mean, std), train, test, parts.get("val"))
+
+
+def _folder(root: str | Path | None) -> Path:
+    if root is None or str(root) in ("???", ""):
+        raise UserError("dataset=image_folder needs a folder; type dataset.root=FOLDER")
+    path = Path(root).expanduser()
+    if not path.is_dir():
+        what = "a file, not a folder" if path.exists() else "no folder"
+        raise UserError(f"dataset.root={root} is {what}; " + _LAYOUT.format(root="FOLDER"))
+    return path
+
+
+def _find_parts(root: Path) -> dict[str, Files]:
+    """The files of train, and of test and val where these exist."""
+    if not (root / "train").is_dir():
+        return {"train": _find_classes(root)}
+    return {part: _find_classes(root / part) for part in ("train", "val", "test") if (root / part).is_dir()}
+
+
+def _find_classes(root: Path) -> Files:
+    folders = _visible_folders(root)
+    if not folders:
+        raise UserError(f"{root} has no class folders; " + _LAYOUT.format(root=root))
+    if len(folders) == 1:
+        inner = f", or dataset.root={folders[0]}" if _visible_folders(folders[0]) else ""
+        raise UserError(
+            f"{root} has only one class folder ({folders[0].name}), and a classifier needs two; add another{inner}"
+        )
+    return {folder.name: find_images(folder) for folder in folders}
+
+
+def _visible_folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _check_same_classes(files: dict[str, Files]) -> None:
+    for part, classes in files.items():
+        extra = sorted(classes.keys() - files["train"].keys())
+        missing = sorted(files["train"].keys() - classes.keys())
+        if extra or missing:
+            differences = [f"{part}/ has {_names(extra)}"] * bool(extra)
+            differences += [f"{part}/ lacks {_names(missing)}"] * bool(missing)
+            raise UserError(
+                f"the classes of train/ and {part}/ differ ({' and '.join(differences)}); "
+                "both need folders of the same names"
+            )
+
+
+def _names(names: Iterable[str], limit: int = 5) -> str:
+    names = list(names)
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
+
+
+def _read_parts(files: dict[str, Files], image_size: ImageSize, channels: int) -> dict[str, Arrays]:
+    """All parts, read as one so that the memory they need is checked before the first is read."""
+    paths = [list(chain.from_iterable(classes.values())) for classes in files.values()]
+    images = read_images(list(chain.from_iterable(paths)), image_size, channels)
+    inputs = torch.split_with_sizes(images, [len(p) for p in paths])
+    targets = [
+        torch.arange(len(classes)).repeat_interleave(torch.tensor([len(c) for c in classes.values()]))
+        for classes in files.values()
+    ]
+    return {part: Arrays(x, y) for part, x, y in zip(files, inputs, targets, strict=True)}

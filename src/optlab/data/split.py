@@ -1,0 +1,128 @@
+"""Dividing samples: validation out of training, and a test part out of data that comes without one."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from optlab.data.arrays import Arrays, DataInfo, Source, Splits, fingerprint
+from optlab.errors import UserError
+
+# One seed draws the test part and then the validation part: each needs a stream of its own.
+_STREAMS = {"test_size": 0, "val_size": 1}
+
+
+def split(
+    source: Source,
+    *,
+    val_size: float | int,
+    split_seed: int,
+    train_split: Literal["train", "test"] = "train",
+) -> Splits:
+    """Takes validation out of training: stratified for classes, at random for regression.
+
+    Args:
+        val_size: a fraction in [0, 1) of the training samples, or a whole number of them; 0 leaves validation
+            out. A data set that brings its own validation part keeps it, and `val_size` is not used.
+        split_seed: fixes which samples are taken; everything else that is random in a run has other seeds.
+        train_split: `test` trains on the test samples, which then also stay the test part: the accuracy is no
+            longer an estimate for new data. It exists to repeat published runs that did so.
+
+    Raises:
+        UserError: an empty part, a label outside the classes, or a `val_size` that leaves a class nothing to
+            train on.
+    """
+    for part, arrays in source.parts().items():
+        _check(arrays, source.info, part)
+    train, val = (source.test if train_split == "test" else source.train), source.val
+    if val is None and val_size != 0:
+        train, val = holdout(train, val_size, split_seed, source.info, option="val_size")
+    return Splits(source.info, train, val, source.test, split_seed, fingerprint(source))
+
+
+def holdout(
+    arrays: Arrays,
+    size: float | int,
+    seed: int,
+    info: DataInfo,
+    *,
+    option: Literal["val_size", "test_size"] = "test_size",
+) -> tuple[Arrays, Arrays]:
+    """Divides `arrays` into what is kept and what is held out, both in their original order.
+
+    Args:
+        size: a fraction in (0, 1), or a whole number of samples.
+        option: the setting that `size` comes from, for messages; each has its own random stream.
+
+    Raises:
+        UserError: the size is out of range, or some class would keep no sample.
+    """
+    if seed < 0:
+        raise UserError(f"dataset.split_seed={seed} is negative; type a whole number from 0")
+    count = _count(size, len(arrays), info.name, option)
+    rng = np.random.default_rng([_STREAMS[option], seed])
+    if info.task == "classification":
+        held = _stratified(arrays.targets.numpy(), count, info, option, rng)
+    else:
+        held = rng.permutation(len(arrays))[:count]
+    is_held = np.zeros(len(arrays), dtype=bool)
+    is_held[held] = True
+    kept = np.flatnonzero(~is_held)
+    if len(kept) + count != len(arrays) or len(held) != count:
+        raise RuntimeError("the split is not disjoint: a sample was held out twice")
+    return arrays.select(torch.from_numpy(kept)), arrays.select(torch.from_numpy(np.flatnonzero(is_held)))
+
+
+def _check(arrays: Arrays, info: DataInfo, part: str) -> None:
+    if len(arrays) == 0:
+        raise UserError(f"{info.name} has no {part} samples; a run needs at least one")
+    if info.task == "classification":
+        low, high = (int(x) for x in arrays.targets.aminmax())
+        if low < 0 or high >= info.outputs:
+            raise UserError(
+                f"label {low if low < 0 else high} is outside the {info.outputs} classes of {info.name} "
+                f"(allowed: 0 to {info.outputs - 1})"
+            )
+
+
+def _count(size: float | int, n: int, name: str, option: str) -> int:
+    """The number of samples that `size` means out of `n`."""
+    allowed = f"a fraction above 0 and below 1, or a whole number from 1 to {n - 1}"
+    if option == "val_size":
+        allowed += ", or 0 for no validation"
+    if isinstance(size, int):
+        if not 0 < size < n:
+            raise UserError(f"dataset.{option}={size} does not fit the {n} samples of {name}; type {allowed}")
+        return size
+    if not 0 < size < 1:
+        raise UserError(f"dataset.{option}={size} is not a size; type {allowed}")
+    count = math.floor(size * n + 0.5)
+    if not 0 < count < n:
+        left = "held out" if count == 0 else "kept for training"
+        raise UserError(f"dataset.{option}={size} of the {n} samples of {name} leaves none {left}; type {allowed}")
+    return count
+
+
+def _stratified(
+    labels: NDArray[np.int64], count: int, info: DataInfo, option: str, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Indices of `count` samples: each class gives its share by largest remainder, but never its last one."""
+    sizes = np.bincount(labels, minlength=info.outputs)
+    spare = np.maximum(sizes - 1, 0)
+    if count > spare.sum():
+        raise UserError(
+            f"dataset.{option} would take {count} of the {len(labels)} samples of {info.name}, and some "
+            f"class would keep none; type at most {spare.sum()}"
+        )
+    # In whole numbers, as the remainders of equal classes must tie exactly; ties go to the lower label.
+    quota, remainder = np.divmod(sizes * count, len(labels))
+    shares = np.minimum(quota, spare)
+    order = np.argsort(-remainder, kind="stable")
+    while (missing := count - int(shares.sum())) > 0:
+        shares[order[shares[order] < spare[order]][:missing]] += 1
+    members = [rng.permutation(np.flatnonzero(labels == label)) for label in range(info.outputs)]
+    return np.concatenate([indices[:share] for indices, share in zip(members, shares, strict=True)])

@@ -1,0 +1,146 @@
+"""Using a checkpoint: the test split again (`mode=test`), or a person's own images (`mode=predict`)."""
+
+import csv
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from optlab import checkpoint, environment
+from optlab.check import check_config
+from optlab.config import resolve
+from optlab.console import print_metrics
+from optlab.data import find_images, read_images
+from optlab.data.augment import augmentation
+from optlab.errors import UserError
+from optlab.hardware import build_trainer
+from optlab.module import TrainingModule
+from optlab.record import finite, shortest, write_whole
+from optlab.run import build_module, load_data, loader, objective_of
+
+log = logging.getLogger(__name__)
+
+BATCH = 256  # images at a time
+SHOWN_CLASSES = 3
+
+
+def evaluate(cfg: DictConfig | Mapping[str, Any], folder: Path) -> float | None:
+    """Test a checkpoint on the test split of the config's data set; writes `test.json`, returns the test metric.
+
+    Raises:
+        UserError: no checkpoint, another network, or a data set that does not fit it.
+    """
+    config = resolve(cfg)
+    check_config(config)
+    content = checkpoint.read(wanted(config["ckpt"], "test"))
+    environment.set_float32_precision(config["tf32"])
+    trainer = build_trainer(config, folder)
+    data = load_data(config)
+    checkpoint.check_model(config["ckpt"], content, config, data.info)
+    trained_on = checkpoint.data_info_of(content)
+    if trained_on.classes != data.info.classes:
+        raise UserError(
+            f"ckpt={config['ckpt']} knows the classes {', '.join(trained_on.classes)}, "
+            f"and {data.info.name} has {', '.join(data.info.classes)}"
+        )
+    module = build_module(config, data)
+    module.load_state_dict(content["state_dict"])
+    trainer.test(module, loader(data.test, trainer, config, data, train=False), verbose=False)
+    details = module.quality.details() if module.quality is not None else {}
+    result = {
+        "ckpt": str(config["ckpt"]),
+        "samples": len(data.test),
+        "metrics": module.metrics,
+        "test": details,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "test.json", json.dumps(finite(result), indent=2) + "\n")
+    print_metrics(f"{config['model']['name']} on the test split of {data.info.name}", module.metrics, details)
+    print(f"evaluation  {shortest(folder.absolute())}")
+    metric = objective_of(config, data)[0].partition("/")[2]
+    return module.metrics[f"test/{metric}"]
+
+
+def predict(cfg: DictConfig | Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
+    """Classify an image or a folder of images with a checkpoint; prints a table and writes `predictions.csv`.
+
+    Returns:
+        One dict an image: `file`, `class`, `probability`, and the probability of every class by name.
+
+    Raises:
+        UserError: no checkpoint, no image, or a network that does not classify images.
+    """
+    config = resolve(cfg)
+    path = wanted(config["ckpt"], "predict")
+    if config["input"] is None:
+        raise UserError("mode=predict needs images; type input=photo.jpg or input=folder")
+    content = checkpoint.read(path)
+    info = checkpoint.data_info_of(content)
+    if not info.is_image or not info.classes:
+        raise UserError(f"ckpt={path} was trained on {info.name}, which has no image classes to predict")
+    trained = checkpoint.config_of(content)
+    module = TrainingModule(trained, info)
+    module.load_state_dict(content["state_dict"])
+    device = build_trainer(config, folder).strategy.root_device
+    network = module.network.to(device).eval()
+    normalise = augmentation(trained["dataset"]["augment"], info).eval
+
+    files = find_images(Path(str(config["input"])))
+    channels, height, width = info.input_shape
+    rows: list[dict[str, Any]] = []
+    for first in range(0, len(files), BATCH):
+        chunk = files[first : first + BATCH]
+        images = scaled(read_images(chunk, (height, width), channels), info.pixel_max)
+        with torch.inference_mode():
+            probabilities = network(normalise(images.to(device))).float().softmax(1).cpu()
+        for file, row in zip(chunk, probabilities, strict=True):
+            best = int(row.argmax())
+            named = {name: round(p, 6) for name, p in zip(info.classes, row.tolist(), strict=True)}
+            rows.append(
+                {
+                    "file": str(file),
+                    "class": info.classes[best],
+                    "probability": named[info.classes[best]],
+                    **named,
+                }
+            )
+    write_predictions(folder / "predictions.csv", rows)
+    print_predictions(rows, info.classes)
+    print(f"all probabilities  {shortest((folder / 'predictions.csv').absolute())}")
+    return rows
+
+
+def wanted(path: Any, mode: str) -> str:
+    if path is None:
+        raise UserError(f"mode={mode} needs a checkpoint; type ckpt=outputs/runs/RUN/checkpoints/best.ckpt")
+    return str(path)
+
+
+def scaled(images: torch.Tensor, pixel_max: float) -> torch.Tensor:
+    """Pixels of image files (0 to 255) on the scale of the data set that the network learned from."""
+    if pixel_max == 255.0:
+        return images
+    return (images.float() * (pixel_max / 255.0)).round().to(torch.uint8)
+
+
+def write_predictions(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def print_predictions(rows: list[dict[str, Any]], classes: tuple[str, ...]) -> None:
+    table = Table("image", "class", "probability", "then")
+    for row in rows:
+        ranked = sorted(classes, key=lambda name: -row[name])[1:SHOWN_CLASSES]
+        then = ", ".join(f"{name} {row[name]:.3f}" for name in ranked)
+        table.add_row(Path(row["file"]).name, row["class"], f"{row['probability']:.3f}", then)
+    Console(highlight=False).print(table)

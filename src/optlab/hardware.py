@@ -1,0 +1,63 @@
+"""Lightning's Trainer for a config: devices, precision, and clear words where the machine lacks what is asked for."""
+
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Callback, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import profilers
+from lightning.pytorch.callbacks import Checkpoint
+
+from optlab.errors import UserError
+
+PROFILERS = {
+    "simple": profilers.SimpleProfiler,
+    "advanced": profilers.AdvancedProfiler,
+    "pytorch": profilers.PyTorchProfiler,
+}
+
+
+def build_trainer(config: Mapping[str, Any], folder: Path, callbacks: Sequence[Callback] = ()) -> Trainer:
+    """The Trainer with these callbacks, and without loggers: they start when nothing can be refused any more.
+
+    Raises:
+        UserError: no such device here, or a key that Lightning refuses.
+    """
+    # torch.utils._pytree renamed what Lightning 2.6 asks for; nothing of ours is concerned.
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated", category=FutureWarning)
+    # A data set without a validation split is a choice, and said before the run.
+    warnings.filterwarnings("ignore", message="You defined a `validation_step` but have no")
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it announces devices and gives tips
+    settings = dict(config["trainer"])
+    accelerator = settings.get("accelerator")
+    if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise UserError(
+            f"trainer.accelerator={accelerator}: PyTorch finds no GPU on this machine; type trainer=auto or trainer=cpu"
+        )
+    if accelerator == "mps" and not torch.backends.mps.is_available():
+        raise UserError("trainer.accelerator=mps: this machine has no Apple GPU; type trainer=auto or trainer=cpu")
+    name = settings.get("profiler")
+    if isinstance(name, str):
+        if name not in PROFILERS:
+            raise UserError(f"trainer.profiler={name}: known are {', '.join(PROFILERS)}")
+        settings["profiler"] = PROFILERS[name](dirpath=folder, filename="profile")
+    ours: dict[str, Any] = {
+        "logger": False,
+        "callbacks": list(callbacks),
+        "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in callbacks),
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        "log_every_n_steps": 1,
+        "use_distributed_sampler": False,
+        "default_root_dir": str(folder),
+    }
+    try:
+        return Trainer(**(ours | settings))
+    except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"trainer: Lightning refuses these settings: {reason}") from error

@@ -1,0 +1,225 @@
+"""The LightningModule: network, loss, optimizer, schedule and the sums that become an epoch's metrics."""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from lightning import LightningModule
+from torch import Tensor
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from optlab import optimizers
+from optlab.create import create
+from optlab.data.arrays import DataInfo
+from optlab.data.batches import Batch, DeviceBatches
+from optlab.lr import Horizon
+from optlab.quality import TestQuality
+from optlab.seeds import default_stream, derive
+
+log = logging.getLogger(__name__)
+
+
+class Sums:
+    """Loss and correct answers summed on the device, read once an epoch.
+
+    A batch weighs as many samples as it holds, so the quotients are means over samples.
+    """
+
+    def __init__(self, device: torch.device, counts_correct: bool) -> None:
+        # Metal has no float64.
+        kind = torch.float32 if device.type == "mps" else torch.float64
+        self.loss = torch.zeros((), dtype=kind, device=device)
+        self.correct = torch.zeros((), dtype=torch.int64, device=device) if counts_correct else None
+        self.samples = 0
+
+    def add(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
+        samples = len(targets)
+        self.loss.add_(loss.detach(), alpha=samples)
+        self.samples += samples
+        if self.correct is not None:
+            self.correct.add_((outputs.detach().argmax(1) == targets).sum())
+
+    def tensor(self) -> Tensor:
+        """[loss, samples, correct] as one tensor, to be added up over processes."""
+        parts = [self.loss, torch.full_like(self.loss, self.samples)]
+        if self.correct is not None:
+            parts.append(self.correct.to(self.loss.dtype))
+        return torch.stack(parts)
+
+    def state(self) -> dict[str, Any]:
+        return {"loss": self.loss, "correct": self.correct, "samples": self.samples}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.loss.copy_(state["loss"])
+        if self.correct is not None:
+            self.correct.copy_(state["correct"])
+        self.samples = state["samples"]
+
+
+class TrainingModule(LightningModule):
+    """A network that learns with the configured loss, optimizer and schedule.
+
+    Args:
+        config: the resolved config of the run (plain containers).
+        info: what the data set looks like; the network takes its input shape and outputs from it.
+        overrides: the command line that composed the config; it travels in checkpoints, so they can be continued.
+    """
+
+    def __init__(self, config: dict[str, Any], info: DataInfo, overrides: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.config = config
+        self.overrides = list(overrides)
+        self.info = info
+        with default_stream(config["seed"], "weights"):
+            shape = {"input_shape": tuple(info.input_shape), "outputs": info.outputs}
+            self.network: torch.nn.Module = create(config["model"], **shape)
+        self.loss: torch.nn.Module = create(config["loss"])
+        self.classifies = info.task == "classification"
+        self.sums: dict[str, Sums] = {}
+        self.metrics: dict[str, float] = {}
+        self.quality = TestQuality(info) if self.classifies else None
+        self._counted = -1
+        self._resumed: Mapping[str, Any] | None = None
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.network(inputs)
+        return outputs
+
+    # -- steps: they read nothing back from the device
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        loss, outputs = self.evaluate(batch)
+        # LBFGS calls this several times a step; the first call is at the weights before the step, as for the others.
+        if batch_idx != self._counted:
+            self._counted = batch_idx
+            self.sums["train"].add(loss, outputs, batch.targets)
+        if self.trainer.world_size > 1:
+            # Processes average their gradients: weigh each by its share of the batch.
+            return loss * (len(batch.targets) * self.trainer.world_size / batch.size)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        loss, outputs = self.evaluate(batch)
+        self.sums["val"].add(loss, outputs, batch.targets)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        loss, outputs = self.evaluate(batch)
+        self.sums["test"].add(loss, outputs, batch.targets)
+        if self.quality is not None and len(batch.targets):
+            self.quality.update(outputs, batch.targets)
+
+    def evaluate(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The mean loss over the samples of this process, and the outputs."""
+        outputs = self.network(batch.inputs)
+        if len(batch.targets) == 0:  # the last batch held fewer samples than there are processes
+            return outputs.sum() * 0.0, outputs
+        return self.loss(outputs, batch.targets), outputs
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        return batch  # it lies there already
+
+    # -- metrics
+
+    def read_sums(self, part: str) -> dict[str, float]:
+        """The metrics of a part ("train", "val" or "test") since its sums were opened: this reads the device."""
+        sums = self.sums[part].tensor()
+        if self.trainer.world_size > 1:
+            sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
+        loss, samples, *correct = sums.tolist()
+        metrics = {f"{part}/loss": loss / samples if samples else math.nan}
+        if correct:
+            metrics[f"{part}/acc"] = correct[0] / samples if samples else math.nan
+        return metrics
+
+    def open_sums(self, part: str) -> None:
+        self.sums[part] = Sums(self.device, self.classifies)
+
+    def publish(self, metrics: dict[str, float]) -> None:
+        """Keep metrics for the record, and give them to callbacks that watch `trainer.callback_metrics`."""
+        self.metrics |= metrics
+        # Already equal on all processes; Lightning warns unless it may make them so.
+        self.log_dict(metrics, logger=False, sync_dist=self.trainer.world_size > 1)
+
+    @property
+    def train_batches(self) -> DeviceBatches:
+        """The training batches; Lightning loads their state only if nobody asked for the number of steps before."""
+        batches = self.trainer.train_dataloader
+        assert isinstance(batches, DeviceBatches)
+        return batches
+
+    def on_train_start(self) -> None:
+        if self._resumed is not None:  # a run that was interrupted within an epoch goes on there
+            self.open_sums("train")
+            self.sums["train"].restore(self._resumed["sums"])
+            self.train_batches.load_state_dict({"seen": self._resumed["seen"]})
+            torch.set_rng_state(self._resumed["rng"].cpu())
+            self._resumed = None
+
+    def on_train_epoch_start(self) -> None:
+        self.open_sums("train")
+        self._counted = -1
+        self.train_batches.load_state_dict({"seen": 0})
+        # A user's own network may use dropout, which draws from the default generators.
+        torch.manual_seed(derive(self.config["seed"], "dropout", self.current_epoch))
+
+    def on_validation_epoch_start(self) -> None:
+        self.open_sums("val")
+
+    def on_validation_epoch_end(self) -> None:
+        if not self.trainer.sanity_checking:
+            self.publish(self.read_sums("val"))
+
+    def on_train_epoch_end(self) -> None:
+        # Lightning steps a plateau schedule after checkpoints are written, so that a continued run would miss it.
+        schedule = self.lr_schedulers()
+        if isinstance(schedule, ReduceLROnPlateau):
+            schedule.step(self.metrics.get("val/loss", self.metrics["train/loss"]))
+
+    def on_test_epoch_start(self) -> None:
+        self.open_sums("test")
+        if self.quality is not None:
+            self.quality.to(self.device)
+            self.quality.reset()
+
+    def on_test_epoch_end(self) -> None:
+        extra = self.quality.compute() if self.quality is not None else {}
+        self.publish(self.read_sums("test") | extra)
+
+    # -- optimizer and schedule
+
+    def configure_optimizers(self) -> Any:
+        settings = self.config["optimizer"]
+        groups = optimizers.parameter_groups(self.network, settings)
+        optimizer = create({"_target_": settings["_target_"], **optimizers.arguments(settings)}, groups)
+        if line := optimizers.describe(optimizer):
+            log.info(line)
+        steps = int(self.trainer.estimated_stepping_batches)
+        batches = int(self.trainer.num_training_batches)
+        horizon = Horizon(steps, steps_per_epoch=-(-batches // self.trainer.accumulate_grad_batches))
+        schedule = create(self.config["lr"], optimizer, horizon)
+        if isinstance(schedule, ReduceLROnPlateau):
+            # An interval that never comes: `on_train_epoch_end` steps it, Lightning saves and restores it.
+            return [optimizer], [
+                {"scheduler": schedule, "interval": "epoch", "frequency": 2**31, "monitor": "train/loss"}
+            ]
+        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+
+    # -- checkpoints hold what another program needs to use the weights: the config and the data set's looks
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["optlab"] = {
+            "config": self.config,
+            "data": self.info.to_dict(),
+            "overrides": self.overrides,
+        }
+        if self.trainer.fit_loop.epoch_loop.batch_progress.current.ready and "train" in self.sums:
+            checkpoint["optlab"]["within_epoch"] = {
+                "seen": self.train_batches.seen,
+                "sums": self.sums["train"].state(),
+                "rng": torch.get_rng_state(),
+            }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._resumed = checkpoint["optlab"].get("within_epoch")

@@ -1,0 +1,193 @@
+"""Optimizers: from the settings of a yaml to what a torch optimizer class takes, checked before data is loaded.
+
+Settings are the optimizer's yaml as a plain dict: `_target_` names the class, OWN_KEYS are this project's,
+every other key is an argument of the class.
+"""
+
+import difflib
+import importlib
+import inspect
+import math
+from collections.abc import Mapping
+from typing import Any, get_type_hints
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from optlab.errors import UserError
+from optlab.signature import check_value, unknown_argument
+
+OWN_KEYS = frozenset({"name", "decay_bias_and_norm", "channels_last", "search"})
+
+# pytorch_optimizer's classes that pass scripts/conformance.py, and nothing else of that package. What
+# is off the list needs a contract that a plain training step does not keep (a second backward pass, the model
+# itself, train and eval modes, two calls a step), restarts differently from a checkpoint, draws from the
+# global random generator, ignores its weight decay or the schedule, or fails on channels_last weights.
+# `python scripts/conformance.py` prints the verdict and the reason for every class.
+_ALLOWED = """
+    ADOPT APOLLO ASGD AccSGD AdEMAMix AdaBelief AdaBound AdaDelta AdaGC AdaMax AdaMod AdaNorm AdaPNM
+    AdaSmooth AdaTAM Adai Adalite AdamC AdamG AdamS AdamWSN Adan AggMo Aida Alice Amos Ano AvaGrad BCOS
+    CAME DAdaptAdam DAdaptAdan DAdaptLion DiffGrad DualAdam EXAdam EmoFact EmoLynx FTRL Fira FlashAdamW
+    GaLore Grams GrokFastAdamW Kate LARS LaProp Lamb Lion MADGRAD MSVAG NovoGrad PAdam PID PNM Prodigy
+    QHAdam QHM RACS RAdam Ranger SGDSaI SGDW SM3 SRMM Shampoo SignSGD SimplifiedAdEMAMix StableAdamW
+    StableSPAM TAM Tiger VSGD
+"""
+PYTORCH_OPTIMIZER_ALLOWED: frozenset[str] = frozenset(_ALLOWED.split())
+NON_COMMERCIAL = frozenset({"Fromage", "Nero"})  # CC BY-NC-SA 4.0
+
+
+def arguments(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The class's own arguments: the settings without OWN_KEYS and Hydra's `_target_` and the like."""
+    return {key: value for key, value in settings.items() if key not in OWN_KEYS and not key.startswith("_")}
+
+
+def accepted(target: str) -> list[str]:
+    """The names of the arguments that the class takes besides its parameters, in the order of its signature.
+
+    Raises UserError where `target` is no optimizer that can be used.
+    """
+    return list(_hints(_optimizer_class(target)))
+
+
+def check(settings: Mapping[str, Any]) -> None:
+    """Builds the optimizer on a tiny network and takes one step with it.
+
+    Raises UserError, naming the option, for a class that cannot be imported or is not allowed, an argument
+    that the class does not take, a value of the wrong type or outside its range, and anything that the class
+    itself refuses.
+    """
+    cls = _optimizer_class(settings.get("_target_"))
+    hints = _hints(cls)
+    given = arguments(settings)
+    for key, value in given.items():
+        if key not in hints:
+            raise UserError(unknown_argument("optimizer", cls, key, list(hints)))
+        check_value(f"optimizer.{key}", value, float if key == "lr" else hints[key])
+    _check_lr(given.get("lr", 0.0))
+    if not isinstance(settings.get("decay_bias_and_norm", True), bool):
+        raise UserError(f"optimizer.decay_bias_and_norm={settings['decay_bias_and_norm']}: must be true or false")
+    model = _tiny_network()
+    groups = parameter_groups(model, settings)
+
+    def closure() -> Tensor:
+        loss = torch.stack([p.square().sum() for p in model.parameters()]).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    try:
+        optimizer: Any = cls(groups, **given)
+        optimizer.step(closure)
+    except Exception as error:  # whatever a foreign class raises, the user should read it now and not behind the data
+        raise UserError(f"optimizer={settings.get('name', cls.__name__)}: {cls.__name__} says: {error}") from error
+
+
+def parameter_groups(model: nn.Module, settings: Mapping[str, Any]) -> list[Any]:
+    """What to pass as `params`: the trainable parameters, or groups of them.
+
+    A class with its own `parameter_groups(model, settings)` decides itself. Otherwise
+    `decay_bias_and_norm=false` splits off the parameters with fewer than two dimensions (biases, scales and
+    shifts of norms) with weight decay 0. Raises UserError where weight decay is to be split and the class has
+    none.
+    """
+    cls = _optimizer_class(settings.get("_target_"))
+    own = getattr(cls, "parameter_groups", None)
+    if own is not None:
+        groups: list[Any] = own(model, settings)
+        return groups
+    trained = [p for p in model.parameters() if p.requires_grad]
+    if settings.get("decay_bias_and_norm", True):
+        return trained
+    if "weight_decay" not in _hints(cls):
+        raise UserError(f"optimizer.decay_bias_and_norm=false: {cls.__name__} has no weight decay; leave it out")
+    weights = [p for p in trained if p.ndim >= 2]
+    others = [p for p in trained if p.ndim < 2]
+    return [group for group in ({"params": weights}, {"params": others, "weight_decay": 0.0}) if group["params"]]
+
+
+def describe(optimizer: Optimizer) -> str | None:
+    """One line on which parameters each rule covers, for an optimizer that splits them, else None."""
+    own = getattr(optimizer, "describe", None)
+    return None if own is None else str(own())
+
+
+def _optimizer_class(target: object) -> type[Optimizer]:
+    if not isinstance(target, str) or "." not in target:
+        raise UserError(
+            f"optimizer._target_={target}: must be the full name of a class, such as torch.optim.Adam "
+            "(optimizer=custom optimizer._target_=package.Class)"
+        )
+    module_name, _, name = target.rpartition(".")
+    package = module_name.partition(".")[0]
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        if package == "pytorch_optimizer" and getattr(error, "name", None) == package:
+            raise UserError(
+                f"optimizer._target_={target}: the package is not installed: pip install '.[optimizers]'"
+            ) from error
+        raise UserError(f"optimizer._target_={target}: cannot import {module_name} ({error})") from error
+    cls = getattr(module, name, None)
+    if cls is None:
+        close = difflib.get_close_matches(name, dir(module), n=1, cutoff=0.6)
+        hint = f". Did you mean {module_name}.{close[0]}?" if close else ""
+        raise UserError(f"optimizer._target_={target}: {module_name} has no {name!r}{hint}")
+    if not (inspect.isclass(cls) and issubclass(cls, Optimizer)):
+        raise UserError(f"optimizer._target_={target}: not a subclass of torch.optim.Optimizer")
+    if cls.__module__.partition(".")[0] == "pytorch_optimizer":
+        _check_allowed(cls.__name__)
+    return cls
+
+
+def _check_allowed(name: str) -> None:
+    if name in PYTORCH_OPTIMIZER_ALLOWED:
+        return
+    if name in NON_COMMERCIAL:
+        raise UserError(
+            f"pytorch_optimizer.{name}: its licence forbids commercial use (CC BY-NC-SA 4.0): use another one"
+        )
+    close = difflib.get_close_matches(name, PYTORCH_OPTIMIZER_ALLOWED, n=3, cutoff=0.5)
+    names = ", ".join(close or sorted(PYTORCH_OPTIMIZER_ALLOWED))
+    raise UserError(
+        f"pytorch_optimizer.{name}: not among the classes that pass the conformance tests; "
+        f"{'the closest that do' if close else 'those that do'}: {names}"
+    )
+
+
+def _hints(cls: type[Optimizer]) -> dict[str, Any]:
+    """Each argument of the class but its parameters, with its annotation (Any where there is none).
+
+    A `**kwargs` stands for the arguments of the base class, not for any name.
+    """
+    hints: dict[str, Any] = {}
+    for base in cls.__mro__:
+        init: Any = base.__dict__.get("__init__")
+        if init is None or base in (Optimizer, object):
+            continue
+        try:
+            annotations = get_type_hints(init, include_extras=True)
+        except NameError:  # imported under TYPE_CHECKING only: the class's own checks remain
+            annotations = {}
+        signature = inspect.signature(init)
+        for name, parameter in list(signature.parameters.items())[2:]:  # without self and params
+            if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+                hints.setdefault(name, annotations.get(name, Any))
+        if not any(parameter.kind == parameter.VAR_KEYWORD for parameter in signature.parameters.values()):
+            break
+    return hints
+
+
+def _check_lr(lr: float) -> None:
+    if lr < 0:
+        raise UserError(f"optimizer.lr={lr}: must be 0 or more")
+    if not math.isfinite(lr):
+        raise UserError(f"optimizer.lr={lr}: must be a finite number")
+
+
+def _tiny_network() -> nn.Module:
+    """Three 2x2 linear layers with fixed weights: no random generator is touched."""
+    layers = [nn.Linear(2, 2, device="meta").to_empty(device="cpu") for _ in range(3)]
+    for layer in layers:
+        nn.init.eye_(layer.weight)
+        nn.init.ones_(layer.bias)
+    return nn.Sequential(*layers)

@@ -1,0 +1,227 @@
+"""What a run leaves on disk: its identity, status and numbers, in files that other programs read.
+
+A run folder holds `run.json` (one JSON object, replaced whole at each change of status) and `metrics.csv`
+(one row an epoch). Nothing here imports torch, so that reports can read runs made anywhere.
+"""
+
+import csv
+import hashlib
+import json
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from optlab.errors import UserError
+
+SCHEMA = 1
+RECORD_FILE = "run.json"
+METRICS_FILE = "metrics.csv"
+CHECKPOINT_FOLDER = "checkpoints"
+
+Status = Literal["running", "finished", "diverged", "failed", "interrupted"]
+Row = dict[str, float | int | None]
+
+# What cannot change the numbers of a run, and so is no part of its identity.
+NOT_IDENTITY = (
+    "sweep",
+    "phase",
+    "mode",
+    "ckpt",
+    "input",
+    "logger",
+    "traceback",
+    "metric",
+    "test_weights",
+    "eval_batch_size",
+    "callbacks.progress",
+    "callbacks.checkpoint",
+    "optimizer.search",
+    "dataset.root",
+    "dataset.download",
+    "trainer.enable_progress_bar",
+    "trainer.profiler",
+)
+
+
+def run_id(config: Mapping[str, Any]) -> str:
+    """The first 8 hex digits of a SHA-256 over the resolved config without what cannot change the result."""
+    kept = json.loads(json.dumps(config))
+    for path in NOT_IDENTITY:
+        *parents, key = path.split(".")
+        node = kept
+        for parent in parents:
+            node = node.get(parent) if isinstance(node, dict) else None
+        if isinstance(node, dict):
+            node.pop(key, None)
+    text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def job_name(config: Mapping[str, Any]) -> str:
+    """A sweep's folder name for a run, readable and unique: `<optimizer>-lr<lr>-seed<seed>-<id>`."""
+    optimizer = config["optimizer"]
+    name = f"{optimizer['name']}-lr{optimizer['lr']}-seed{config['seed']}-{run_id(config)}"
+    return re.sub(r"[^\w.+-]", "_", name)
+
+
+@dataclass
+class RunRecord:
+    """The content of `run.json`, schema 1. Times are in seconds unless a name says otherwise."""
+
+    id: str
+    optimizer: str
+    model: str
+    dataset: str
+    lr_schedule: str
+    lr: float
+    seed: int
+    overrides: list[str]
+    config: dict[str, Any]
+    phase: str = "train"
+    status: Status = "running"
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    best: dict[str, Any] = field(default_factory=dict)
+    epochs: int = 0
+    steps: int = 0
+    timing: dict[str, float | None] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    test: dict[str, Any] = field(default_factory=dict)
+    error: dict[str, Any] | None = None
+    diverged: dict[str, Any] | None = None
+
+    @classmethod
+    def begin(cls, config: Mapping[str, Any], overrides: Iterable[str] = ()) -> Self:
+        """The record of a run that has not trained yet."""
+        return cls(
+            id=run_id(config),
+            optimizer=config["optimizer"]["name"],
+            model=config["model"]["name"],
+            dataset=config["dataset"]["name"],
+            lr_schedule=config["lr"]["name"],
+            lr=float(config["optimizer"]["lr"]),
+            seed=config["seed"],
+            overrides=list(overrides),
+            config=dict(config),
+            phase=config["phase"],
+        )
+
+    def write(self, folder: Path) -> None:
+        """Replace `folder/run.json` by this record, so that no reader ever sees half of it.
+
+        Raises:
+            UserError: the folder cannot be written (full, read-only).
+        """
+        content = {"schema": SCHEMA, "id": self.id, "status": self.status} | asdict(self)
+        write_whole(folder / RECORD_FILE, json.dumps(finite(content), indent=2, allow_nan=False) + "\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """The record in `folder/run.json`.
+
+        Raises:
+            UserError: there is none, it is damaged, or another schema wrote it.
+        """
+        path = folder / RECORD_FILE
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+        except ValueError as error:
+            raise UserError(f"{path}: damaged, this is not JSON ({error})") from error
+        if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+            found = content.get("schema") if isinstance(content, dict) else None
+            raise UserError(f"{path}: schema {found!r} is not known to this version, which reads {SCHEMA}")
+        known = {f.name for f in fields(cls)}
+        try:
+            return cls(**{key: value for key, value in content.items() if key in known})
+        except TypeError as error:
+            raise UserError(f"{path}: damaged, a field is missing ({error})") from error
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file through a temporary one and a rename.
+
+    Raises:
+        UserError: the folder cannot be written (full, read-only).
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise cannot_write(path, error) from error
+
+
+def cannot_write(path: Path, error: OSError) -> UserError:
+    """The error for a folder that is full or read-only."""
+    return UserError(
+        f"cannot write {shortest(path)}: {error.strerror or error}; "
+        "free some space or choose another folder with hydra.run.dir=FOLDER"
+    )
+
+
+def shortest(path: Path) -> Path:
+    """The path relative to the working directory where it lies below it, for printing."""
+    path = path.absolute()
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def finite(value: Any) -> Any:
+    """The value with every number that is not finite as None: JSON has no NaN."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return value
+
+
+def write_metrics(path: Path, rows: list[Row]) -> None:
+    """Write `metrics.csv` whole: one row an epoch, a cell for what is not finite or was not measured empty."""
+    lines = [",".join(columns(rows))]
+    lines += [format_row(row, columns(rows)) for row in rows]
+    write_whole(path, "\n".join(lines) + "\n")
+
+
+def append_metrics(path: Path, rows: list[Row]) -> None:
+    """Append the last of `rows` to `metrics.csv`; the header was written with the first.
+
+    Raises:
+        UserError: the folder cannot be written (full, read-only).
+    """
+    if len(rows) == 1 or set(rows[-1]) - set(columns(rows[:-1])):
+        write_metrics(path, rows)
+        return
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(format_row(rows[-1], columns(rows)) + "\n")
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def columns(rows: list[Row]) -> list[str]:
+    """The columns of `metrics.csv` in the order in which the rows name them."""
+    return list(dict.fromkeys(key for row in rows for key in row))
+
+
+def format_row(row: Row, names: list[str]) -> str:
+    return ",".join("" if (value := finite(row.get(name))) is None else repr(value) for name in names)
+
+
+def read_metrics(path: Path) -> list[Row]:
+    """The rows of `metrics.csv`: epoch and step as int, the rest as float, an empty cell as None."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            {
+                key: None if not cell else int(cell) if key in ("epoch", "step") else float(cell)
+                for key, cell in row.items()
+            }
+            for row in csv.DictReader(file)
+        ]

@@ -1,0 +1,123 @@
+"""Values from config against the signature of the class or function that they are for, in words for a person."""
+
+import difflib
+import importlib
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
+
+from optlab.errors import UserError
+
+NOT_ARGUMENTS = ("name", "_target_", "_convert_")  # keys of a group's option that its callable never sees
+
+
+def locate(group: str, path: object) -> Callable[..., Any]:
+    """The class or function at a dotted path.
+
+    Raises:
+        UserError: there is no such module or name.
+    """
+    module, _, name = str(path).rpartition(".")
+    try:
+        return typing.cast(Callable[..., Any], getattr(importlib.import_module(module), name))
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(f"{group}._target_={path}: cannot be imported ({error}); type package.module.Class") from error
+
+
+def check_call(
+    group: str, options: Mapping[str, Any], *, function: Callable[..., Any] | None = None, given: Iterable[str] = ()
+) -> None:
+    """Check the options of a group against what its class or function takes.
+
+    Args:
+        group: for the message: `dataset.val_size=...`.
+        options: a group's config; `_target_` names the callable unless `function` gives it.
+        given: arguments that the program adds.
+
+    Raises:
+        UserError: an unknown argument (the known ones are listed), a value of another type, a missing argument.
+    """
+    target = function or locate(group, options.get("_target_"))
+    try:
+        parameters = inspect.signature(target).parameters
+        hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target, include_extras=True)
+    except (NameError, TypeError, ValueError):  # a compiled or oddly annotated callable shows no signature
+        return
+    named = {
+        name: parameter
+        for name, parameter in parameters.items()
+        if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL) and name not in {"self", *given}
+    }
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    for key, value in options.items():
+        if key in NOT_ARGUMENTS:
+            continue
+        if key not in named and not takes_any:
+            raise UserError(unknown_argument(group, target, key, sorted(named)))
+        if key in hints and not isinstance(value, Mapping):
+            check_value(f"{group}.{key}", value, hints[key])
+    for name, parameter in named.items():
+        if parameter.default is parameter.empty and name not in options:
+            raise UserError(f"{group}.{name} is missing; type {group}.{name}=VALUE")
+
+
+def check_value(path: str, value: Any, hint: Any) -> None:
+    """Raise UserError unless the value at `path` of the config fits a type hint; a list may stand for a tuple."""
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True, strict=True))
+    except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeError):
+        return  # a type that pydantic does not know: the callable itself will check
+    forms = [value, tuple(value)] if isinstance(value, list) else [value]
+    problems: list[ValidationError] = []
+    for form in forms:
+        try:
+            adapter.validate_python(form)
+        except ValidationError as error:
+            problems.append(error)
+        else:
+            return
+    ranges = [each["msg"] for each in problems[-1].errors() if each["type"].startswith(("greater", "less"))]
+    allowed = " or ".join(dict.fromkeys(map(in_range, ranges))) if ranges else wanted(hint)
+    raise UserError(f"{path}={'null' if value is None else value}: must be {allowed}") from problems[-1]
+
+
+def in_range(message: str) -> str:
+    """Pydantic's bound in words: "greater than or equal to 1" is "1 or more"."""
+    relation, _, bound = message.removeprefix("Input should be ").rpartition(" ")
+    words = {
+        "greater than or equal to": "{} or more",
+        "less than or equal to": "at most {}",
+        "greater than": "above {}",
+    }
+    return words.get(relation, "below {}").format(bound)
+
+
+def wanted(hint: Any) -> str:
+    """A type hint in words: `float | None` is "a number or null"."""
+    words = {bool: "true or false", int: "a whole number", float: "a number", str: "text", types.NoneType: "null"}
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        return wanted(inner[0])
+    if origin is Literal:
+        return f"one of {', '.join(map(str, inner))}" if len(inner) > 1 else str(inner[0])
+    if origin in (typing.Union, types.UnionType):
+        parts = dict.fromkeys(wanted(part) for part in inner if getattr(part, "__name__", "") != "Tensor")
+        return " or ".join(parts)
+    if origin is tuple and Ellipsis not in inner:
+        return f"a list of {len(inner)} values, each {wanted(inner[0])}"
+    if inspect.isclass(origin) and issubclass(origin, Sequence):
+        return f"a list, each {wanted(inner[0])}" if inner else "a list"
+    return words.get(hint, getattr(hint, "__name__", str(hint)))
+
+
+def unknown_argument(group: str, target: Callable[..., Any], key: str, names: Sequence[str]) -> str:
+    """`optimizer.beta: Adam takes no 'beta'; it takes lr, betas, ...; did you mean betas?`"""
+    close = difflib.get_close_matches(key, names, n=1)
+    hint = f"did you mean {group}.{close[0]}?" if close else f"~{group}.{key} leaves it out"
+    name = getattr(target, "__qualname__", str(target)).removesuffix(".__init__")
+    return f"{group}.{key}: {name} takes no {key!r}; it takes {', '.join(names) or 'no arguments'}; {hint}"

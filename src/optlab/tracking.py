@@ -1,0 +1,201 @@
+"""Weights & Biases and TensorBoard: mirrors of the record on disk, never its source, and never a reason to fail.
+
+The loggers are Lightning's, so that a user's own callbacks find them under `trainer.loggers`.
+"""
+
+import logging
+import netrc
+import os
+import socket
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+
+from optlab.errors import UserError
+from optlab.record import RunRecord, finite, shortest
+
+log = logging.getLogger(__name__)
+
+Mode = Literal["auto", "online", "offline"]
+PROBE_SECONDS = 2.0
+
+
+def build(config: Mapping[str, Any], record: RunRecord, folder: Path) -> list[Logger]:
+    """The loggers that the config group `logger` names; `csv` is the record's own metrics.csv and needs none.
+
+    Raises:
+        UserError: a logger's package is not installed.
+    """
+    loggers: list[Logger] = []
+    for name, options in config.items():
+        if name == "tensorboard":
+            loggers.append(tensorboard(folder))
+        elif name == "wandb":
+            loggers += wandb_logger(dict(options), record, folder)
+        elif name != "csv":
+            raise UserError(f"logger.{name}: not a logger; known: csv, tensorboard, wandb")
+    return loggers
+
+
+def finish(loggers: list[Logger], record: RunRecord) -> None:
+    """Close every logger with the run's summary and exit state: W&B shows finished, failed or interrupted."""
+    for logger in loggers:
+        if isinstance(logger, MirrorToWandb):
+            logger.finish(record)
+        else:
+            logger.finalize("success" if record.status in ("finished", "diverged") else "failed")
+
+
+def tensorboard(folder: Path) -> TensorBoardLogger:
+    try:
+        logger = TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False)
+    except ModuleNotFoundError as error:
+        raise UserError("logger=tensorboard needs a package: pip install '.[tensorboard]'") from error
+    log.info("TensorBoard: tensorboard --logdir %s", shortest(folder / "tensorboard"))
+    return logger
+
+
+# -- Weights & Biases
+
+
+class MirrorToWandb(WandbLogger):
+    """Lightning's logger around a W&B run that is already open; what W&B raises is said once and then ignored."""
+
+    def __init__(self, run: Any, folder: Path) -> None:
+        super().__init__(experiment=run, save_dir=str(folder))
+        self.run = run
+        self.alive = True
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        if self.alive:
+            self.guard(lambda: super(MirrorToWandb, self).log_metrics(metrics, step))
+
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: the resolved config is the run's config from the start."""
+
+    def finish(self, record: RunRecord) -> None:
+        """Write the summary and close the run; an interrupted or failed run gets a non-zero exit code."""
+        if not self.alive:
+            return
+        summary: dict[str, Any] = {"status": record.status, "epochs": record.epochs, "steps": record.steps}
+        summary |= {f"last/{name}": value for name, value in record.metrics.items()}
+        summary |= {f"best/{name}": value for name, value in record.best.items()}
+        self.guard(lambda: self.run.summary.update(finite(summary)))
+        exit_code = {"finished": 0, "diverged": 0, "interrupted": 130}.get(record.status, 1)
+        self.guard(lambda: self.run.finish(exit_code=exit_code))
+
+    def guard(self, action: Callable[[], Any]) -> None:
+        try:
+            action()
+        except Exception as error:  # whatever it is: W&B is a mirror, and the run goes on
+            self.alive = False
+            log.warning(
+                "W&B stopped recording this run (%s: %s); the run folder has everything",
+                type(error).__name__,
+                error,
+            )
+
+
+def wandb_logger(options: dict[str, Any], record: RunRecord, folder: Path) -> list[Logger]:
+    """A W&B run for this record, or nothing (and one line that says why) when W&B cannot start."""
+    mode, reason = choose_mode(options.pop("mode", "auto"))
+    use_writable_cache()
+    try:
+        import wandb
+
+        settings = wandb.Settings(
+            silent=True,
+            console="off",
+            save_code=False,
+            init_timeout=20.0,
+            finish_timeout=60.0,
+            x_disable_stats=not options.pop("system_metrics", False),
+        )
+        run = wandb.init(
+            dir=str(folder),
+            mode=mode,
+            name=f"{record.optimizer}-lr{record.lr:g}-seed{record.seed}",
+            job_type=record.phase,
+            config=finite(record.config),
+            reinit="create_new",
+            settings=settings,
+            **options,
+        )
+        # The x axis of Lightning's logger; min, max and last of each metric in the summary.
+        run.define_metric("trainer/global_step")
+        run.define_metric("*", step_metric="trainer/global_step", summary="min,max,last")
+    except Exception as error:  # whatever it is: W&B is a mirror, and the run goes on
+        log.warning("W&B could not start (%s: %s); the run goes on without it", type(error).__name__, error)
+        return []
+    if mode == "offline":
+        place = shortest(Path(run.dir).parent)
+        log.info("W&B offline (%s): view with `wandb leet %s`, upload with `wandb sync %s`", reason, place, place)
+    else:
+        log.info("W&B: %s", run.url)
+    return [MirrorToWandb(run, folder)]
+
+
+def choose_mode(wanted: Mode) -> tuple[Literal["online", "offline", "disabled"], str]:
+    """The mode of W&B and the reason for it.
+
+    Online needs a key and a host that answers a short probe: `wandb.init` itself would ask for the key, or wait
+    about 100 s for the host.
+    """
+    asked = os.environ.get("WANDB_MODE", "").lower()
+    if asked in ("offline", "dryrun"):
+        return "offline", "WANDB_MODE"
+    if asked == "disabled":
+        return "disabled", "WANDB_MODE"
+    if wanted == "offline":
+        return "offline", "logger.wandb.mode=offline"
+    url = os.environ.get("WANDB_BASE_URL") or default_url()
+    if not has_key(url):
+        return "offline", "no key: `wandb login` stores one"
+    if not answers(url):
+        return "offline", f"{urlsplit(url).hostname} does not answer"
+    return "online", "a key is there"
+
+
+def default_url() -> str:
+    import wandb
+
+    return str(wandb.Settings().base_url)
+
+
+def has_key(url: str) -> bool:
+    """Whether a key is in the environment or in the netrc file, where `wandb login` puts it."""
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+        return True
+    files = [os.environ.get("NETRC"), "~/.netrc", "~/_netrc"]
+    for file in (Path(name).expanduser() for name in files if name):
+        try:
+            if netrc.netrc(file).authenticators(urlsplit(url).hostname or ""):
+                return True
+        except (OSError, netrc.NetrcParseError):
+            continue
+    return False
+
+
+def answers(url: str) -> bool:
+    """Whether the host takes a connection within two seconds (or a proxy stands between, which is trusted)."""
+    if os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"):
+        return True
+    parts = urlsplit(url)
+    try:
+        port = parts.port or (80 if parts.scheme == "http" else 443)
+        with socket.create_connection((parts.hostname or "", port), timeout=PROBE_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
+def use_writable_cache() -> None:
+    """Give W&B's service a place for its own log where the home folder cannot be written."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    nearest = next((parent for parent in (cache, *cache.parents) if parent.exists()), Path("/"))
+    if "WANDB_CACHE_DIR" not in os.environ and not os.access(nearest, os.W_OK):
+        os.environ["WANDB_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / f"optlab-wandb-{os.getuid()}")

@@ -1,0 +1,52 @@
+"""Typing a command in this process: what it prints and its exit code."""
+
+import contextlib
+import io
+import logging
+import runpy
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from hydra.core.global_hydra import GlobalHydra
+
+from optlab import cli
+
+ROOT = Path(__file__).parents[1]
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+def command(*words: str) -> Result:
+    """`python train.py WORDS` without a new process; importing torch anew costs seconds."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    argv, sys.argv = sys.argv, ["train.py", *words]
+    cli._claimed.clear()
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), clean_logging():
+            runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+    except SystemExit as exit_:
+        code = int(exit_.code or 0)
+    finally:
+        sys.argv = argv
+        GlobalHydra.instance().clear()
+    return Result(code, out.getvalue(), err.getvalue())
+
+
+@contextlib.contextmanager
+def clean_logging() -> Iterator[None]:
+    """Hydra configures the process' logging; a test process puts it back."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    try:
+        yield
+    finally:
+        for handler in root.handlers:
+            if handler not in handlers:
+                handler.close()
+        root.handlers, root.level = handlers, level

@@ -1,0 +1,47 @@
+"""What the tests share: small runs in a temporary folder, with one thread so that two workers do not fight."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from optlab.config import compose
+from optlab.record import RunRecord
+from optlab.run import run
+
+# A run that takes a fraction of a second.
+QUICK = ("logger=none", "callbacks=quiet", "trainer=cpu", "trainer.max_epochs=2")
+SMALL = ("model=mlp", "model.hidden=[16,16]")  # used unless a test names its model
+
+
+def words_of(*overrides: str) -> list[str]:
+    """The overrides of a quick run with these on top."""
+    names_model = any(word.startswith("model=") for word in overrides)
+    return [*QUICK, *(() if names_model else SMALL), *overrides]
+
+
+Train = Callable[..., RunRecord]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test works in an empty folder, so that none writes into the checkout."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Train:
+    """`train("optimizer=sgd", folder="a")` trains a quick run with these overrides in a folder of that name."""
+
+    def quick(*overrides: str, folder: str = "run") -> RunRecord:
+        words = words_of(*overrides)
+        return run(compose(words), tmp_path / folder, overrides=words)
+
+    return quick

@@ -1,0 +1,177 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from optlab.data import image_folder
+from optlab.data.split import split
+from optlab.errors import UserError
+
+
+def fill(folder: Path, n: int, value: int = 0, suffix: str = "png") -> None:
+    """n images of 6x6 pixels whose red channel is `value` + their number."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for i in range(n):
+        array = np.full((6, 6, 3), 100, dtype=np.uint8)
+        array[..., 0] = value + i
+        array[0] = 0
+        Image.fromarray(array).save(folder / f"{i}.{suffix}")
+
+
+def reds(images: torch.Tensor) -> list[int]:
+    return images[:, 0, 5, 5].tolist()
+
+
+def test_train_and_test_folders_are_used_as_such(tmp_path: Path):
+    for part, value in (("train", 0), ("test", 200)):
+        fill(tmp_path / part / "dog", 2, value)
+        fill(tmp_path / part / "cat", 3, value + 10)
+    source = image_folder(root=tmp_path, image_size=6)
+    assert source.info.classes == ("cat", "dog")
+    assert source.info.input_shape == (3, 6, 6)
+    assert reds(source.train.inputs) == [10, 11, 12, 0, 1]
+    assert source.train.targets.tolist() == source.test.targets.tolist() == [0, 0, 0, 1, 1]
+    assert reds(source.test.inputs) == [210, 211, 212, 200, 201]
+    assert source.val is None
+
+
+def test_a_val_folder_is_the_validation_part(tmp_path: Path):
+    for part, value in (("train", 0), ("val", 100), ("test", 200)):
+        fill(tmp_path / part / "cat", 2, value)
+        fill(tmp_path / part / "dog", 2, value + 10)
+    splits = split(image_folder(root=str(tmp_path), image_size=6), val_size=0.5, split_seed=0)
+    assert splits.val is not None
+    assert reds(splits.val.inputs) == [100, 101, 110, 111]
+    assert len(splits.train) == 4
+
+
+@pytest.mark.parametrize("inner", ["", "train"])
+def test_without_a_test_folder_a_stratified_test_part_is_held_out(tmp_path: Path, inner: str):
+    fill(tmp_path / inner / "cat", 10)
+    fill(tmp_path / inner / "dog", 20, value=100)
+    first, again, other = (image_folder(root=tmp_path, image_size=6, test_size=0.2, split_seed=s) for s in (0, 0, 1))
+    assert first.test.targets.bincount().tolist() == [2, 4]
+    held, kept = reds(first.test.inputs), reds(first.train.inputs)
+    assert sorted(held + kept) == [*range(10), *range(100, 120)]
+    assert held == reds(again.test.inputs) != reds(other.test.inputs)
+
+
+def test_mean_and_std_are_measured_on_the_training_images(tmp_path: Path):
+    for part in ("train", "test"):
+        fill(tmp_path / part / "cat", 3, value=50 if part == "train" else 250)
+        fill(tmp_path / part / "dog", 3, value=150)
+    source = image_folder(root=tmp_path, image_size=6)
+    values = source.train.inputs.double() / 255
+    assert source.info.mean == pytest.approx(values.mean((0, 2, 3)).tolist(), rel=1e-12)
+    assert source.info.std == pytest.approx(values.std((0, 2, 3), correction=0).tolist(), rel=1e-12)
+    given = image_folder(root=tmp_path, image_size=6, mean=[0.1, 0.2, 0.3], std=[1, 2, 3])
+    assert (given.info.mean, given.info.std) == ((0.1, 0.2, 0.3), (1, 2, 3))
+
+
+def test_grey_images_of_a_size_that_is_not_square(tmp_path: Path):
+    fill(tmp_path / "cat", 5)
+    fill(tmp_path / "dog", 5, suffix="JPG")
+    source = image_folder(root=tmp_path, image_size=[4, 3], channels=1)
+    assert source.info.input_shape == (1, 4, 3)
+    assert source.train.inputs.shape[1:] == (1, 4, 3)
+    assert len(source.info.mean or ()) == 1
+
+
+def test_hidden_folders_and_other_files_do_not_count(tmp_path: Path):
+    fill(tmp_path / "cat", 5)
+    fill(tmp_path / "dog", 5)
+    fill(tmp_path / ".cache", 5)
+    (tmp_path / "cat" / "notes.txt").write_text("not an image")
+    (tmp_path / "README").write_text("about these images")
+    source = image_folder(root=tmp_path, image_size=6)
+    assert source.info.classes == ("cat", "dog")
+    assert len(source.train) + len(source.test) == 10
+
+
+@pytest.mark.parametrize("root", [None, "???", ""])
+def test_a_root_must_be_given(root: str | None):
+    with pytest.raises(UserError, match=r"type dataset\.root=FOLDER"):
+        image_folder(root=root)
+
+
+def test_a_root_that_is_no_folder_is_named(tmp_path: Path):
+    with pytest.raises(UserError, match=r"dataset.root=.*photos is no folder; it should hold .*/cat/1\.jpg"):
+        image_folder(root=tmp_path / "photos")
+    (tmp_path / "photos").touch()
+    with pytest.raises(UserError, match=r"photos is a file, not a folder"):
+        image_folder(root=tmp_path / "photos")
+
+
+def test_a_folder_without_class_folders_shows_the_layout(tmp_path: Path):
+    fill(tmp_path, 3)
+    with pytest.raises(UserError, match=r"has no class folders; it should hold one folder a class, like .*/cat/1"):
+        image_folder(root=tmp_path)
+
+
+def test_one_class_is_not_enough(tmp_path: Path):
+    fill(tmp_path / "cat", 3)
+    with pytest.raises(UserError, match=r"has only one class folder \(cat\)") as caught:
+        image_folder(root=tmp_path)
+    assert "dataset.root" not in str(caught.value)
+
+
+def test_a_folder_too_high_up_is_pointed_down(tmp_path: Path):
+    fill(tmp_path / "photos" / "cat", 1)
+    fill(tmp_path / "photos" / "dog", 1)
+    with pytest.raises(UserError, match=r"only one class folder \(photos\).* or dataset.root=.*/photos$"):
+        image_folder(root=tmp_path)
+
+
+def test_a_class_without_images_is_named(tmp_path: Path):
+    fill(tmp_path / "cat", 3)
+    (tmp_path / "dog").mkdir()
+    with pytest.raises(UserError, match="dog holds no images"):
+        image_folder(root=tmp_path)
+
+
+def test_parts_with_different_classes_are_named(tmp_path: Path):
+    for name in ("train/cat", "train/dog", "test/cat", "test/bird"):
+        fill(tmp_path / name, 1)
+    with pytest.raises(UserError, match=r"train/ and test/ differ \(test/ has bird and test/ lacks dog\)"):
+        image_folder(root=tmp_path)
+
+
+def test_a_class_that_is_not_in_test_is_named(tmp_path: Path):
+    for name in ("train/cat", "train/dog", "train/owl", "test/cat", "test/dog"):
+        fill(tmp_path / name, 1)
+    with pytest.raises(UserError, match=r"train/ and test/ differ \(test/ lacks owl\)"):
+        image_folder(root=tmp_path)
+
+
+def test_a_corrupt_image_is_named(tmp_path: Path):
+    fill(tmp_path / "cat", 3)
+    fill(tmp_path / "dog", 3)
+    (tmp_path / "dog" / "1.png").write_bytes(b"broken")
+    with pytest.raises(UserError, match=r"dog/1\.png cannot be read as an image \(not an image\)"):
+        image_folder(root=tmp_path)
+
+
+def test_images_of_one_colour_have_no_std(tmp_path: Path):
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for i in range(3):
+            Image.new("RGB", (4, 4), (10, 20, 30)).save(tmp_path / name / f"{i}.png")
+    with pytest.raises(UserError, match="so its std is 0"):
+        image_folder(root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"mean": [0.5]}, r"dataset.mean=\[0.5\] has 1 numbers for the 3 channels"),
+        ({"std": [1, 1]}, r"dataset.std=\[1, 1\] has 2 numbers for the 3 channels"),
+        ({"std": [1, 0, 1]}, "type numbers above 0"),
+    ],
+)
+def test_statistics_must_fit_the_channels(tmp_path: Path, option: dict[str, list[float]], message: str):
+    fill(tmp_path / "cat", 3)
+    fill(tmp_path / "dog", 3)
+    with pytest.raises(UserError, match=message):
+        image_folder(root=tmp_path, image_size=6, **option)

@@ -1,0 +1,182 @@
+"""Bad input costs one clear line, exit code 1, no traceback, and leaves nothing behind."""
+
+import pickle
+import resource
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from optlab.record import RunRecord
+from tests.commandline import command
+from tests.conftest import Train
+
+# What is typed, and what the line must name: the value, what is allowed, what to type.
+MISTAKES = {
+    "unknown_option": (["optimizer=adamm"], ["optimizer=adamm", "adam, adamax", "did you mean optimizer=adam?"]),
+    "unknown_dataset": (["dataset=cifr10"], ["cifar10, cifar100, digits", "did you mean dataset=cifar10?"]),
+    "misspelt_argument": (["optimizer.beta=0.9"], ["no 'beta'", "lr, betas, eps", "optimizer.betas"]),
+    "argument_of_another": (["optimizer=sgd", "optimizer.betas=[0.9,0.99]"], ["no 'betas'", "momentum"]),
+    "argument_forced_in": (["+optimizer.beta=0.9"], ["'beta'", "Adam", "betas"]),
+    "unknown_key": (["batchsize=32"], ["batchsize", "batch_size"]),
+    "unknown_trainer_key": (["trainer.max_epoch=3"], ["max_epoch", "trainer.max_epochs"]),
+    "negative_lr": (["optimizer.lr=-0.1"], ["optimizer.lr=-0.1", "0 or more"]),
+    "text_for_lr": (["optimizer.lr=fast"], ["optimizer.lr=fast", "a number"]),
+    "text_for_size": (["dataset.val_size=some"], ["dataset.val_size=some", "number"]),
+    "text_for_batch": (["batch_size=big"], ["batch_size=big", "a whole number"]),
+    "schedule_or_rate": (["lr=0.01"], ["lr=0.01", "cosine", "type optimizer.lr=0.01"]),
+    "no_epochs": (["trainer.max_epochs=0"], ["trainer.max_epochs=0", "1 or more"]),
+    "negative_seed": (["seed=-1"], ["seed=-1", "0 or more"]),
+    "large_batch": (["batch_size=5000"], ["batch_size=5000", "1,293 training samples", "batch_size=1293"]),
+    "no_override": (["adam"], ["adam", "optimizer=adam"]),
+    "half_an_override": (["optimizer="], ["optimizer="]),
+    "no_gpu": (["trainer=gpu"], ["no GPU", "trainer=cpu"]),
+    "no_mps": (["trainer=mps"], ["no Apple GPU", "trainer=cpu"]),
+    "unknown_precision": (["trainer.precision=8"], ["trainer.precision=8", "bf16-mixed"]),
+    "unknown_class": (["optimizer._target_=torch.optim.Foo"], ["torch.optim.Foo"]),
+    "class_not_allowed": (["optimizer._target_=pytorch_optimizer.Fromage"], ["Fromage", "commercial use"]),
+    "no_root": (["dataset=image_folder"], ["dataset.root"]),
+    "root_missing": (["dataset=image_folder", "dataset.root=nowhere"], ["nowhere"]),
+    "network_for_images": (["dataset=line", "batch_size=3", "loss=mse"], ["cnn", "model=linear"]),
+    "loss_for_classes": (["dataset=line", "batch_size=3", "model=linear"], ["cross_entropy", "loss=mse"]),
+    "unknown_augmentation": (["dataset.augment=flip"], ["dataset.augment=flip", "crop_flip"]),
+    "unknown_metric": (["metric=val/f1"], ["metric=val/f1", "acc"]),
+    "unknown_mode": (["mode=evaluate"], ["mode=evaluate", "train, test, predict"]),
+    "no_checkpoint": (["mode=test"], ["ckpt="]),
+    "checkpoint_missing": (["ckpt=nowhere.ckpt"], ["nowhere.ckpt", "no such file"]),
+    "no_input": (["mode=predict", "ckpt=other.ckpt"], ["other.ckpt"]),
+    "muon_without_hidden": (["optimizer=muon", "model=linear"], ["muon", "optimizer=adamw"]),
+    "schedule_argument": (["lr=cosine", "lr.eta=0"], ["no 'eta'", "eta_min"]),
+    "endless": (["trainer.max_epochs=-1"], ["max_steps"]),
+}
+
+
+def assert_one_clear_line(words: list[str], wanted: list[str]) -> None:
+    before = files()
+    result = command(*words, "logger=none")
+    assert result.code == 1
+    assert "Traceback" not in result.out + result.err
+    lines = result.err.strip().splitlines()
+    assert len(lines) == 1, result.err
+    assert lines[0].startswith("optlab: ")
+    for text in wanted:
+        assert text in lines[0]
+    assert files() == before
+
+
+def files() -> list[str]:
+    return sorted(
+        str(path) for path in Path().rglob("*") if path.is_file() or path.parent.name in ("runs", "checkpoints")
+    )
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_costs_one_clear_line(name: str) -> None:
+    assert_one_clear_line(*MISTAKES[name])
+
+
+def images(root: Path, count: int = 6, classes: tuple[str, ...] = ("cat", "dog")) -> Path:
+    rng = np.random.default_rng(0)
+    for label in classes:
+        (root / label).mkdir(parents=True)
+        for number in range(count):
+            pixels = rng.integers(0, 255, (10, 12, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / label / f"{number}.png")
+    return root
+
+
+def test_an_unreadable_image_is_named() -> None:
+    root = images(Path("photos"))
+    (root / "dog" / "3.png").write_bytes(b"not a picture")
+    words = ["dataset=image_folder", "dataset.root=photos", "batch_size=2"]
+    assert_one_clear_line(words, ["photos/dog/3.png"])
+
+
+def test_an_empty_image_folder_says_how_it_should_look() -> None:
+    Path("photos").mkdir()
+    assert_one_clear_line(["dataset=image_folder", "dataset.root=photos"], ["photos", "folder"])
+
+
+def cifar10(root: Path, bad_label: int | None = None) -> None:
+    """A small data set in CIFAR-10's own format."""
+    folder = root / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name in [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]:
+        labels = [i % 10 for i in range(20)]
+        if bad_label is not None:
+            labels[3] = bad_label
+        content = {"data": rng.integers(0, 255, (20, 3072), dtype=np.uint8), "labels": labels}
+        (folder / name).write_bytes(pickle.dumps(content))
+    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": list("abcdefghij")}))
+
+
+def test_a_label_outside_the_classes_is_named_with_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision.datasets import CIFAR10
+
+    monkeypatch.setattr(CIFAR10, "_check_integrity", lambda self: True)  # the checksums are those of the real files
+    monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *_: True)
+    cifar10(Path("data"), bad_label=12)
+    words = ["dataset=cifar10", "dataset.download=false", "dataset.val_size=10", "batch_size=10"]
+    assert_one_clear_line(words, ["label 12", "10 classes"])
+
+
+def test_no_network_says_how_to_place_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision.datasets import CIFAR10
+
+    monkeypatch.setattr(CIFAR10, "url", "http://127.0.0.1:9/cifar-10-python.tar.gz")
+    assert_one_clear_line(["dataset=cifar10"], ["cifar-10-python.tar.gz", "dataset=digits"])
+
+
+def test_a_checkpoint_of_another_model_is_refused(train: Train) -> None:
+    train("model=linear", folder="other")
+    ckpt = "ckpt=other/checkpoints/last.ckpt"
+    assert_one_clear_line([ckpt, "model=mlp"], ["model=linear", "model=mlp"])
+    assert_one_clear_line([ckpt, "mode=test", "model=mlp"], ["model=linear", "model=mlp"])
+    assert_one_clear_line([ckpt, "optimizer.lr=3"], ["optimizer.lr=3 (was 0.001)"])
+    assert_one_clear_line([ckpt, "seed=3"], ["seed=3 (was 0)"])
+    Path("broken.ckpt").write_bytes(b"no checkpoint")
+    assert_one_clear_line(["ckpt=broken.ckpt"], ["broken.ckpt", "not a readable checkpoint"])
+
+
+def test_a_schedule_laid_out_for_its_length_cannot_be_extended(train: Train) -> None:
+    train("lr=cosine", folder="short")
+    ckpt = "ckpt=short/checkpoints/last.ckpt"
+    assert_one_clear_line([ckpt, "trainer.max_epochs=9"], ["trainer.max_epochs=9", "lr=cosine"])
+
+
+def test_a_folder_that_cannot_be_written_is_named() -> None:
+    Path("file").write_text("in the way")
+    assert_one_clear_line(["hydra.run.dir=file/run"], ["cannot write", "file/run", "hydra.run.dir=FOLDER"])
+    assert_one_clear_line(["hydra.run.dir=/proc/run"], ["cannot write", "/proc/run", "hydra.run.dir=FOLDER"])
+
+
+def test_a_full_disk_ends_the_run_with_one_line_and_the_record_says_failed() -> None:
+    # The limit on the size of a file makes writing the checkpoint fail as a full disk does.
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        result = command("logger=none", "hydra.run.dir=run", "trainer.max_epochs=1", "callbacks=quiet", "model=mlp")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert result.code == 1
+    assert len(result.err.strip().splitlines()) == 1
+    assert result.err.startswith("optlab: cannot write run/checkpoints/last.ckpt: ")
+    assert RunRecord.read(Path("run")).status == "failed"
+    assert list(Path("run/checkpoints").iterdir()) == []
+
+
+@pytest.mark.parametrize("word", ["debug=true", "traceback=true"])
+def test_the_traceback_is_there_for_who_asks(word: str) -> None:
+    with pytest.raises(Exception, match="0 or more"):
+        command("optimizer.lr=-1", "logger=none", word)
+
+
+def test_a_bug_is_one_line_on_the_terminal_and_a_traceback_in_the_log() -> None:
+    result = command("logger=none", "model=linear", "model._target_=tests.test_run.Broken", "hydra.run.dir=run")
+    assert result.code == 1
+    first, second = result.err.strip().splitlines()
+    assert first == "optlab: RuntimeError: a bug in a user's network"
+    assert "run/train.log" in second
+    assert "Traceback" in Path("run/train.log").read_text()
