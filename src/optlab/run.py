@@ -82,7 +82,8 @@ def run(
         try:
             record.timing["setup_seconds"] = round(time.perf_counter() - started, 3)
             fit(trainer, module, data, config, resumed)
-            test(trainer, module, data, config, folder)
+            if config["phase"] != "tune":  # choosing sees validation only
+                test(trainer, module, data, config, folder)
             record.status = "finished"
         except Diverged as result:
             record_divergence(record, result, trainer, module, recorder)
