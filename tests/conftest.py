@@ -11,7 +11,7 @@ from optlab.record import RunRecord
 from optlab.run import run
 
 # A run that takes a fraction of a second.
-QUICK = ("logger=none", "callbacks=quiet", "trainer=cpu", "trainer.max_epochs=2")
+QUICK = ("logger=none", "callbacks=quiet", "trainer=cpu", "trainer.max_epochs=2", "batch_size=64")
 SMALL = ("model=mlp", "model.hidden=[16,16]")  # used unless a test names its model
 
 

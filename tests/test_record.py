@@ -29,7 +29,7 @@ def test_id_ignores_what_cannot_change_the_result_and_nothing_else() -> None:
     different = [
         "seed=1",
         "optimizer.lr=0.01",
-        "batch_size=32",
+        "batch_size=128",
         "trainer.max_epochs=3",
         "dataset.split_seed=1",
         "lr=cosine",
@@ -41,7 +41,7 @@ def test_id_ignores_what_cannot_change_the_result_and_nothing_else() -> None:
 
 
 def test_job_names_are_readable_and_unique() -> None:
-    first, second = config("optimizer=sgd", "seed=3"), config("optimizer=sgd", "seed=3", "batch_size=32")
+    first, second = config("optimizer=sgd", "seed=3"), config("optimizer=sgd", "seed=3", "batch_size=128")
     assert job_name(first).startswith("sgd-lr0.1-seed3-")
     assert job_name(first) != job_name(second)
 

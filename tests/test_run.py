@@ -118,6 +118,12 @@ def test_the_record_tells_the_whole_run(train: Train) -> None:
     assert objective(record) == record.metrics["val/acc"]
 
 
+def test_the_first_command_of_the_readme_reaches_97_percent() -> None:
+    record = run(compose(["optimizer=adam", "logger=none", "callbacks=quiet", "trainer=cpu"]), Path("run"))
+    assert record.metrics["test/acc"] is not None
+    assert record.metrics["test/acc"] >= 0.97
+
+
 def test_quality_agrees_with_scikit_learn(train: Train) -> None:
     from sklearn.metrics import confusion_matrix, f1_score
 

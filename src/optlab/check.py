@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from lightning import Trainer
 from pydantic import Field
 
-from optlab import optimizers
+from optlab import optimizers, tracking
 from optlab.errors import UserError
 from optlab.signature import check_call, check_value
 
@@ -69,6 +69,7 @@ def check_config(config: Mapping[str, Any]) -> None:
         if options is not None:
             check_call(f"callbacks.{name}", options, given={"folder"})
     check_call("trainer", trainer, function=Trainer)
+    tracking.check(config["logger"])
 
 
 def check_values(prefix: str, values: Mapping[str, Any], hints: Mapping[str, Any]) -> None:

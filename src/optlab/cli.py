@@ -19,7 +19,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from optlab import typed
-from optlab.errors import UserError
+from optlab.errors import Interrupted, UserError
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +37,20 @@ def start(main: Callable[[], Any]) -> None:
         sys.argv[1:] = typed.prepare(sys.argv[1:])
         with hydra_raises():
             main()
+    except (Interrupted, KeyboardInterrupt):
+        discard_claimed()
+        print("optlab: interrupted before training began; nothing was written", file=sys.stderr)
+        sys.exit(130)
     except Exception as error:
-        for folder in _claimed.values():
-            discard(folder)
+        discard_claimed()
         if wants_traceback:
             raise
         complain(error)
+
+
+def discard_claimed() -> None:
+    for folder in _claimed.values():
+        discard(folder)
 
 
 def complain(error: Exception) -> NoReturn:

@@ -15,7 +15,7 @@ from lightning import Callback, Trainer
 from omegaconf import DictConfig
 
 from optlab import checkpoint, environment, optimizers, tracking
-from optlab.callbacks import Diverged, Interrupted, Interruption, Recorder
+from optlab.callbacks import Diverged, Interruption, Recorder
 from optlab.check import SPLIT, check_config
 from optlab.config import resolve
 from optlab.create import create
@@ -23,7 +23,7 @@ from optlab.data.arrays import Arrays, Source, Splits
 from optlab.data.augment import augmentation
 from optlab.data.batches import DeviceBatches
 from optlab.data.split import split
-from optlab.errors import UserError
+from optlab.errors import Interrupted, UserError
 from optlab.hardware import build_trainer
 from optlab.module import TrainingModule
 from optlab.record import CHECKPOINT_FOLDER, RunRecord
@@ -65,7 +65,7 @@ def run(
     interruption = Interruption()
     with interruption.listening(), torch.random.fork_rng(devices=[]):
         recorder = Recorder()
-        trainer = build_trainer(config, folder, [recorder, interruption, *build_callbacks(config, folder)])
+        trainer = build_trainer(config, folder, in_order(recorder, interruption, *build_callbacks(config, folder)))
         data = load_data(config, sources)
         check_against_data(config, data)
         module = build_module(config, data, overrides)
@@ -77,9 +77,10 @@ def run(
         if trainer.is_global_zero:
             folder.mkdir(parents=True, exist_ok=True)
             record.write(folder)
-            trainer.loggers = tracking.build(config["logger"], record, folder)
-        announce(config, data, module, trainer, resumed)
         try:
+            announce(config, data, module, trainer, resumed)
+            if trainer.is_global_zero:
+                trainer.loggers = tracking.build(config["logger"], record, folder)
             record.timing["setup_seconds"] = round(time.perf_counter() - started, 3)
             fit(trainer, module, data, config, resumed)
             if config["phase"] != "tune":  # choosing sees validation only
@@ -170,6 +171,11 @@ def build_callbacks(config: Mapping[str, Any], folder: Path) -> list[Callback]:
         given = {"folder": folder / CHECKPOINT_FOLDER} if options["_target_"].endswith(".Checkpoints") else {}
         callbacks.append(create(options, **given))
     return callbacks
+
+
+def in_order(*callbacks: Callback) -> list[Callback]:
+    """What measures comes before the recorder, which the others read."""
+    return sorted(callbacks, key=lambda callback: not getattr(callback, "measures", False))
 
 
 def loader(arrays: Arrays, trainer: Trainer, config: Mapping[str, Any], data: Splits, *, train: bool) -> DeviceBatches:

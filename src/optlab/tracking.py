@@ -9,6 +9,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -22,22 +23,28 @@ log = logging.getLogger(__name__)
 
 Mode = Literal["auto", "online", "offline"]
 PROBE_SECONDS = 2.0
+INIT_SECONDS = 20.0
+FINISH_SECONDS = 60.0
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Raise UserError for a logger that is not known, or whose package is not installed."""
+    for name in config:
+        if name not in ("csv", "tensorboard", "wandb"):
+            raise UserError(f"logger.{name}: not a logger; known: csv, tensorboard, wandb")
+    if "tensorboard" in config and find_spec("tensorboard") is None:
+        raise UserError("logger=tensorboard needs a package: pip install '.[tensorboard]'")
 
 
 def build(config: Mapping[str, Any], record: RunRecord, folder: Path) -> list[Logger]:
-    """The loggers that the config group `logger` names; `csv` is the record's own metrics.csv and needs none.
-
-    Raises:
-        UserError: a logger's package is not installed.
-    """
+    """The loggers that the config group `logger` names; `csv` is the record's own metrics.csv and needs none."""
     loggers: list[Logger] = []
     for name, options in config.items():
         if name == "tensorboard":
-            loggers.append(tensorboard(folder))
+            log.info("TensorBoard: tensorboard --logdir %s", shortest(folder / "tensorboard"))
+            loggers.append(TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False))
         elif name == "wandb":
             loggers += wandb_logger(dict(options), record, folder)
-        elif name != "csv":
-            raise UserError(f"logger.{name}: not a logger; known: csv, tensorboard, wandb")
     return loggers
 
 
@@ -48,15 +55,6 @@ def finish(loggers: list[Logger], record: RunRecord) -> None:
             logger.finish(record)
         else:
             logger.finalize("success" if record.status in ("finished", "diverged") else "failed")
-
-
-def tensorboard(folder: Path) -> TensorBoardLogger:
-    try:
-        logger = TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False)
-    except ModuleNotFoundError as error:
-        raise UserError("logger=tensorboard needs a package: pip install '.[tensorboard]'") from error
-    log.info("TensorBoard: tensorboard --logdir %s", shortest(folder / "tensorboard"))
-    return logger
 
 
 # -- Weights & Biases
@@ -111,8 +109,8 @@ def wandb_logger(options: dict[str, Any], record: RunRecord, folder: Path) -> li
             silent=True,
             console="off",
             save_code=False,
-            init_timeout=20.0,
-            finish_timeout=60.0,
+            init_timeout=INIT_SECONDS,
+            finish_timeout=FINISH_SECONDS,
             x_disable_stats=not options.pop("system_metrics", False),
         )
         run = wandb.init(

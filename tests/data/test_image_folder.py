@@ -31,9 +31,9 @@ def test_train_and_test_folders_are_used_as_such(tmp_path: Path):
     source = image_folder(root=tmp_path, image_size=6)
     assert source.info.classes == ("cat", "dog")
     assert source.info.input_shape == (3, 6, 6)
-    assert reds(source.train.inputs) == [10, 11, 12, 0, 1]
-    assert source.train.targets.tolist() == source.test.targets.tolist() == [0, 0, 0, 1, 1]
-    assert reds(source.test.inputs) == [210, 211, 212, 200, 201]
+    assert reds(source.train.inputs) == [10, 0, 11, 1, 12]
+    assert source.train.targets.tolist() == source.test.targets.tolist() == [0, 1, 0, 1, 0]
+    assert reds(source.test.inputs) == [210, 200, 211, 201, 212]
     assert source.val is None
 
 
@@ -43,7 +43,7 @@ def test_a_val_folder_is_the_validation_part(tmp_path: Path):
         fill(tmp_path / part / "dog", 2, value + 10)
     splits = split(image_folder(root=str(tmp_path), image_size=6), val_size=0.5, split_seed=0)
     assert splits.val is not None
-    assert reds(splits.val.inputs) == [100, 101, 110, 111]
+    assert reds(splits.val.inputs) == [100, 110, 101, 111]
     assert len(splits.train) == 4
 
 

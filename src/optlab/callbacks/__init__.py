@@ -2,7 +2,7 @@
 
 from optlab.callbacks.checkpoints import Checkpoints
 from optlab.callbacks.divergence import Diverged, DivergenceGuard
-from optlab.callbacks.interruption import Interrupted, Interruption
+from optlab.callbacks.interruption import Interruption
 from optlab.callbacks.print_weights import PrintWeights
 from optlab.callbacks.progress import Progress
 from optlab.callbacks.recorder import Recorder
@@ -12,7 +12,6 @@ __all__ = [
     "Checkpoints",
     "Diverged",
     "DivergenceGuard",
-    "Interrupted",
     "Interruption",
     "PrintWeights",
     "Progress",

@@ -9,8 +9,9 @@ from typing import Any
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from optlab.callbacks.interruption import Interrupted, Interruption
+from optlab.callbacks.interruption import Interruption
 from optlab.callbacks.recorder import Recorder
+from optlab.errors import Interrupted
 from optlab.record import cannot_write
 
 

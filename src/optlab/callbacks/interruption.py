@@ -10,21 +10,9 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
+from optlab.errors import Interrupted
+
 log = logging.getLogger(__name__)
-
-
-class Interrupted(BaseException):
-    """The user or the system asked the run to stop. Not an Exception: nobody may swallow it by accident.
-
-    Args:
-        signum: the signal that asked.
-        between_steps: the state is whole and not saved yet, so a checkpoint may be written now.
-    """
-
-    def __init__(self, signum: int, between_steps: bool = False) -> None:
-        self.signum = signum
-        self.between_steps = between_steps
-        super().__init__(signal.Signals(signum).name)
 
 
 class Interruption(Callback):

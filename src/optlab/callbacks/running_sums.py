@@ -16,6 +16,8 @@ class RunningSums(Callback):
     of samples, is `train/loss`.
     """
 
+    measures = True  # it adds to the row, so it comes before the recorder
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.batches = torch.zeros((), device=pl_module.device)
         self.samples = torch.zeros((), device=pl_module.device)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -114,11 +113,21 @@ def _names(names: Iterable[str], limit: int = 5) -> str:
 
 def _read_parts(files: dict[str, Files], image_size: ImageSize, channels: int) -> dict[str, Arrays]:
     """All parts, read as one so that the memory they need is checked before the first is read."""
-    paths = [list(chain.from_iterable(classes.values())) for classes in files.values()]
-    images = read_images(list(chain.from_iterable(paths)), image_size, channels)
-    inputs = torch.split_with_sizes(images, [len(p) for p in paths])
-    targets = [
-        torch.arange(len(classes)).repeat_interleave(torch.tensor([len(c) for c in classes.values()]))
-        for classes in files.values()
-    ]
+    samples = {part: _mixed(classes) for part, classes in files.items()}
+    images = read_images([path for part in samples.values() for path, _ in part], image_size, channels)
+    inputs = torch.split_with_sizes(images, [len(part) for part in samples.values()])
+    targets = [torch.tensor([label for _, label in part]) for part in samples.values()]
     return {part: Arrays(x, y) for part, x, y in zip(files, inputs, targets, strict=True)}
+
+
+def _mixed(classes: Files) -> list[tuple[Path, int]]:
+    """Every file with its label, the classes spread evenly.
+
+    In a folder one class comes after the other; with `shuffle=false` a network would see them so, and learn nothing.
+    """
+    placed = [
+        ((i + 0.5) / len(files), label, path)
+        for label, files in enumerate(classes.values())
+        for i, path in enumerate(files)
+    ]
+    return [(path, label) for _, label, path in sorted(placed)]
