@@ -255,6 +255,25 @@ def test_debug_options_do_what_they_say(debug: str, train: Train) -> None:
         assert "run_training_batch" in Path("run/fit-profile.txt").read_text()
 
 
+@pytest.mark.parametrize("words", [["trainer.max_steps=30"], ["trainer.max_steps=30", "trainer.max_epochs=-1"]])
+def test_a_run_of_steps_ends_within_an_epoch_with_its_weights_judged(words: list[str], train: Train) -> None:
+    record = train(*words, "lr=linear", "optimizer.lr=0.01")
+    rows = read_metrics(Path("run/metrics.csv"))
+    assert (record.steps, len(rows)) == (30, 2)
+    assert rows[1]["lr"] == pytest.approx(0, abs=1e-9)  # the schedule ends where the run does
+    assert rows[1]["val/loss"] != rows[0]["val/loss"]
+    assert record.metrics["val/loss"] == rows[1]["val/loss"]
+    assert torch.load("run/checkpoints/last.ckpt", weights_only=True)["global_step"] == 30
+
+
+def test_an_epoch_without_validation_shows_none(train: Train) -> None:
+    record = train("trainer.check_val_every_n_epoch=2", "trainer.max_epochs=3")
+    losses = [row["val/loss"] for row in read_metrics(Path("run/metrics.csv"))]
+    assert losses[0] is None
+    assert None not in losses[1:]
+    assert losses[1] != losses[2] == record.metrics["val/loss"]
+
+
 def test_early_stopping_is_there_for_who_wants_it(train: Train) -> None:
     record = train(
         "callbacks=early_stopping", "callbacks.early_stopping.patience=1", "optimizer.lr=0", "trainer.max_epochs=9"

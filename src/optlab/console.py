@@ -30,7 +30,8 @@ def print_result(record: RunRecord, folder: Path, console: Console | None = None
     how = f"{record.optimizer}, lr {record.lr:g}, {record.lr_schedule}, seed {record.seed}"
     title = f"{record.model} on {record.dataset}: {how}"
     print_classes(record.test.get("classes", {}), console)
-    table = metrics_table(title, record.metrics)
+    console.print(title, style="bold", soft_wrap=True)
+    table = metrics_table(record.metrics)
     if record.best:
         best = record.best
         table.add_row(
@@ -51,11 +52,12 @@ def print_metrics(title: str, metrics: Mapping[str, float | None], details: Mapp
     """The table of an evaluation."""
     console = Console(highlight=False)
     print_classes(details.get("classes", {}), console)
-    console.print(metrics_table(title, metrics))
+    console.print(title, style="bold", soft_wrap=True)
+    console.print(metrics_table(metrics))
 
 
-def metrics_table(title: str, metrics: Mapping[str, float | None]) -> Table:
-    table = Table("", "value", title=title, title_justify="left", title_style="bold", show_header=False)
+def metrics_table(metrics: Mapping[str, float | None]) -> Table:
+    table = Table("", "value", show_header=False)
     table.columns[1].justify = "right"
     for name, label in NAMES.items():
         if (value := metrics.get(name)) is not None:

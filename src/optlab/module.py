@@ -158,6 +158,7 @@ class TrainingModule(LightningModule):
             self._resumed = None
 
     def on_train_epoch_start(self) -> None:
+        self.metrics.clear()  # an epoch without validation must not show the last one's
         self.open_sums("train")
         self._counted = -1
         self.train_batches.load_state_dict({"seen": 0})
@@ -195,6 +196,7 @@ class TrainingModule(LightningModule):
         optimizer = create({"_target_": settings["_target_"], **optimizers.arguments(settings)}, groups)
         if line := optimizers.describe(optimizer):
             log.info(line)
+        self.trainer.fit_loop.setup_data()  # else an open number of epochs leaves the number of batches unknown
         steps = int(self.trainer.estimated_stepping_batches)
         batches = int(self.trainer.num_training_batches)
         horizon = Horizon(steps, steps_per_epoch=-(-batches // self.trainer.accumulate_grad_batches))

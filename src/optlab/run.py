@@ -83,6 +83,7 @@ def run(
                 trainer.loggers = tracking.build(config["logger"], record, folder)
             record.timing["setup_seconds"] = round(time.perf_counter() - started, 3)
             fit(trainer, module, data, config, resumed)
+            recorder.complete_last_row(module)
             if config["phase"] != "tune":  # choosing sees validation only
                 test(trainer, module, data, config, folder)
             record.status = "finished"
@@ -207,6 +208,9 @@ def fit(
         ckpt_path=config["ckpt"] if resumed else None,
         weights_only=True,
     )
+    if data.val is not None and "val/loss" not in module.metrics and config["trainer"]["limit_val_batches"] != 0:
+        # The run ended within an epoch (max_steps), or between two validations: judge its last weights too.
+        trainer.validate(module, loader(data.val, trainer, config, data, train=False), verbose=False)
 
 
 def test(trainer: Trainer, module: TrainingModule, data: Splits, config: Mapping[str, Any], folder: Path) -> None:
@@ -313,5 +317,9 @@ def announce(
         trainer.world_size,
         trainer.precision,
     )
+    if config["dataset"]["train_split"] == "test":
+        log.warning(
+            "dataset.train_split=test: training on the test split, so test accuracy says nothing about new data"
+        )
     if resumed is not None:
         log.info("continuing %s after epoch %d, step %d", config["ckpt"], resumed["epoch"], resumed["global_step"])

@@ -75,12 +75,13 @@ class Checkpoints(Checkpoint):
         epoch = trainer.current_epoch + 1
         is_best = self.best and recorder.best().get("epoch") == epoch
         stops = interruption.requested(trainer)
-        due = epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs
+        ends = trainer.fit_loop.done
+        due = epoch % self.every_n_epochs == 0 or ends
         if due or is_best or stops:
             self.save_last(trainer)
             if is_best and trainer.is_global_zero:
                 self.keep_best()
-        if stops and epoch != trainer.max_epochs:
+        if stops and not ends:
             raise Interrupted(interruption.signum or signal.SIGINT)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:

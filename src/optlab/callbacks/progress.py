@@ -44,9 +44,8 @@ class Progress(Callback):
             )
             self._live = Bar(*columns, TimeRemainingColumn(), console=self.console, transient=True)
             self._live.start()
-            total = (trainer.max_epochs or 1) * int(trainer.num_training_batches)
-            done = trainer.current_epoch * int(trainer.num_training_batches)
-            self._task = self._live.add_task("", total=total, completed=done, running="")
+            total = int(trainer.estimated_stepping_batches)
+            self._task = self._live.add_task("", total=total, completed=trainer.global_step, running="")
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -61,20 +60,20 @@ class Progress(Callback):
             running += f"  acc {sums.correct.item() / sums.samples:.4f}"
         self._live.update(
             self._task,
-            description=f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}",
-            completed=trainer.current_epoch * int(trainer.num_training_batches) + batch_idx + 1,
+            description=epoch_of(trainer),
+            completed=trainer.global_step,
             running=running,
         )
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch = trainer.current_epoch + 1
-        due = epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs
+        due = epoch % self.every_n_epochs == 0 or trainer.fit_loop.done
         if self.table and due and trainer.is_global_zero:
             recorder = next(c for c in trainer.callbacks if isinstance(c, Recorder))  # type: ignore[attr-defined]
             self.print_row(recorder.rows[-1])
 
     def print_row(self, row: Row) -> None:
-        if not self._columns:
+        if set(row) - set(self._columns):
             self._columns = list(row)
             self.console.print(
                 "  ".join(f"{name:>{width(name)}}" for name in self._columns), style="bold", soft_wrap=True
@@ -92,6 +91,12 @@ class Progress(Callback):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self.stop()
+
+
+def epoch_of(trainer: Trainer) -> str:
+    """`epoch 3/20`, or `epoch 3` where the run ends after a number of steps."""
+    total = trainer.max_epochs or -1
+    return f"epoch {trainer.current_epoch + 1}" + (f"/{total}" if total > 0 else "")
 
 
 def width(name: str) -> int:

@@ -86,6 +86,13 @@ class Recorder(Callback):
             numbers = {k: v for k, v in row.items() if isinstance(v, int | float)}
             logger.log_metrics(numbers, step=trainer.global_step)
 
+    def complete_last_row(self, module: TrainingModule) -> None:
+        """Add to the last epoch's row what was measured after it."""
+        if self.rows and set(module.metrics) - set(self.rows[-1]):
+            self.rows[-1] |= module.metrics
+            if self.folder is not None:
+                write_metrics(self.folder / METRICS_FILE, self.rows)
+
     def best(self) -> dict[str, Any]:
         """The epoch with the best value of the metric (the first of equals); empty where none was finite."""
         best: dict[str, Any] = {}
