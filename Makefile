@@ -1,4 +1,4 @@
-# make train | test | lint | bench: each sets up .venv when it is missing or older than what it is made from.
+# make train | test | lint: each sets up .venv when it is missing or older than what it is made from.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
     $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin

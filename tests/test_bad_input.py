@@ -48,6 +48,27 @@ MISTAKES = {
     "no_input": (["mode=predict", "ckpt=other.ckpt"], ["other.ckpt"]),
     "muon_without_hidden": (["optimizer=muon", "model=linear"], ["muon", "optimizer=adamw"]),
     "schedule_argument": (["lr=cosine", "lr.eta=0"], ["no 'eta'", "eta_min"]),
+    "key_of_the_trainer": (["max_epochs=5"], ["max_epochs", "did you mean trainer.max_epochs?"]),
+    "misspelt_group": (["optimzer.lr=0.1"], ["did you mean optimizer.lr?"]),
+    "misspelt_group_forced_in": (["+optimzer.lr=0.1"], ["optimzer"]),
+    "several_values": (["seed=0,1"], ["seed=0,1", "-m"]),
+    "several_loggers": (["logger=wandb,csv"], ["'logger=[wandb,csv]'"]),
+    "dashes": (["--optimizer=adam"], ["optimizer=adam", "without --"]),
+    "no_lr": (["~optimizer.lr"], ["optimizer.lr is missing"]),
+    "no_group": (["~dataset"], ["dataset is missing"]),
+    "null_group": (["optimizer=null"], ["optimizer=null", "adam"]),
+    "end_above_start": (["lr=cosine", "lr.eta_min=0.1"], ["lr.eta_min=0.1", "0.001"]),
+    "no_batches": (["trainer.limit_train_batches=0"], ["trainer.limit_train_batches=0", "1 or more"]),
+    "less_than_a_batch": (["trainer.limit_train_batches=0.001"], ["less than one batch"]),
+    "never_saved": (["callbacks.checkpoint.every_n_epochs=0"], ["every_n_epochs=0", "1 or more"]),
+    "half_precision_on_cpu": (["trainer=cpu", "trainer.precision=16-mixed"], ["needs a GPU", "bf16-mixed"]),
+    "batch_of_one": (["model=resnet18", "batch_size=17"], ["batch_size=17", "last batch of one", "batch_size=18"]),
+    "path_of_any_characters": (["dataset=image_folder", "dataset.root=~/pho tos_é(1)"], ["pho tos_é(1)", "no folder"]),
+    "folder_for_checkpoint": (["ckpt=/proc"], ["ckpt=/proc", "checkpoints/last.ckpt"]),
+    "augmentation_for_images": (
+        ["dataset=line", "batch_size=3", "model=linear", "loss=mse", "dataset.augment=crop_flip"],
+        ["crop_flip", "needs images"],
+    ),
     "endless": (["trainer.max_epochs=-1"], ["max_steps"]),
 }
 
@@ -138,6 +159,27 @@ def test_a_checkpoint_of_another_model_is_refused(train: Train) -> None:
     assert_one_clear_line([ckpt, "seed=3"], ["seed=3 (was 0)"])
     Path("broken.ckpt").write_bytes(b"no checkpoint")
     assert_one_clear_line(["ckpt=broken.ckpt"], ["broken.ckpt", "not a readable checkpoint"])
+
+
+def test_a_run_that_is_complete_is_not_continued(train: Train) -> None:
+    train("model=linear", folder="done")
+    assert_one_clear_line(["ckpt=done"], ["complete (2 of 2 epochs)", "trainer.max_epochs=4", "mode=test"])
+    assert_one_clear_line(["ckpt=done", "trainer.max_epochs=1"], ["trainer.max_epochs=1", "2 epochs already"])
+
+
+def test_a_run_on_other_data_is_not_continued(train: Train) -> None:
+    root = images(Path("photos"))
+    train("model=linear", "dataset=image_folder", "dataset.root=photos", "batch_size=2", folder="run")
+    (root / "dog" / "3.png").unlink()
+    assert_one_clear_line(["ckpt=run", "trainer.max_epochs=9"], ["other data", "image_folder has changed"])
+
+
+def test_a_folder_with_a_run_is_not_overwritten(train: Train) -> None:
+    record = train("model=linear")
+    result = command("logger=none", "hydra.run.dir=run", "seed=1")
+    assert result.code == 1
+    assert "run holds a run already" in result.err
+    assert RunRecord.read(Path("run")) == record
 
 
 def test_a_schedule_laid_out_for_its_length_cannot_be_extended(train: Train) -> None:

@@ -127,7 +127,7 @@ def test_two_processes_give_the_losses_of_one() -> None:
         "logger=none",
         "trainer.max_epochs=2",
         "model=mlp",
-        "dataset.val_size=101",
+        "dataset.val_size=102",
         "batch_size=100",
         "hydra.run.dir=",
     )

@@ -45,6 +45,15 @@ def test_a_checkpoint_of_other_classes_is_refused(train: Train) -> None:
     assert "blue, green" in result.err
 
 
+def test_testing_on_changed_data_says_so(train: Train) -> None:
+    root = colours(Path("photos"))
+    train("dataset=image_folder", "dataset.root=photos", "batch_size=8", "model=linear")
+    (root / "red" / "3.png").unlink()
+    result = command("mode=test", "ckpt=run")
+    assert result.code == 0
+    assert "is not the data that" in result.out
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_images_are_classified_with_probabilities(channels: int, train: Train) -> None:
     root = colours(Path("photos"))
@@ -54,6 +63,11 @@ def test_images_are_classified_with_probabilities(channels: int, train: Train) -
     assert result.code == 0
     rows = list(csv.DictReader(Path("out/predictions.csv").read_text().splitlines()))
     assert len(rows) == 20
+    Path("photos/red/broken.png").write_bytes(b"no picture")
+    result = command("mode=predict", "ckpt=run", "input=photos/red", "hydra.run.dir=again")
+    assert result.code == 1
+    assert "1 of 21 files were left out: photos/red/broken.png" in result.err
+    assert len(Path("again/predictions.csv").read_text().splitlines()) == 21
     for row in rows:
         assert float(row["red"]) + float(row["blue"]) == pytest.approx(1, abs=1e-5)
         assert row["class"] in result.out

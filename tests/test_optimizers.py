@@ -310,5 +310,5 @@ def test_keyword_arguments_stand_for_the_base_class():
 
 def test_missing_pytorch_optimizer_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pytorch_optimizer", None)
-    with pytest.raises(UserError, match=r"pip install '\.\[optimizers\]'"):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[optimizers\]'"):
         optimizers.check({"_target_": "pytorch_optimizer.Lion", "lr": 0.1})

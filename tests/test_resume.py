@@ -23,12 +23,13 @@ SCHEDULES = ["constant", "step", "multistep", "exponential", "cosine", "onecycle
 class StopAfter(Callback):
     """Sends this process SIGINT after so many steps, as Ctrl-C does."""
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, signum: int = signal.SIGINT) -> None:
         self.steps = steps
+        self.signum = signum
 
     def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
         if trainer.global_step == self.steps:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.Signals(self.signum))
 
 
 def interrupted(folder: Path, steps: int, *overrides: str) -> RunRecord:
@@ -62,6 +63,56 @@ def assert_continues(tmp_path: Path, train: Train, steps: int, *overrides: str) 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer_continues_bit_for_bit(optimizer: str, steps: int, tmp_path: Path, train: Train) -> None:
     assert_continues(tmp_path, train, steps, f"optimizer={optimizer}")
+
+
+class Dropout(torch.nn.Module):
+    """A network that draws random numbers as it trains."""
+
+    def __init__(self, input_shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__()
+        size = torch.Size(input_shape).numel()
+        self.layers = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(), torch.nn.Linear(size, outputs))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        output: torch.Tensor = self.layers(x)
+        return output
+
+
+@pytest.mark.parametrize(
+    "words",
+    {
+        "accumulation": ["trainer.accumulate_grad_batches=4"],
+        "running_sums": ["callbacks=running_sums", "callbacks.progress=null"],
+        "rare_validation": ["trainer.check_val_every_n_epoch=2", "lr=plateau", "lr.patience=0", "optimizer.lr=0.01"],
+        "steps": ["trainer.max_steps=50", "lr=cosine"],
+        "dropout": ["model=linear", "model._target_=tests.test_resume.Dropout"],
+        "clipping": ["trainer.gradient_clip_val=0.1"],
+    }.values(),
+)
+def test_every_way_to_train_continues_bit_for_bit(words: list[str], tmp_path: Path, train: Train) -> None:
+    # With accumulation 4, step 7 is taken within the second epoch, and SIGINT arrives between two batches of step 8.
+    steps = 7 if "accumulate" in words[0] else 30
+    assert_continues(tmp_path, train, steps, *words)
+
+
+def test_the_best_checkpoint_survives_an_interruption(tmp_path: Path, train: Train) -> None:
+    # The peak of the schedule is far too high, so the best epoch comes early.
+    words = ("optimizer=sgd", "optimizer.lr=30", "lr=onecycle", "lr.warmup_fraction=0.9", "trainer.max_epochs=6")
+    words = (*words, "test_weights=best")
+    whole = train(*words, folder="whole")
+    stopped = interrupted(tmp_path / "stopped", 110, *words)
+    assert whole.best["epoch"] <= stopped.epochs < 6
+    continued = train(*words, "ckpt=stopped/checkpoints/last.ckpt", folder="continued")
+    assert continued.metrics == whole.metrics
+
+
+def test_sigterm_saves_as_ctrl_c_does(tmp_path: Path, train: Train) -> None:
+    words = words_of("+callbacks.stop._target_=tests.test_resume.StopAfter", "+callbacks.stop.steps=30")
+    record = run(compose([*words, "+callbacks.stop.signum=15"]), tmp_path / "stopped")
+    assert record.status == "interrupted"
+    assert record.error == {"type": "Interrupted", "message": "SIGTERM"}
+    content = torch.load("stopped/checkpoints/last.ckpt", weights_only=True)
+    assert content["global_step"] == 31  # the signal came when step 30 had been looked at
 
 
 @pytest.mark.parametrize("steps", [21, 30], ids=["end_of_epoch", "within_epoch"])

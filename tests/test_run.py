@@ -1,19 +1,24 @@
 """One run from config to record: what it promises whatever the optimizer."""
 
+import io
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from lightning import Callback
+from rich.console import Console
 
+from optlab.callbacks import Recorder, progress
 from optlab.config import compose, resolve
 from optlab.errors import UserError
+from optlab.inputs import load_data
 from optlab.module import TrainingModule
 from optlab.record import RunRecord, read_metrics
-from optlab.run import load_data, objective, run
+from optlab.run import objective, run
 from tests.conftest import QUICK, Train, words_of
 from tests.test_resume import OPTIMIZERS, weights
 
@@ -148,6 +153,42 @@ def test_a_diverged_run_is_a_result_with_its_epoch(train: Train) -> None:
     assert content["metrics"]["train/loss"] is None
     assert content["error"]["type"] == "Diverged"
     assert read_metrics(Path("run/metrics.csv"))[-1]["train/loss"] is None
+
+
+def test_divergence_is_seen_within_a_long_epoch(train: Train) -> None:
+    words = ("optimizer=sgd", "optimizer.lr=1e18", "loss=mse", "callbacks.divergence.every_n_steps=5")
+    record = train(*words)
+    assert record.status == "diverged"
+    assert record.steps == 5
+
+
+def test_tuning_never_looks_at_the_test_split(train: Train) -> None:
+    record = train("phase=tune")
+    assert record.status == "finished"
+    assert not [name for name in record.metrics if name.startswith("test/")]
+    assert record.test == {}
+
+
+def test_lbfgs_counts_each_sample_once_at_the_weights_before_its_step(train: Train) -> None:
+    one = ("trainer.max_epochs=1", "trainer.limit_train_batches=1")
+    losses = [train(f"optimizer={name}", *one, folder=name).metrics["train/loss"] for name in ("sgd", "lbfgs")]
+    assert losses[0] == losses[1]
+
+
+def test_the_best_epoch_is_one_with_a_number() -> None:
+    recorder = Recorder()
+    recorder.aim("val/loss", "min", None)
+    recorder.rows = [{"epoch": 1, "val/loss": math.nan}, {"epoch": 2, "val/loss": 2.0}, {"epoch": 3, "val/loss": 2.0}]
+    assert recorder.best() == {"metric": "val/loss", "value": 2.0, "epoch": 2}
+
+
+def test_the_bar_shows_epoch_loss_and_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr(progress, "Console", lambda **_: Console(file=screen, force_terminal=True, width=100))
+    words = [word for word in words_of() if word != "callbacks=quiet"]
+    run(compose(words), Path("run"))
+    assert re.search(r"epoch 1/2.*loss \d\.\d{4}  acc 0\.\d{4}", screen.getvalue())
 
 
 def test_a_loss_above_the_bound_counts_as_diverged(train: Train) -> None:

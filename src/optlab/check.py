@@ -10,6 +10,8 @@ from optlab import optimizers, tracking
 from optlab.errors import UserError
 from optlab.signature import check_call, check_value
 
+GROUPS = ("model", "optimizer", "lr", "dataset", "loss", "trainer", "logger", "callbacks")
+
 AtLeast1 = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
 
@@ -26,7 +28,9 @@ SETTINGS: dict[str, Any] = {
     "input": str | None,
     "tf32": bool,
     "channels_last": bool,
+    "retry": bool,
     "phase": Literal["train", "tune", "confirm"],
+    "protocol": str | None,
     "traceback": bool,
 }
 
@@ -37,6 +41,9 @@ TRAINER: dict[str, Any] = {
     "accumulate_grad_batches": AtLeast1,
     "gradient_clip_val": Annotated[float, Field(gt=0)] | None,
     "check_val_every_n_epoch": AtLeast1 | None,
+    "limit_train_batches": AtLeast1 | Annotated[float, Field(gt=0, le=1)] | None,
+    "limit_val_batches": NotNegative | Annotated[float, Field(ge=0, le=1)] | None,
+    "limit_test_batches": NotNegative | Annotated[float, Field(ge=0, le=1)] | None,
 }
 
 # Keys that every data set has: how it is split and augmented. Its own arguments are those of its function.
@@ -54,12 +61,24 @@ def check_config(config: Mapping[str, Any]) -> None:
     Checks top-level values, the arguments of every group against the signature of its class or function, the
     optimizer by taking a step with it, and Lightning's keys. Knows nothing of the data yet.
     """
+    unknown = sorted(set(config) - {*GROUPS, *SETTINGS, "sweep"})
+    if unknown:
+        raise UserError(
+            f"{unknown[0]}: there is no such group or key; leave it out (python train.py --help lists them)"
+        )
+    for group in GROUPS:
+        if not isinstance(config.get(group), Mapping):
+            raise UserError(f"{group} is missing; type {group}=OPTION (python train.py --help lists them)")
     trainer, dataset = config["trainer"], config["dataset"]
     check_values("", config, SETTINGS)
     check_values("trainer.", trainer, TRAINER)
     check_values("dataset.", dataset, SPLIT)
     if trainer["max_epochs"] == -1 and trainer.get("max_steps", -1) == -1:
         raise UserError("trainer.max_epochs=-1 trains for ever; give it an end with trainer.max_steps=1000")
+    for group in ("model", "optimizer", "lr", "dataset", "loss"):
+        check_values(f"{group}.", config[group], {"name": str, "_target_": str})
+    if "lr" not in config["optimizer"]:
+        raise UserError("optimizer.lr is missing; type optimizer.lr=VALUE")
     optimizers.check(config["optimizer"])
     check_call("model", config["model"], given={"input_shape", "outputs"})
     check_call("loss", config["loss"])
@@ -74,5 +93,6 @@ def check_config(config: Mapping[str, Any]) -> None:
 
 def check_values(prefix: str, values: Mapping[str, Any], hints: Mapping[str, Any]) -> None:
     for key, hint in hints.items():
-        if key in values:
-            check_value(f"{prefix}{key}", values[key], hint)
+        if key not in values:
+            raise UserError(f"{prefix}{key} is missing; type {prefix}{key}=VALUE")
+        check_value(f"{prefix}{key}", values[key], hint)

@@ -13,6 +13,9 @@ from optlab.record import NOT_IDENTITY
 # What a continued run may change; everything else would make it another run.
 MAY_CHANGE = (
     *NOT_IDENTITY,
+    "metric",
+    "test_weights",
+    "dataset.root",
     "callbacks",
     "trainer.max_epochs",
     "trainer.max_steps",
@@ -37,7 +40,7 @@ def read(path: str | Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises several types for a damaged file
-        raise UserError(f"ckpt={path}: not a readable checkpoint ({str(error).splitlines()[0]})") from error
+        raise UserError(f"ckpt={path}: not a readable checkpoint; a run keeps last.ckpt and best.ckpt") from error
     if not isinstance(content, dict) or "optlab" not in content:
         raise UserError(
             f"ckpt={path}: not a checkpoint of optlab, which also holds the config and the data set's shape"
@@ -69,12 +72,17 @@ def check_model(path: str, content: Mapping[str, Any], config: Mapping[str, Any]
         )
 
 
-def check_continues(path: str, content: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """Raise UserError when going on from a checkpoint would not be the same run."""
+def check_continues(path: str, content: Mapping[str, Any], config: Mapping[str, Any], fingerprint: str) -> None:
+    """Raise UserError when going on from a checkpoint would not be the same run on the same data."""
     theirs = config_of(content)
+    if content["optlab"]["fingerprint"] != fingerprint:
+        raise UserError(
+            f"ckpt={path} belongs to a run on other data ({theirs['dataset']['name']} has changed since); "
+            "put the data back as it was, or leave ckpt out to start a new run"
+        )
     different = [
         f"{key}={show(new)} (was {show(old)})"
-        for key, old, new in differences(theirs, config)
+        for key, old, new in differences(by_name(theirs, config), by_name(config, theirs))
         if not any(key == allowed or key.startswith(allowed + ".") for allowed in MAY_CHANGE)
     ]
     if different:
@@ -82,6 +90,9 @@ def check_continues(path: str, content: Mapping[str, Any], config: Mapping[str, 
             f"ckpt={path} belongs to a run with other settings: {', '.join(different)}; "
             "leave them out to continue it, or leave ckpt out to start a new run"
         )
+    done, epochs = epochs_of(content), config["trainer"]["max_epochs"]
+    if 0 < epochs < done:
+        raise UserError(f"trainer.max_epochs={epochs}: ckpt={path} has {done} epochs already; type a larger number")
     schedule = config["lr"]
     longer = [key for key in ("max_epochs", "max_steps") if config["trainer"].get(key) != theirs["trainer"].get(key)]
     if longer and (schedule["name"] not in OPEN_ENDED or schedule.get("warmup_fraction")):
@@ -90,6 +101,20 @@ def check_continues(path: str, content: Mapping[str, Any], config: Mapping[str, 
             f"trainer.{key}={config['trainer'].get(key)}: lr={schedule['name']} was laid out for "
             f"{theirs['trainer'].get(key)}, and its end cannot be moved; start a new run of that length"
         )
+
+
+def epochs_of(content: Mapping[str, Any]) -> int:
+    """The completed epochs of a checkpoint."""
+    return len(content["callbacks"]["Recorder"]["rows"])
+
+
+def by_name(config: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with each group whose option differs from the other's replaced by the option's name."""
+
+    def name(value: Any) -> Any:
+        return value.get("name") if isinstance(value, Mapping) else None
+
+    return {key: name(value) if name(value) != name(other.get(key)) else value for key, value in config.items()}
 
 
 def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -6,12 +6,15 @@ Light at import: `--help`, `--cfg job` and completion must not wait for torch.
 import logging
 import os
 import shutil
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 from hydra.core.hydra_config import HydraConfig
@@ -21,31 +24,50 @@ from omegaconf import DictConfig, OmegaConf
 from optlab import typed
 from optlab.errors import Interrupted, UserError
 
+# Threads that wait for each other by spinning take the cores from whatever else runs: two runs side by side, or one
+# on a busy machine, then take ten times as long. OpenMP reads this when torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 log = logging.getLogger(__name__)
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 FOLDERS = {"train": "runs", "test": "evaluations", "predict": "predictions"}
 
 _users_full_error = os.environ.get(FULL_ERROR)
+_interrupts: list[int] = []  # signals that arrived before training began
 _claimed: dict[tuple[str, str], Path] = {}  # this process' run folders, which Hydra asks for more than once
 
 
 def start(main: Callable[[], Any]) -> None:
     """Run the Hydra main function; exit with 1 and one line on stderr when the input cannot be used."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, note_interrupt)
     wants_traceback = os.environ.get(FULL_ERROR) == "1" or typed.wants_traceback(sys.argv[1:])
     try:
         sys.argv[1:] = typed.prepare(sys.argv[1:])
         with hydra_raises():
             main()
     except (Interrupted, KeyboardInterrupt):
-        discard_claimed()
-        print("optlab: interrupted before training began; nothing was written", file=sys.stderr)
-        sys.exit(130)
+        leave_interrupted()
     except Exception as error:
         discard_claimed()
+        if _interrupts:
+            leave_interrupted()
         if wants_traceback:
             raise
         complain(error)
+
+
+def note_interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+    """Ctrl-C before training: an import that it breaks may turn the exception into another one."""
+    _interrupts.append(signum)
+    raise KeyboardInterrupt
+
+
+def leave_interrupted() -> NoReturn:
+    discard_claimed()
+    print("optlab: interrupted before training began; nothing was written", file=sys.stderr)
+    sys.exit(130)
 
 
 def discard_claimed() -> None:
@@ -70,10 +92,16 @@ def task(cfg: DictConfig) -> float | None:
         logging.getLogger("optlab").setLevel(logging.WARNING)
     with hydra_formats() as full_error:
         try:
+            if hydra.mode == RunMode.MULTIRUN:
+                from optlab.sweep.work import run_job
+
+                return run_job(cfg, folder, [str(word) for word in hydra.overrides.task], _sources)
             if cfg.mode not in MODES:
                 raise UserError(f"mode={cfg.mode}: must be one of {', '.join(MODES)}")
             return MODES[cfg.mode](cfg, folder, [str(word) for word in hydra.overrides.task])
         except Exception as error:
+            if _interrupts:
+                raise KeyboardInterrupt from error
             if isinstance(error, UserError):
                 if first_process:
                     discard(folder)
@@ -91,8 +119,12 @@ def train(cfg: DictConfig, folder: Path, overrides: list[str]) -> float | None:
     from optlab.console import print_result, shortest
     from optlab.run import objective, run
 
+    first_process = int(os.environ.get("LOCAL_RANK", 0)) == 0
+    continues_here = str(cfg.ckpt or "").startswith(str(shortest(folder)))
+    if first_process and (folder / "run.json").exists() and not continues_here:
+        raise UserError(f"{shortest(folder)} holds a run already; choose another folder with hydra.run.dir=FOLDER")
     record = run(cfg, folder, overrides=overrides, sources=_sources)
-    if int(os.environ.get("LOCAL_RANK", 0)) == 0:
+    if first_process:
         if record.status == "interrupted":
             checkpoint = folder / "checkpoints" / "last.ckpt"
             how = (

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from optlab.record import RunRecord, shortest
@@ -44,7 +45,9 @@ def print_result(record: RunRecord, folder: Path, console: Console | None = None
     console.print(table)
     if record.diverged:
         lr = f"optimizer.lr={record.lr / 10:g}"
-        console.print(f"diverged: {record.error['message'] if record.error else ''}; a smaller lr may help: {lr}")
+        console.print(
+            f"diverged: {record.error['message'] if record.error else ''}; a smaller lr may help: {lr}", soft_wrap=True
+        )
     console.print(f"run folder  {shortest(folder.absolute())}", soft_wrap=True)
 
 
@@ -78,5 +81,5 @@ def class_table(classes: dict[str, dict[str, Any]]) -> Table:
         column.justify = "right"
     for name, row in classes.items():
         numbers = [f"{row[key]:.3f}" for key in ("precision", "recall", "f1")]
-        table.add_row(name, *numbers, str(row["samples"]))
+        table.add_row(escape(name), *numbers, str(row["samples"]))
     return table

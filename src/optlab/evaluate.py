@@ -10,19 +10,21 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from optlab import checkpoint, environment
 from optlab.check import check_config
 from optlab.config import resolve
 from optlab.console import print_metrics
-from optlab.data import find_images, read_images
+from optlab.data import DataInfo, find_images, read_images
 from optlab.data.augment import augmentation
 from optlab.errors import UserError
 from optlab.hardware import build_trainer
+from optlab.inputs import batches, load_data
 from optlab.module import TrainingModule
 from optlab.record import finite, shortest, write_whole
-from optlab.run import build_module, load_data, loader, objective_of
+from optlab.run import build_module, objective_of
 
 log = logging.getLogger(__name__)
 
@@ -49,9 +51,16 @@ def evaluate(cfg: DictConfig | Mapping[str, Any], folder: Path) -> float | None:
             f"ckpt={config['ckpt']} knows the classes {', '.join(trained_on.classes)}, "
             f"and {data.info.name} has {', '.join(data.info.classes)}"
         )
+    if content["optlab"]["fingerprint"] != data.fingerprint:
+        log.warning(
+            "%s is not the data that %s was trained with: where the split is drawn from it, "
+            "its test part may hold images that were trained on",
+            data.info.name,
+            config["ckpt"],
+        )
     module = build_module(config, data)
     module.load_state_dict(content["state_dict"])
-    trainer.test(module, loader(data.test, trainer, config, data, train=False), verbose=False)
+    trainer.test(module, batches(config, data.info, data.test, trainer, train=False), verbose=False)
     details = module.quality.details() if module.quality is not None else {}
     result = {
         "ckpt": str(config["ckpt"]),
@@ -71,7 +80,7 @@ def predict(cfg: DictConfig | Mapping[str, Any], folder: Path) -> list[dict[str,
     """Classify an image or a folder of images with a checkpoint; prints a table and writes `predictions.csv`.
 
     Returns:
-        One dict an image: `file`, `class`, `probability`, and the probability of every class by name.
+        One dict an image: `file`, `class`, `probability`, and `probabilities` of every class by name.
 
     Raises:
         UserError: no checkpoint, no image, or a network that does not classify images.
@@ -92,28 +101,46 @@ def predict(cfg: DictConfig | Mapping[str, Any], folder: Path) -> list[dict[str,
     normalise = augmentation(trained["dataset"]["augment"], info).eval
 
     files = find_images(Path(str(config["input"])))
-    channels, height, width = info.input_shape
     rows: list[dict[str, Any]] = []
+    unreadable: list[str] = []
     for first in range(0, len(files), BATCH):
-        chunk = files[first : first + BATCH]
-        images = scaled(read_images(chunk, (height, width), channels), info.pixel_max)
+        chunk, pixels = read_those_that_can_be(files[first : first + BATCH], info, unreadable)
+        if pixels is None:
+            continue
+        images = scaled(pixels, info.pixel_max)
         with torch.inference_mode():
             probabilities = network(normalise(images.to(device))).float().softmax(1).cpu()
         for file, row in zip(chunk, probabilities, strict=True):
             best = int(row.argmax())
             named = {name: round(p, 6) for name, p in zip(info.classes, row.tolist(), strict=True)}
-            rows.append(
-                {
-                    "file": str(file),
-                    "class": info.classes[best],
-                    "probability": named[info.classes[best]],
-                    **named,
-                }
-            )
+            name = info.classes[best]
+            rows.append({"file": str(file), "class": name, "probability": named[name], "probabilities": named})
+    if not rows:
+        raise UserError(unreadable[0])
     write_predictions(folder / "predictions.csv", rows)
-    print_predictions(rows, info.classes)
+    print_predictions(rows)
     print(f"all probabilities  {shortest((folder / 'predictions.csv').absolute())}")
+    if unreadable:
+        raise UserError(f"{len(unreadable)} of {len(files)} files were left out: {'; '.join(unreadable[:5])}")
     return rows
+
+
+def read_those_that_can_be(
+    files: list[Path], info: DataInfo, unreadable: list[str]
+) -> tuple[list[Path], torch.Tensor | None]:
+    """The files that are images, and their pixels; what is wrong with the others is added to `unreadable`."""
+    channels, height, width = info.input_shape
+    try:
+        return files, read_images(files, (height, width), channels)
+    except UserError:
+        good, pixels = [], []
+        for file in files:
+            try:
+                pixels.append(read_images([file], (height, width), channels))
+                good.append(file)
+            except UserError as error:
+                unreadable.append(str(error))
+        return good, torch.cat(pixels) if pixels else None
 
 
 def wanted(path: Any, mode: str) -> str:
@@ -132,15 +159,17 @@ def scaled(images: torch.Tensor, pixel_max: float) -> torch.Tensor:
 def write_predictions(path: Path, rows: list[dict[str, Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+        writer = csv.writer(file)
+        writer.writerow(["file", "class", "probability", *rows[0]["probabilities"]])
+        for row in rows:
+            writer.writerow([row["file"], row["class"], row["probability"], *row["probabilities"].values()])
 
 
-def print_predictions(rows: list[dict[str, Any]], classes: tuple[str, ...]) -> None:
+def print_predictions(rows: list[dict[str, Any]]) -> None:
     table = Table("image", "class", "probability", "then")
     for row in rows:
-        ranked = sorted(classes, key=lambda name: -row[name])[1:SHOWN_CLASSES]
-        then = ", ".join(f"{name} {row[name]:.3f}" for name in ranked)
-        table.add_row(Path(row["file"]).name, row["class"], f"{row['probability']:.3f}", then)
+        ranked = sorted(row["probabilities"].items(), key=lambda item: -item[1])[1:SHOWN_CLASSES]
+        then = ", ".join(f"{name} {probability:.3f}" for name, probability in ranked)
+        cells = (str(shortest(Path(row["file"]))), row["class"], f"{row['probability']:.3f}", then)
+        table.add_row(*map(escape, cells))
     Console(highlight=False).print(table)

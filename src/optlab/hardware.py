@@ -31,7 +31,8 @@ def build_trainer(config: Mapping[str, Any], folder: Path, callbacks: Sequence[C
     warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated", category=FutureWarning)
     # A data set without a validation split is a choice, and said before the run.
     warnings.filterwarnings("ignore", message="You defined a `validation_step` but have no")
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it announces devices and gives tips
+    for chatter in ("lightning.pytorch", "lightning.fabric"):  # they announce devices and give tips
+        logging.getLogger(chatter).setLevel(logging.WARNING)
     settings = dict(config["trainer"])
     accelerator = settings.get("accelerator")
     if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
@@ -40,6 +41,11 @@ def build_trainer(config: Mapping[str, Any], folder: Path, callbacks: Sequence[C
         )
     if accelerator == "mps" and not torch.backends.mps.is_available():
         raise UserError("trainer.accelerator=mps: this machine has no Apple GPU; type trainer=auto or trainer=cpu")
+    on_cpu = accelerator == "cpu" or not (torch.cuda.is_available() or torch.backends.mps.is_available())
+    if on_cpu and str(settings.get("precision")).startswith("16"):
+        raise UserError(f"trainer.precision={settings['precision']} needs a GPU; type trainer.precision=bf16-mixed")
+    if on_cpu:
+        settings.pop("sync_batchnorm", None)  # torch has it for GPUs only
     name = settings.get("profiler")
     if isinstance(name, str):
         if name not in PROFILERS:

@@ -77,6 +77,8 @@ class TrainingModule(LightningModule):
             self.network: torch.nn.Module = create(config["model"], **shape)
         self.loss: torch.nn.Module = create(config["loss"])
         self.classifies = info.task == "classification"
+        self.validates = False  # whether there is a validation split; set with the fingerprint when the data is known
+        self.fingerprint = ""
         self.sums: dict[str, Sums] = {}
         self.metrics: dict[str, float] = {}
         self.quality = TestQuality(info) if self.classifies else None
@@ -175,8 +177,9 @@ class TrainingModule(LightningModule):
     def on_train_epoch_end(self) -> None:
         # Lightning steps a plateau schedule after checkpoints are written, so that a continued run would miss it.
         schedule = self.lr_schedulers()
-        if isinstance(schedule, ReduceLROnPlateau):
-            schedule.step(self.metrics.get("val/loss", self.metrics["train/loss"]))
+        watched = "val/loss" if self.validates else "train/loss"
+        if isinstance(schedule, ReduceLROnPlateau) and watched in self.metrics:
+            schedule.step(self.metrics[watched])
 
     def on_test_epoch_start(self) -> None:
         self.open_sums("test")
@@ -190,10 +193,16 @@ class TrainingModule(LightningModule):
 
     # -- optimizer and schedule
 
-    def configure_optimizers(self) -> Any:
+    def build_optimizer(self) -> torch.optim.Optimizer:
         settings = self.config["optimizer"]
         groups = optimizers.parameter_groups(self.network, settings)
-        optimizer = create({"_target_": settings["_target_"], **optimizers.arguments(settings)}, groups)
+        optimizer: torch.optim.Optimizer = create(
+            {"_target_": settings["_target_"], **optimizers.arguments(settings)}, groups
+        )
+        return optimizer
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.build_optimizer()
         if line := optimizers.describe(optimizer):
             log.info(line)
         self.trainer.fit_loop.setup_data()  # else an open number of epochs leaves the number of batches unknown
@@ -215,6 +224,7 @@ class TrainingModule(LightningModule):
             "config": self.config,
             "data": self.info.to_dict(),
             "overrides": self.overrides,
+            "fingerprint": self.fingerprint,
         }
         if self.trainer.fit_loop.epoch_loop.batch_progress.current.ready and "train" in self.sums:
             checkpoint["optlab"]["within_epoch"] = {

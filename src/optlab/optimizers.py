@@ -124,7 +124,7 @@ def _optimizer_class(target: object) -> type[Optimizer]:
     except ImportError as error:
         if package == "pytorch_optimizer" and getattr(error, "name", None) == package:
             raise UserError(
-                f"optimizer._target_={target}: the package is not installed: pip install '.[optimizers]'"
+                f"optimizer._target_={target}: the package is not installed: pip install -e '.[optimizers]'"
             ) from error
         raise UserError(f"optimizer._target_={target}: cannot import {module_name} ({error})") from error
     cls = getattr(module, name, None)

@@ -28,19 +28,18 @@ Row = dict[str, float | int | None]
 # What cannot change the numbers of a run, and so is no part of its identity.
 NOT_IDENTITY = (
     "sweep",
+    "retry",
     "phase",
+    "protocol",
     "mode",
     "ckpt",
     "input",
     "logger",
     "traceback",
-    "metric",
-    "test_weights",
     "eval_batch_size",
     "callbacks.progress",
     "callbacks.checkpoint",
     "optimizer.search",
-    "dataset.root",
     "dataset.download",
     "trainer.enable_progress_bar",
     "trainer.profiler",
@@ -50,7 +49,9 @@ NOT_IDENTITY = (
 def run_id(config: Mapping[str, Any]) -> str:
     """The first 8 hex digits of a SHA-256 over the resolved config without what cannot change the result."""
     kept = json.loads(json.dumps(config))
-    for path in NOT_IDENTITY:
+    # Where a downloaded data set lies changes nothing; which folder of images is trained on changes everything.
+    paths = [*NOT_IDENTITY, *(["dataset.root"] if "download" in kept.get("dataset", {}) else [])]
+    for path in paths:
         *parents, key = path.split(".")
         node = kept
         for parent in parents:

@@ -1,11 +1,12 @@
 """One run: config in, record out. This file is the story of the program, from top to bottom."""
 
-import inspect
-import json
+import itertools
 import logging
+import shutil
 import time
-import traceback
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,22 +17,19 @@ from omegaconf import DictConfig
 
 from optlab import checkpoint, environment, optimizers, tracking
 from optlab.callbacks import Diverged, Interruption, Recorder
-from optlab.check import SPLIT, check_config
+from optlab.check import check_config
 from optlab.config import resolve
 from optlab.create import create
-from optlab.data.arrays import Arrays, Source, Splits
-from optlab.data.augment import augmentation
+from optlab.data.arrays import Arrays, Splits
 from optlab.data.batches import DeviceBatches
-from optlab.data.split import split
 from optlab.errors import Interrupted, UserError
 from optlab.hardware import build_trainer
+from optlab.inputs import Sources, batches, check_against_data, describe_data, load_data
+from optlab.lr import Horizon
 from optlab.module import TrainingModule
-from optlab.record import CHECKPOINT_FOLDER, RunRecord
-from optlab.signature import locate
+from optlab.record import CHECKPOINT_FOLDER, RECORD_FILE, RunRecord
 
 log = logging.getLogger(__name__)
-
-Sources = MutableMapping[str, Source]
 
 
 def run(
@@ -59,48 +57,75 @@ def run(
     started = time.perf_counter()
     config = resolve(cfg)
     check_config(config)
-    folder = folder or new_folder(config)
     environment.set_float32_precision(config["tf32"])
-
     interruption = Interruption()
     with interruption.listening(), torch.random.fork_rng(devices=[]):
-        recorder = Recorder()
-        trainer = build_trainer(config, folder, in_order(recorder, interruption, *build_callbacks(config, folder)))
-        data = load_data(config, sources)
-        check_against_data(config, data)
-        module = build_module(config, data, overrides)
-        resumed = continue_from(config, data)
-        record = RunRecord.begin(config, overrides)
-        record.environment = environment.describe(trainer, config["tf32"])
-        record.data = describe_data(data)
-        recorder.aim(*objective_of(config, data), folder=folder if trainer.is_global_zero else None)
+        prepared = prepare(config, folder or new_folder(config), overrides, sources, interruption)
+        prepared.record.timing["setup_seconds"] = round(time.perf_counter() - started, 3)
+        return carry_out(prepared)
+
+
+@dataclass
+class Prepared:
+    """A run in which nothing can be refused any more, before its first step."""
+
+    config: dict[str, Any]
+    folder: Path
+    data: Splits
+    trainer: Trainer
+    module: TrainingModule
+    recorder: Recorder
+    record: RunRecord
+    resumed: dict[str, Any] | None
+
+
+def prepare(
+    config: dict[str, Any], folder: Path, overrides: Sequence[str], sources: Sources | None, interruption: Interruption
+) -> Prepared:
+    """Load and build everything; raises UserError for what cannot work, and writes nothing."""
+    recorder = Recorder()
+    trainer = build_trainer(config, folder, in_order(recorder, interruption, *build_callbacks(config, folder)))
+    data = load_data(config, sources)
+    check_against_data(config, data)
+    module = build_module(config, data, overrides)
+    resumed = continue_from(config, data)
+    record = RunRecord.begin(config, overrides)
+    record.environment = environment.describe(trainer, config["tf32"])
+    record.data = describe_data(data)
+    recorder.aim(*objective_of(config, data), folder=folder if trainer.is_global_zero else None)
+    return Prepared(config, folder, data, trainer, module, recorder, record, resumed)
+
+
+def carry_out(prepared: Prepared) -> RunRecord:
+    """Train and test, and record how it ended."""
+    config, folder, record, trainer = prepared.config, prepared.folder, prepared.record, prepared.trainer
+    if trainer.is_global_zero:
+        folder.mkdir(parents=True, exist_ok=True)
+        record.write(folder)
+    try:
+        announce(prepared)
         if trainer.is_global_zero:
-            folder.mkdir(parents=True, exist_ok=True)
-            record.write(folder)
-        try:
-            announce(config, data, module, trainer, resumed)
-            if trainer.is_global_zero:
-                trainer.loggers = tracking.build(config["logger"], record, folder)
-            record.timing["setup_seconds"] = round(time.perf_counter() - started, 3)
-            fit(trainer, module, data, config, resumed)
-            recorder.complete_last_row(module)
-            if config["phase"] != "tune":  # choosing sees validation only
-                test(trainer, module, data, config, folder)
-            record.status = "finished"
-        except Diverged as result:
-            record_divergence(record, result, trainer, module, recorder)
-        except Interrupted as signal:
-            record.status = "interrupted"
-            record.error = {"type": "Interrupted", "message": str(signal)}
-        except Exception as error:
-            record.status = "failed"
-            record.error = {"type": type(error).__name__, "message": str(error)}
-            log.debug("%s", traceback.format_exc())
-            raise
-        finally:
-            fill(record, trainer, module, recorder)
-            if trainer.is_global_zero:
+            trainer.loggers = tracking.build(config["logger"], record, folder)
+            carry_best_over(prepared)
+        fit(prepared)
+        if config["phase"] != "tune":  # choosing sees validation only
+            test(prepared)
+        record.status = "finished"
+    except Diverged as result:
+        record_divergence(prepared, result)
+    except Interrupted as signal:
+        record.status = "interrupted"
+        record.error = {"type": "Interrupted", "message": str(signal)}
+    except Exception as error:
+        record.status = "failed"
+        record.error = {"type": type(error).__name__, "message": str(error)}
+        raise
+    finally:
+        fill(prepared)
+        if trainer.is_global_zero:
+            try:
                 record.write(folder)
+            finally:
                 tracking.finish(trainer.loggers, record)
     return record
 
@@ -109,49 +134,38 @@ def run(
 
 
 def new_folder(config: Mapping[str, Any]) -> Path:
-    name = config["optimizer"]["name"]
-    return Path("outputs", "runs", f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}-{name}")
-
-
-def load_data(config: Mapping[str, Any], sources: Sources | None = None) -> Splits:
-    """The data set of the config, split; loaded once for all runs that share `sources`."""
-    settings = dict(config["dataset"])
-    keys = {key: settings.pop(key) for key in SPLIT}
-    if "split_seed" in inspect.signature(locate("dataset", settings["_target_"])).parameters:
-        settings["split_seed"] = keys["split_seed"]  # a folder without a test part holds one out by the same seed
-    key = json.dumps(settings, sort_keys=True)
-    source = (sources or {}).get(key) or create(settings)
-    if sources is not None:
-        sources.clear()  # a sweep over data sets keeps one in memory at a time
-        sources[key] = source
-    keys.pop("augment")
-    return split(source, **keys)
-
-
-def check_against_data(config: Mapping[str, Any], data: Splits) -> None:
-    """Raise UserError for what only the data set shows to be impossible."""
-    name = data.info.name
-    if config["batch_size"] > len(data.train):
-        raise UserError(
-            f"batch_size={config['batch_size']}: {name} has {len(data.train):,} training samples; "
-            f"type batch_size={len(data.train)} or less"
-        )
-    if data.info.task == "regression" and config["loss"]["name"] == "cross_entropy":
-        raise UserError(f"loss=cross_entropy needs classes, and {name} has numbers as targets; type loss=mse")
-    keeps_best = any((options or {}).get("best") for options in config["callbacks"].values())
-    if config["test_weights"] == "best" and not keeps_best:
-        raise UserError("test_weights=best needs callbacks.checkpoint.best=true, or type test_weights=last")
-    if config["test_weights"] == "best" and data.val is None:
-        raise UserError("test_weights=best needs a validation split to choose on; type test_weights=last")
+    """A name of the command line's form that is not taken; the folder is made when the run begins."""
+    optimizer = config["optimizer"]["name"].rpartition(".")[2].lower()
+    name = f"{datetime.now():%Y-%m-%d_%H-%M-%S}-{optimizer}"
+    names = (name if number == 1 else f"{name}-{number}" for number in itertools.count(1))
+    return next(folder for folder in (Path("outputs", "runs", name) for name in names) if not folder.exists())
 
 
 def build_module(config: dict[str, Any], data: Splits, overrides: Sequence[str] = ()) -> TrainingModule:
     module = TrainingModule(config, data.info, overrides)
     if config["channels_last"] and config["optimizer"].get("channels_last", True) and data.info.is_image:
         module.network.to(memory_format=torch.channels_last)
-    # Built here once, so that what an optimizer refuses (muon without hidden layers) is refused before a run begins.
-    optimizers.parameter_groups(module.network, config["optimizer"])
+    module.fingerprint = data.fingerprint
+    module.validates = data.val is not None and config["trainer"]["limit_val_batches"] != 0
+    try_out(module, config, data)
     return module
+
+
+def try_out(module: TrainingModule, config: Mapping[str, Any], data: Splits) -> None:
+    """Build optimizer and schedule once, so that what they refuse is refused before a run begins."""
+    optimizer = module.build_optimizer()
+    batches = -(-len(data.train) // config["batch_size"])
+    epochs = max(1, config["trainer"]["max_epochs"])
+    create(config["lr"], optimizer, Horizon(steps=batches * epochs, steps_per_epoch=batches))
+    normalises = any(isinstance(layer, torch.nn.modules.batchnorm._BatchNorm) for layer in module.network.modules())
+    if normalises and len(data.train) % config["batch_size"] == 1:
+        try:
+            deepcopy(module.network)(torch.zeros(1, *data.info.input_shape))
+        except ValueError as error:
+            raise UserError(
+                f"batch_size={config['batch_size']} leaves a last batch of one sample, which batch norm cannot take "
+                f"({error}); type batch_size={config['batch_size'] + 1}"
+            ) from error
 
 
 def continue_from(config: Mapping[str, Any], data: Splits) -> dict[str, Any] | None:
@@ -160,8 +174,22 @@ def continue_from(config: Mapping[str, Any], data: Splits) -> dict[str, Any] | N
         return None
     content = checkpoint.read(config["ckpt"])
     checkpoint.check_model(config["ckpt"], content, config, data.info)
-    checkpoint.check_continues(config["ckpt"], content, config)
+    checkpoint.check_continues(config["ckpt"], content, config, data.fingerprint)
+    refuse_finished(config["ckpt"], content, config)
+    if config["test_weights"] == "best" and not Path(config["ckpt"]).with_name("best.ckpt").exists():
+        raise UserError(f"test_weights=best needs best.ckpt beside {config['ckpt']}; put it there, or test the last")
     return content
+
+
+def refuse_finished(path: str, content: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Raise UserError for the checkpoint of a run that trained to its end and was tested."""
+    run_folder = Path(path).parent.parent
+    done, epochs = checkpoint.epochs_of(content), config["trainer"]["max_epochs"]
+    if done == epochs and (run_folder / RECORD_FILE).exists() and RunRecord.read(run_folder).status == "finished":
+        raise UserError(
+            f"ckpt={path}: this run is complete ({done} of {epochs} epochs); type trainer.max_epochs={2 * done} "
+            "to train on, or mode=test to test it again"
+        )
 
 
 def build_callbacks(config: Mapping[str, Any], folder: Path) -> list[Callback]:
@@ -179,45 +207,47 @@ def in_order(*callbacks: Callback) -> list[Callback]:
     return sorted(callbacks, key=lambda callback: not getattr(callback, "measures", False))
 
 
-def loader(arrays: Arrays, trainer: Trainer, config: Mapping[str, Any], data: Splits, *, train: bool) -> DeviceBatches:
+def loader(prepared: Prepared, arrays: Arrays, *, train: bool) -> DeviceBatches:
     """Batches of a split on the trainer's device, this process' share of each."""
-    device = trainer.strategy.root_device
-    return DeviceBatches(
-        Arrays(arrays.inputs.to(device), arrays.targets.to(device)),
-        augmentation(config["dataset"]["augment"], data.info),
-        batch_size=config["batch_size"] if train else config["eval_batch_size"],
-        seed=config["seed"],
-        train=train,
-        shuffle=train and config["shuffle"],
-        rank=trainer.global_rank,
-        world_size=trainer.world_size,
-    )
+    config, trainer = prepared.config, prepared.trainer
+    return batches(config, prepared.data.info, arrays, trainer, train=train)
 
 
-def fit(
-    trainer: Trainer,
-    module: TrainingModule,
-    data: Splits,
-    config: Mapping[str, Any],
-    resumed: dict[str, Any] | None,
-) -> None:
+def carry_best_over(prepared: Prepared) -> None:
+    """Give a continued run the best checkpoint so far; it stays the best until an epoch beats it."""
+    if prepared.resumed is None:
+        return
+    source = Path(prepared.config["ckpt"]).with_name("best.ckpt")
+    target = prepared.folder / CHECKPOINT_FOLDER / "best.ckpt"
+    if source.exists() and source.resolve() != target.resolve():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+def fit(prepared: Prepared) -> None:
+    trainer, data = prepared.trainer, prepared.data
+    validation = loader(prepared, data.val, train=False) if data.val is not None else None
     trainer.fit(
-        module,
-        loader(data.train, trainer, config, data, train=True),
-        loader(data.val, trainer, config, data, train=False) if data.val is not None else None,
-        ckpt_path=config["ckpt"] if resumed else None,
+        prepared.module,
+        loader(prepared, data.train, train=True),
+        validation,
+        ckpt_path=prepared.config["ckpt"] if prepared.resumed else None,
         weights_only=True,
     )
-    if data.val is not None and "val/loss" not in module.metrics and config["trainer"]["limit_val_batches"] != 0:
+    if prepared.resumed and prepared.recorder.steps_here == 0:
+        log.info("nothing was left to train; trainer.max_epochs=%d trains on", 2 * (trainer.max_epochs or 1))
+    if prepared.module.validates and "val/loss" not in prepared.module.metrics:
         # The run ended within an epoch (max_steps), or between two validations: judge its last weights too.
-        trainer.validate(module, loader(data.val, trainer, config, data, train=False), verbose=False)
+        trainer.validate(prepared.module, validation, verbose=False)
+    prepared.recorder.complete_last_row(prepared.module)
 
 
-def test(trainer: Trainer, module: TrainingModule, data: Splits, config: Mapping[str, Any], folder: Path) -> None:
+def test(prepared: Prepared) -> None:
     """Evaluate the chosen weights on the test split, once."""
-    if config["test_weights"] == "best":
-        module.load_state_dict(checkpoint.read(folder / CHECKPOINT_FOLDER / "best.ckpt")["state_dict"])
-    trainer.test(module, loader(data.test, trainer, config, data, train=False), verbose=False)
+    if prepared.config["test_weights"] == "best":
+        best = checkpoint.read(prepared.folder / CHECKPOINT_FOLDER / "best.ckpt")
+        prepared.module.load_state_dict(best["state_dict"])
+    prepared.trainer.test(prepared.module, loader(prepared, prepared.data.test, train=False), verbose=False)
 
 
 # -- what the record says
@@ -246,21 +276,9 @@ def objective(record: RunRecord) -> float | None:
     return record.metrics.get(metric)
 
 
-def describe_data(data: Splits) -> dict[str, Any]:
-    return {
-        "train": len(data.train),
-        "val": len(data.val) if data.val is not None else 0,
-        "test": len(data.test),
-        "split_seed": data.split_seed,
-        "fingerprint": data.fingerprint,
-        **data.info.to_dict(),
-    }
-
-
-def record_divergence(
-    record: RunRecord, result: Diverged, trainer: Trainer, module: TrainingModule, recorder: Recorder
-) -> None:
+def record_divergence(prepared: Prepared, result: Diverged) -> None:
     """A diverged run is a result: its last row says in which epoch, with empty cells for what is no number."""
+    record, recorder, module = prepared.record, prepared.recorder, prepared.module
     record.status = "diverged"
     record.error = {"type": "Diverged", "message": str(result)}
     record.diverged = {
@@ -271,28 +289,27 @@ def record_divergence(
     }
     if not recorder.rows or recorder.rows[-1]["epoch"] != result.epoch:
         module.metrics = {name: float("nan") for name in module.metrics or ("train/loss",)}
-        recorder.add_row(trainer, module)
+        recorder.add_row(prepared.trainer, module)
 
 
-def fill(record: RunRecord, trainer: Trainer, module: TrainingModule, recorder: Recorder) -> None:
+def fill(prepared: Prepared) -> None:
     """What is known when a run is over, however it ended."""
-    record.metrics = dict(module.metrics)
+    record, recorder, module = prepared.record, prepared.recorder, prepared.module
+    # A run that was stopped between its last epoch and its test trains no epoch when it is continued.
+    last_row = recorder.rows[-1] if recorder.rows else {}
+    record.metrics = {name: value for name, value in last_row.items() if "/" in name}
+    record.metrics.update(module.metrics)
     record.best = recorder.best()
     record.epochs = len(recorder.rows)
-    record.steps = trainer.global_step
+    record.steps = prepared.trainer.global_step
     record.timing |= recorder.timing()
     record.data["metric"] = recorder.metric
     record.test = module.quality.details() if module.quality is not None else {}
 
 
-def announce(
-    config: Mapping[str, Any],
-    data: Splits,
-    module: TrainingModule,
-    trainer: Trainer,
-    resumed: Mapping[str, Any] | None,
-) -> None:
+def announce(prepared: Prepared) -> None:
     """What was chosen, in a few lines, before the first step."""
+    config, data, module, trainer = prepared.config, prepared.data, prepared.module, prepared.trainer
     info, sizes = data.info, describe_data(data)
     parameters = sum(p.numel() for p in module.network.parameters())
     log.info(
@@ -321,5 +338,6 @@ def announce(
         log.warning(
             "dataset.train_split=test: training on the test split, so test accuracy says nothing about new data"
         )
-    if resumed is not None:
-        log.info("continuing %s after epoch %d, step %d", config["ckpt"], resumed["epoch"], resumed["global_step"])
+    if (resumed := prepared.resumed) is not None:
+        done = checkpoint.epochs_of(resumed)
+        log.info("continuing %s after %d epochs (step %d)", config["ckpt"], done, resumed["global_step"])

@@ -32,8 +32,11 @@ def check(config: Mapping[str, Any]) -> None:
     for name in config:
         if name not in ("csv", "tensorboard", "wandb"):
             raise UserError(f"logger.{name}: not a logger; known: csv, tensorboard, wandb")
+    mode = (config.get("wandb") or {}).get("mode", "auto")
+    if mode not in ("auto", "offline"):
+        raise UserError(f"logger.wandb.mode={mode}: must be auto or offline; logger=none does without W&B")
     if "tensorboard" in config and find_spec("tensorboard") is None:
-        raise UserError("logger=tensorboard needs a package: pip install '.[tensorboard]'")
+        raise UserError("logger=tensorboard needs a package: pip install -e '.[tensorboard]'")
 
 
 def build(config: Mapping[str, Any], record: RunRecord, folder: Path) -> list[Logger]:
@@ -101,40 +104,59 @@ class MirrorToWandb(WandbLogger):
 def wandb_logger(options: dict[str, Any], record: RunRecord, folder: Path) -> list[Logger]:
     """A W&B run for this record, or nothing (and one line that says why) when W&B cannot start."""
     mode, reason = choose_mode(options.pop("mode", "auto"))
+    if mode == "disabled":
+        return []
     use_writable_cache()
     try:
-        import wandb
-
-        settings = wandb.Settings(
-            silent=True,
-            console="off",
-            save_code=False,
-            init_timeout=INIT_SECONDS,
-            finish_timeout=FINISH_SECONDS,
-            x_disable_stats=not options.pop("system_metrics", False),
-        )
-        run = wandb.init(
-            dir=str(folder),
-            mode=mode,
-            name=f"{record.optimizer}-lr{record.lr:g}-seed{record.seed}",
-            job_type=record.phase,
-            config=finite(record.config),
-            reinit="create_new",
-            settings=settings,
-            **options,
-        )
-        # The x axis of Lightning's logger; min, max and last of each metric in the summary.
-        run.define_metric("trainer/global_step")
-        run.define_metric("*", step_metric="trainer/global_step", summary="min,max,last")
+        run = open_run(mode, options, record, folder)
     except Exception as error:  # whatever it is: W&B is a mirror, and the run goes on
-        log.warning("W&B could not start (%s: %s); the run goes on without it", type(error).__name__, error)
-        return []
+        log.warning("W&B could not start (%s: %s)", type(error).__name__, one_line(error))
+        if mode == "offline":
+            return []
+        mode, reason = "offline", "it could not start online"
+        try:
+            run = open_run(mode, options, record, folder)
+        except Exception as again:
+            log.warning("W&B could not start offline either (%s: %s)", type(again).__name__, one_line(again))
+            return []
     if mode == "offline":
         place = shortest(Path(run.dir).parent)
         log.info("W&B offline (%s): view with `wandb leet %s`, upload with `wandb sync %s`", reason, place, place)
     else:
         log.info("W&B: %s", run.url)
     return [MirrorToWandb(run, folder)]
+
+
+def open_run(mode: Literal["online", "offline"], options: Mapping[str, Any], record: RunRecord, folder: Path) -> Any:
+    import wandb
+
+    options = dict(options)
+    settings = wandb.Settings(
+        silent=True,
+        console="off",
+        save_code=False,
+        init_timeout=INIT_SECONDS,
+        finish_timeout=FINISH_SECONDS,
+        x_disable_stats=not options.pop("system_metrics", False),
+    )
+    run = wandb.init(
+        dir=str(folder),
+        mode=mode,
+        name=f"{record.optimizer}-lr{record.lr:g}-seed{record.seed}",
+        job_type=record.phase,
+        config=finite(record.config),
+        reinit="create_new",
+        settings=settings,
+        **options,
+    )
+    # The x axis of Lightning's logger; min, max and last of each metric in the summary.
+    run.define_metric("trainer/global_step")
+    run.define_metric("*", step_metric="trainer/global_step", summary="min,max,last")
+    return run
+
+
+def one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def choose_mode(wanted: Mode) -> tuple[Literal["online", "offline", "disabled"], str]:

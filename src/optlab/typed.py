@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -12,11 +13,14 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from optlab.config import CONFIG_FOLDER
 from optlab.errors import UserError
 
-CONFIG_FOLDER = Path(__file__).parents[2] / "conf"
+PATHS = ("dataset.root", "input", "ckpt", "hydra.run.dir", "hydra.sweep.dir")
+MAY_BE_NULL = ("experiment", "debug")
 NO_ARGUMENTS = ("name", "_target_", "search")  # keys of a group's file that are no arguments
-NOT_CARRIED = ("ckpt", "mode", "input", "sweep", "phase", "debug", "traceback")  # of a checkpoint's overrides
+# Of a checkpoint's overrides.
+NOT_CARRIED = ("ckpt", "mode", "input", "sweep", "retry", "phase", "protocol", "debug", "traceback")
 
 
 def prepare(arguments: Sequence[str]) -> list[str]:
@@ -27,10 +31,15 @@ def prepare(arguments: Sequence[str]) -> list[str]:
     """
     if any(word in ("-sc", "--shell-completion", "-h", "--help", "--hydra-help", "--version") for word in arguments):
         return list(arguments)
+    if not CONFIG_FOLDER.is_dir():
+        raise UserError(f"{CONFIG_FOLDER} is missing: install optlab from its checkout with pip install -e .")
     words = ["debug=traceback" if re.fullmatch(r"debug=true", word, re.I) else word for word in arguments]
-    words = any_class(words)
+    words = [readable(word) for word in any_class(words)]
     overrides = parse(get_args_parser().parse_known_args(words)[0].overrides)
     check_groups(overrides)
+    check_sweeps(overrides, multirun=any(word in ("-m", "--multirun") for word in arguments))
+    words = [checkpoint_file(word, arguments) if word.startswith("ckpt=") else word for word in words]
+    overrides = parse(get_args_parser().parse_known_args(words)[0].overrides)
     values = {override.key_or_group: override.value() for override in overrides if not override.is_sweep_override()}
     if (path := values.get("ckpt")) is not None and "--cfg" not in arguments and "-c" not in arguments:
         return [*recorded(str(path), taken={override.key_or_group for override in overrides}), *words]
@@ -53,6 +62,43 @@ def parse(words: list[str]) -> list[Override]:
         group = next((g for g in groups() if word in options(g)), None)
         hint = f"did you mean {group}={word}?" if group else "type group=option or key=value, as in optimizer=adam"
         raise UserError(f"{word}: not an override; {hint}") from error
+
+
+def readable(word: str) -> str:
+    """A word that Hydra's grammar takes: paths may hold any character, and `~` is the home folder."""
+    key, _, value = word.partition("=")
+    if re.fullmatch(r"--[\w.]+", key) and key[2:].partition(".")[0] in groups():
+        raise UserError(f"{word}: type {key[2:]}={value or 'VALUE'}, without --")
+    if key not in PATHS or not value or value[0] in "'\"":
+        return word
+    value = str(Path(value).expanduser()) if value.startswith("~") else value
+    if re.fullmatch(r"[\w/.:+-]+", value, re.A):
+        return f"{key}={value}"
+    return f"""{key}='{value.replace("'", chr(92) + "'")}'"""
+
+
+def check_sweeps(overrides: Iterable[Override], *, multirun: bool) -> None:
+    """Raise UserError for several values of a key outside a multirun."""
+    for override in overrides:
+        if override.is_sweep_override() and not multirun and not override.key_or_group.startswith("hydra"):
+            key, values = override.key_or_group, (override.input_line or "").partition("=")[2]
+            several = f", or '{key}=[{values}]' for several at once" if key == "logger" else ""
+            raise UserError(f"{key}={values}: several values need -m (python train.py -m ...){several}")
+
+
+def checkpoint_file(word: str, arguments: Sequence[str]) -> str:
+    """`ckpt=RUN` names a run folder's checkpoint: its last one to train on, its best one to use."""
+    path = Path(word.partition("=")[2].strip("'\""))
+    if not path.is_dir():
+        return word
+    uses = any(argument in ("mode=test", "mode=predict") for argument in arguments)
+    names = ("best.ckpt", "last.ckpt") if uses else ("last.ckpt",)
+    found = [path / "checkpoints" / name for name in names if (path / "checkpoints" / name).exists()]
+    if not found:
+        raise UserError(
+            f"ckpt={path}: this folder has no checkpoints/last.ckpt; name a run folder or a checkpoint file"
+        )
+    return f"ckpt='{found[0]}'"
 
 
 def any_class(words: list[str]) -> list[str]:
@@ -95,7 +141,7 @@ def check_groups(overrides: Iterable[Override]) -> None:
         if override.key_or_group not in known or override.is_delete():
             continue
         for value in chosen(override):
-            if value is None or value in options(override.key_or_group):
+            if value in options(override.key_or_group) or (value is None and override.key_or_group in MAY_BE_NULL):
                 continue
             raise UserError(unknown_option(override.key_or_group, value))
 
@@ -108,12 +154,14 @@ def chosen(override: Override) -> list[object]:
     return list(value) if isinstance(value, list) else [value]
 
 
-def unknown_option(group: str, value: object) -> str:
+def unknown_option(group: str, value: Any) -> str:
+    value = "null" if value is None else value
     if group == "lr" and isinstance(value, (int, float)):
         return f"lr={value}: lr is the group of schedules ({', '.join(options('lr'))}); type optimizer.lr={value}"
-    close = difflib.get_close_matches(str(value), options(group), n=1, cutoff=0.5)
+    names = [*options(group), *(["true"] if group == "debug" else [])]
+    close = difflib.get_close_matches(str(value), names, n=1, cutoff=0.5)
     hint = f"; did you mean {group}={close[0]}?" if close else ""
-    return f"{group}={value}: there is no such {group}; known: {', '.join(options(group))}{hint}"
+    return f"{group}={value}: there is no such {group}; known: {', '.join(names)}{hint}"
 
 
 # -- what Hydra says, in one line
@@ -123,13 +171,15 @@ def explain(error: Exception, words: Sequence[str]) -> str:
     """One line for a person."""
     if isinstance(error, UserError):
         return str(error)
+    chain = [error, error.__cause__, error.__context__]
+    system = next((each for each in chain if isinstance(each, OSError) and each.filename), None)
+    if system is not None:
+        return f"cannot write {system.filename}: {system.strerror}; choose another folder with hydra.run.dir=FOLDER"
     if isinstance(error, (HydraException, OmegaConfBaseException)):
         text = f"{error}\n{error.__cause__ or ''}"
         if match := re.search(r"Could not (?:override|append to config\. An item is already at) '([^']+)'", text):
             return unknown_key(match[1], words)
         return " ".join(line.strip() for line in str(error).splitlines() if line.strip())
-    if isinstance(error, OSError) and error.filename:
-        return f"cannot write {error.filename}: {error.strerror}; choose another folder with hydra.run.dir=FOLDER"
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
@@ -139,10 +189,16 @@ def unknown_key(path: str, words: Sequence[str]) -> str:
     word = next((w for w in words if w.startswith(f"{path}=")), f"{path}=VALUE")
     names = keys_of(group, words)
     if not names:
+        close = difflib.get_close_matches(group.partition(".")[0], groups(), n=1)
+        if close and close[0] != group.partition(".")[0]:
+            return f"{path}: there is no such group; did you mean {close[0]}.{key}?"
         return f"{path}: there is no such key; add it with +{word}"
     close = difflib.get_close_matches(key, names, n=1)
     hint = f"; did you mean {group + '.' if group else ''}{close[0]}?" if close else ""
     if not group:
+        below = [f"{g}.{name}" for g in groups() for name in keys_of(g, words)]
+        exact = [name for name in below if name.rpartition(".")[2] in (key, f"max_{key}")]
+        hint = f"; did you mean {exact[0]}?" if exact else hint
         return f"{key}: there is no such key or group; known: {', '.join(names)}{hint}"
     option = option_of(group, words)
     more = f"; another argument of its class: +{word}" if group in ("optimizer", "trainer", "model") else ""

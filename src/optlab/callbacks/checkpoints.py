@@ -4,10 +4,11 @@ import os
 import shutil
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from pydantic import Field
 
 from optlab.callbacks.interruption import Interruption
 from optlab.callbacks.recorder import Recorder
@@ -26,7 +27,7 @@ class Checkpoints(Checkpoint):
         best: keep `best.ckpt` too.
     """
 
-    def __init__(self, folder: str | Path, every_n_epochs: int = 1, best: bool = True) -> None:
+    def __init__(self, folder: str | Path, every_n_epochs: Annotated[int, Field(ge=1)] = 1, best: bool = True) -> None:
         self.folder = Path(folder)
         self.every_n_epochs = every_n_epochs
         self.best = best

@@ -1,8 +1,10 @@
 """The divergence guard: a loss that is no longer a number ends the run, as a result."""
 
 import math
+from typing import Annotated
 
 from lightning import Callback, LightningModule, Trainer
+from pydantic import Field
 
 from optlab.module import TrainingModule
 
@@ -29,7 +31,7 @@ class DivergenceGuard(Callback):
         bound: end the run also when the running mean of the loss passes this value.
     """
 
-    def __init__(self, every_n_steps: int = 50, bound: float | None = None) -> None:
+    def __init__(self, every_n_steps: Annotated[int, Field(ge=1)] = 50, bound: float | None = None) -> None:
         self.every_n_steps = every_n_steps
         self.bound = math.inf if bound is None else bound
 

@@ -15,6 +15,9 @@ from optlab.errors import Interrupted
 log = logging.getLogger(__name__)
 
 
+BATCHES_BETWEEN_AGREEMENTS = 10  # of several processes: to agree they exchange a number and read it back
+
+
 class Interruption(Callback):
     """Turns a signal into a stop at the next point where the run can be saved and continued bit for bit.
 
@@ -24,6 +27,7 @@ class Interruption(Callback):
     def __init__(self) -> None:
         self.signum: int | None = None
         self.training = False
+        self.listens = False
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -32,13 +36,18 @@ class Interruption(Callback):
             yield
             return
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        for number in before:
-            signal.signal(number, self.handle)
+        self.listens = True
+        self.listen()
         try:
             yield
         finally:
+            self.listens = False
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def listen(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self.handle)
 
     def handle(self, signum: int, frame: FrameType | None) -> None:
         first, self.signum = self.signum is None, signum
@@ -54,6 +63,8 @@ class Interruption(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.training = True
+        if self.listens:  # Lightning has put its own handler before ours, which waits for other processes within it
+            self.listen()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.training = False
@@ -64,8 +75,13 @@ class Interruption(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        batches = batch_idx + 1
+        if batches % trainer.accumulate_grad_batches:
+            return  # gradients that were gathered for the next step are in no checkpoint
+        if trainer.world_size > 1 and batches % BATCHES_BETWEEN_AGREEMENTS:
+            return
         # The last step of an epoch waits for the end of the epoch, where the checkpoint is written anyway.
-        if batch_idx + 1 < trainer.num_training_batches and self.requested(trainer):
+        if batches < trainer.num_training_batches and not trainer.fit_loop.done and self.requested(trainer):
             raise Interrupted(self.signum or signal.SIGINT, between_steps=True)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

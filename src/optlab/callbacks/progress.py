@@ -1,9 +1,10 @@
 """What a person sees while a run trains: a bar with the running loss and accuracy, and a line an epoch."""
 
 import time
-from typing import Any
+from typing import Annotated, Any
 
 from lightning import Callback, LightningModule, Trainer
+from pydantic import Field
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
@@ -24,7 +25,7 @@ class Progress(Callback):
         every_n_epochs: epochs between two lines; the last one always has its own.
     """
 
-    def __init__(self, bar: bool = True, table: bool = True, every_n_epochs: int = 1) -> None:
+    def __init__(self, bar: bool = True, table: bool = True, every_n_epochs: Annotated[int, Field(ge=1)] = 1) -> None:
         self.every_n_epochs = every_n_epochs
         self.console = Console(highlight=False)
         self.bar = bar

@@ -46,6 +46,10 @@ class Recorder(Callback):
         if not trainer.sanity_checking:
             self._stop(trainer)
 
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn == "fit":
+            self._since = time.perf_counter()
+
     def _stop(self, trainer: Trainer) -> None:
         """Stop the training clock. The device has finished by the time a sum is read back, so read one."""
         if not self._since:
@@ -87,11 +91,13 @@ class Recorder(Callback):
             logger.log_metrics(numbers, step=trainer.global_step)
 
     def complete_last_row(self, module: TrainingModule) -> None:
-        """Add to the last epoch's row what was measured after it."""
-        if self.rows and set(module.metrics) - set(self.rows[-1]):
-            self.rows[-1] |= module.metrics
-            if self.folder is not None:
-                write_metrics(self.folder / METRICS_FILE, self.rows)
+        """Add to the last epoch's row what was measured after it; write the history of a run with nothing left."""
+        if not self.rows:
+            return
+        added = set(module.metrics) - set(self.rows[-1])
+        self.rows[-1] |= module.metrics
+        if self.folder is not None and (added or not (self.folder / METRICS_FILE).exists()):
+            write_metrics(self.folder / METRICS_FILE, self.rows)
 
     def best(self) -> dict[str, Any]:
         """The epoch with the best value of the metric (the first of equals); empty where none was finite."""

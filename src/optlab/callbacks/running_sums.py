@@ -18,21 +18,29 @@ class RunningSums(Callback):
 
     measures = True  # it adds to the row, so it comes before the recorder
 
+    def __init__(self) -> None:
+        self.sums = torch.zeros(2)  # of batch losses, of batch losses times batch size
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.batches = torch.zeros((), device=pl_module.device)
-        self.samples = torch.zeros((), device=pl_module.device)
+        self.sums = torch.zeros(2, device=pl_module.device)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        self.batches += outputs["loss"]
-        self.samples += outputs["loss"] * batch.size
+        loss = outputs["loss"] * trainer.accumulate_grad_batches  # Lightning has divided it
+        self.sums += torch.stack([loss, loss * batch.size])
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, TrainingModule)
-        pl_module.publish(
-            {
-                "train/sum_of_batch_losses": self.batches.item(),
-                "train/sum_of_sample_losses": self.samples.item(),
-            }
-        )
+        # The mean over processes of a batch's weighed losses is the loss of the whole batch.
+        batches, samples = trainer.strategy.reduce(self.sums, reduce_op="mean").tolist()
+        pl_module.publish({"train/sum_of_batch_losses": batches, "train/sum_of_sample_losses": samples})
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.sums = self.sums.to(pl_module.device)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"sums": self.sums.cpu()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.sums = state_dict["sums"]

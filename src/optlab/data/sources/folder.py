@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,6 +16,9 @@ from optlab.data.sources.checks import Mean, Std, channel_statistics
 from optlab.data.split import holdout
 from optlab.errors import UserError
 
+log = logging.getLogger(__name__)
+
+MANY = 2000  # images that take longer to read than one likes to wait without a word
 _LAYOUT = "it should hold one folder a class, like {root}/cat/1.jpg and {root}/dog/1.jpg"
 
 Files = dict[str, list[Path]]  # the image files of each class, by its name
@@ -114,6 +118,9 @@ def _names(names: Iterable[str], limit: int = 5) -> str:
 def _read_parts(files: dict[str, Files], image_size: ImageSize, channels: int) -> dict[str, Arrays]:
     """All parts, read as one so that the memory they need is checked before the first is read."""
     samples = {part: _mixed(classes) for part, classes in files.items()}
+    count = sum(map(len, samples.values()))
+    if count > MANY:
+        log.info("reading %s images", f"{count:,}")
     images = read_images([path for part in samples.values() for path, _ in part], image_size, channels)
     inputs = torch.split_with_sizes(images, [len(part) for part in samples.values()])
     targets = [torch.tensor([label for _, label in part]) for part in samples.values()]

@@ -1,0 +1,31 @@
+"""`hydra/launcher=joblib`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hydra_plugins.optlab_launchers._base import ProcessLauncher
+
+if TYPE_CHECKING:
+    from optlab.sweep.launchers.pool import Backend
+
+
+class JoblibLauncher(ProcessLauncher):
+    """Several jobs at a time, each in a process of this machine; see conf/hydra/launcher/joblib.yaml."""
+
+    extra = package = "joblib"
+
+    def __init__(
+        self, n_jobs: int | None = None, threads: int | None = None, gpus: Sequence[int] | None = None
+    ) -> None:
+        self.n_jobs = n_jobs
+        self.threads = threads
+        self.gpus = gpus
+
+    def backend(self, content: bytes, jobs: Sequence[Sequence[str]], first: int) -> Backend:
+        from optlab.sweep.launchers.processes import Processes
+        from optlab.sweep.launchers.slots import share_out
+
+        slots = share_out(len(jobs), self.config, n_jobs=self.n_jobs, threads=self.threads, gpus=self.gpus)
+        return Processes(content, slots)

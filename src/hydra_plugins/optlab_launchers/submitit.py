@@ -1,0 +1,57 @@
+"""`hydra/launcher=submitit_local` and `hydra/launcher=submitit_slurm`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import OmegaConf
+
+from hydra_plugins.optlab_launchers._base import ProcessLauncher
+
+if TYPE_CHECKING:
+    from optlab.sweep.launchers.pool import Backend
+
+
+class SubmititLocalLauncher(ProcessLauncher):
+    """submitit's own local executor; see conf/hydra/launcher/submitit_local.yaml."""
+
+    extra = package = "submitit"
+
+    def __init__(
+        self,
+        folder: str,
+        n_jobs: int | None = None,
+        threads: int | None = None,
+        gpus: Sequence[int] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.n_jobs = n_jobs
+        self.threads = threads
+        self.gpus = gpus
+
+    def backend(self, content: bytes, jobs: Sequence[Sequence[str]], first: int) -> Backend:
+        from optlab.sweep.launchers.queue import Local
+        from optlab.sweep.launchers.slots import share_out
+
+        slots = share_out(len(jobs), self.config, n_jobs=self.n_jobs, threads=self.threads, gpus=self.gpus)
+        return Local(content, slots, Path(self.folder).absolute())
+
+
+class SubmititSlurmLauncher(ProcessLauncher):
+    """A SLURM cluster's queue; see conf/hydra/launcher/submitit_slurm.yaml."""
+
+    extra = package = "submitit"
+
+    def __init__(self, folder: str, **parameters: Any) -> None:
+        self.folder = folder
+        self.parameters = {
+            key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+            for key, value in parameters.items()
+        }
+
+    def backend(self, content: bytes, jobs: Sequence[Sequence[str]], first: int) -> Backend:
+        from optlab.sweep.launchers.queue import Slurm
+
+        return Slurm(content, jobs, first, Path(self.folder).absolute(), self.parameters)

@@ -1,0 +1,1 @@
+"""The study's sweeper, which Hydra must find here; what it does stands in optlab.sweep.study."""

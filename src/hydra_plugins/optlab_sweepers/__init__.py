@@ -1,0 +1,1 @@
+"""The sweepers that Hydra must find here; what they do stands in optlab.sweep."""

@@ -1,0 +1,172 @@
+"""From sweep folders to everything that is made of them: tables, figures, summary, report."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from optlab.analysis import report, tables
+from optlab.analysis.contest import Contest, contests
+from optlab.analysis.runs import Runs, read_runs
+from optlab.analysis.series import Reference, read_reference
+from optlab.analysis.verdict import Verdict, judge
+from optlab.errors import UserError
+from optlab.record import cannot_write, finite, shortest, write_whole
+
+SUMMARY_FILE = "summary.json"
+MADE_BY = "optlab"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What was read and what it says; one verdict a contest, in the same order. `folder` is where it was written."""
+
+    folder: Path
+    runs: Runs
+    contests: list[Contest]
+    verdicts: list[Verdict]
+
+    @property
+    def report(self) -> Path:
+        return self.folder / "report.html"
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of runs by status."""
+        return self.runs.counts()
+
+
+def build(
+    sweeps: Sequence[Path],
+    out: Path | None = None,
+    *,
+    figures: bool = True,
+    metric: str | None = None,
+    target: float | None = None,
+    reference: Path | str | None = None,
+) -> Summary:
+    """Read sweeps, judge, and write runs.csv, summary.json, tables.md, tables.tex, report.html and figures.
+
+    Nothing is written unless everything could be read and judged; each file is replaced whole.
+
+    Args:
+        sweeps: sweep folders, or single run folders; sweeps of one setting are compared together.
+        out: where to write; without it the sweep's own folder, or outputs/reports/<names> for several.
+        figures: also write PNG and SVG figures, which takes seconds.
+        metric: what to judge by, like `val/acc`; without it what the runs say, on the test split where all have it.
+        target: the value of time-to-target, in the metric's own unit (0.9 for 90 %).
+        reference: published curves to draw behind the learning curves: a CSV file, or the name of shipped ones.
+
+    Target and reference are those of a study's protocol.yaml where they are not given.
+
+    Raises:
+        UserError: a folder or file cannot be used or written, or no run has the metric.
+    """
+    runs = read_runs([Path(sweep) for sweep in sweeps])
+    reference = reference or runs.protocol("reference")
+    published = read_reference(reference) if reference is not None else None
+    found = contests(runs, metric)
+    aim = runs.protocol("target") if target is None else target
+    defaults = runs.protocol("default_lr")
+    verdicts = [judge(c, aim, defaults if isinstance(defaults, dict) else None) for c in found]
+    folder = out if out is not None else default_folder(runs.folders)
+    summary = Summary(folder, runs, found, verdicts)
+    check_ours(folder)
+    write(summary, published, figures=figures)
+    return summary
+
+
+def default_folder(sweeps: Sequence[Path]) -> Path:
+    if len(sweeps) == 1:
+        return sweeps[0]
+    return Path("outputs", "reports", "+".join(dict.fromkeys(folder.absolute().name for folder in sweeps)))
+
+
+def check_ours(folder: Path) -> None:
+    """Raise UserError where a summary of another program would be overwritten."""
+    path = folder / SUMMARY_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError):
+        content = None
+    if not isinstance(content, dict) or content.get("made_by") != MADE_BY:
+        raise UserError(
+            f"{shortest(path)}: not written by optlab, so it is not overwritten; choose another --out FOLDER"
+        )
+
+
+def write(summary: Summary, reference: Reference | None, *, figures: bool) -> None:
+    folder = summary.folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    relative = {run.folder: relative_to(run.folder, folder) for run in summary.runs.runs}
+    write_whole(folder / "runs.csv", tables.runs_csv(summary.runs.runs, relative))
+    write_whole(folder / SUMMARY_FILE, json.dumps(finite(describe(summary)), indent=1, allow_nan=False) + "\n")
+    several = len(summary.contests) > 1
+    pairs = zip(summary.contests, summary.verdicts, strict=True)
+    static = [t for c, v in pairs for t in report.tables_of(c, v, several) if t.id != "runs"]  # runs.csv has those
+    write_whole(folder / "tables.md", tables.markdown(static))
+    write_whole(folder / "tables.tex", tables.latex(static))
+    if figures:
+        from optlab.analysis.figures import draw_all
+
+        draw_all(summary.contests, summary.verdicts, folder / "figures", reference)
+    page = report.render(summary.runs, summary.contests, summary.verdicts, relative, reference)
+    write_whole(summary.report, page)
+
+
+def relative_to(path: Path, folder: Path) -> str:
+    """A link from the report to a run folder."""
+    return Path(os.path.relpath(path.absolute(), folder.absolute())).as_posix()
+
+
+def describe(summary: Summary) -> dict[str, Any]:
+    """The content of summary.json: numbers in the metric's own unit, paths relative to the file."""
+    described = []
+    for verdict in summary.verdicts:
+        standings = [asdict(s) for s in verdict.standings]
+        for standing in standings:
+            standing["folders"] = [relative_to(Path(path), summary.folder) for path in standing["folders"]]
+        described.append(
+            {
+                "setting": verdict.label,
+                "facts": dict(verdict.facts),
+                "metric": verdict.metric.name,
+                "selection_metric": verdict.selection.name,
+                "target": verdict.target,
+                "headline": verdict.headline,
+                "sentences": verdict.sentences,
+                "warnings": verdict.warnings,
+                "groups": verdict.groups,
+                "standings": standings,
+                "comparisons": [asdict(c) for c in verdict.comparisons],
+            }
+        )
+    content = {
+        "schema": 1,
+        "made_by": MADE_BY,
+        "sweeps": [relative_to(folder, summary.folder) for folder in summary.runs.folders],
+        "counts": summary.counts,
+        "duplicates": summary.runs.duplicates,
+        "skipped": summary.runs.skipped,
+        "verdicts": described,
+    }
+    plain: dict[str, Any] = without_arrays(content)
+    return plain
+
+
+def without_arrays(node: Any) -> Any:
+    """Arrays as lists."""
+    if isinstance(node, np.ndarray):
+        return node.tolist()
+    if isinstance(node, dict):
+        return {key: without_arrays(value) for key, value in node.items()}
+    return [without_arrays(value) for value in node] if isinstance(node, (list, tuple)) else node

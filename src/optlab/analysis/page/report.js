@@ -1,0 +1,218 @@
+"use strict";
+(() => {
+  const all = (selector, from = document) => [...from.querySelectorAll(selector)];
+  const root = document.documentElement;
+  const specs = JSON.parse(document.getElementById("specs").textContent);
+  const hidden = new Set(); // names of contenders that are switched off
+  const drawn = new Map(); // figure element -> {spec, choice, axis}
+  let printing = false;
+
+  // -- figures
+
+  const css = (name) => getComputedStyle(root).getPropertyValue(name).trim();
+
+  function traces(state) {
+    const { spec, choice, axis } = state;
+    return spec.choices[choice].data.map((trace) => {
+      const meta = trace.meta ?? {};
+      const names = meta.contenders ?? (meta.published ? [meta.published] : []);
+      const elsewhere = axis && meta.x && !meta.x[axis]; // published curves know epochs alone
+      return {
+        ...trace,
+        x: (axis && meta.x?.[axis]) || trace.x,
+        y: (axis && meta.y?.[axis]) || trace.y,
+        visible: !elsewhere && !names.some((name) => hidden.has(name)),
+        showlegend: printing && trace.name !== undefined && trace.hoverinfo !== "skip",
+      };
+    });
+  }
+
+  function placesOf(state) {
+    return state.spec.choices[state.choice].data.flatMap((trace) => trace.meta?.x?.[state.axis] ?? []);
+  }
+
+  function layout(state, element) {
+    const given = state.spec.choices[state.choice].layout;
+    const lines = { gridcolor: css("--grid"), linecolor: css("--line"), zerolinecolor: css("--line"), automargin: true };
+    const wide = element.closest(".wide") !== null;
+    const x = { ...lines, ...given.xaxis };
+    if (state.axis) x.title = { text: state.spec.axes[state.axis] };
+    if (["epoch", "trial"].includes(state.axis)) {
+      const last = Math.max(...placesOf(state));
+      if (last <= 12) x.dtick = 1; // there is no epoch 2.5
+    }
+    return {
+      ...given,
+      xaxis: x,
+      yaxis: { ...lines, ...given.yaxis },
+      height: given.height ?? (wide ? 400 : 330),
+      width: printing ? 640 : element.clientWidth,
+      margin: { l: 56, r: 12, t: printing && state.spec.legend ? 30 : 8, b: 44 },
+      paper_bgcolor: "rgba(0,0,0,0)",
+      plot_bgcolor: "rgba(0,0,0,0)",
+      font: { family: css("--sans"), size: 12, color: css("--soft") },
+      hoverlabel: { bgcolor: css("--card"), bordercolor: css("--line"), font: { color: css("--ink") } },
+      showlegend: printing && state.spec.legend, // on the screen the buttons above are the legend
+      legend: { orientation: "h", y: 1.02, yanchor: "bottom" },
+      uirevision: `${state.choice} ${state.axis}`, // toggles keep the zoom, another axis starts afresh
+    };
+  }
+
+  const settings = { displayModeBar: false };
+
+  function draw(figure) {
+    const element = figure.querySelector(".plot");
+    if (!window.Plotly || !element.clientWidth) return;
+    let state = drawn.get(figure);
+    if (!state) {
+      const spec = specs[figure.dataset.section].find((entry) => entry.id === figure.dataset.figure);
+      state = { spec, choice: Object.keys(spec.choices)[0], axis: Object.keys(spec.axes)[0] };
+      drawn.set(figure, state);
+    }
+    Plotly.react(element, traces(state), layout(state, element), settings);
+  }
+
+  const redraw = () => all(".fig").forEach(draw);
+
+  function press(button) {
+    all("button", button.parentElement).forEach((other) => other.setAttribute("aria-pressed", String(other === button)));
+  }
+
+  for (const button of all(".fig [data-axis], .fig [data-choice]")) {
+    button.addEventListener("click", () => {
+      press(button);
+      const figure = button.closest(".fig");
+      const state = drawn.get(figure);
+      if (!state) return;
+      if (button.dataset.axis) state.axis = button.dataset.axis;
+      else state.choice = button.dataset.choice;
+      draw(figure);
+    });
+  }
+
+  for (const chip of all("[data-chip]")) {
+    chip.addEventListener("click", () => {
+      const name = chip.dataset.chip;
+      if (!hidden.delete(name)) hidden.add(name);
+      chip.setAttribute("aria-pressed", String(!hidden.has(name)));
+      for (const track of all(".track")) track.classList.toggle("off", hidden.has(track.dataset.contender));
+      redraw();
+    });
+  }
+
+  async function unpack(id) {
+    const text = document.getElementById(id).textContent.trim();
+    const bytes = Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return new Response(stream).text();
+  }
+
+  async function begin() {
+    if (typeof DecompressionStream === "undefined") {
+      document.getElementById("too-old").hidden = false;
+      return;
+    }
+    const script = document.createElement("script");
+    script.textContent = await unpack("bundle");
+    document.head.append(script);
+    redraw();
+    root.dataset.ready = "yes";
+  }
+
+  let waiting = 0;
+  addEventListener("resize", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(redraw, 120);
+  });
+  addEventListener("beforeprint", () => { printing = true; redraw(); });
+  addEventListener("afterprint", () => { printing = false; redraw(); });
+
+  // -- theme
+
+  const themes = ["auto", "light", "dark"];
+  const themeName = document.getElementById("theme-name");
+  themeName.textContent = root.dataset.theme ?? "auto";
+  document.getElementById("theme").addEventListener("click", () => {
+    const next = themes[(themes.indexOf(root.dataset.theme ?? "auto") + 1) % themes.length];
+    if (next === "auto") delete root.dataset.theme;
+    else root.dataset.theme = next;
+    themeName.textContent = next;
+    try {
+      if (next === "auto") localStorage.removeItem("optlab-theme");
+      else localStorage.setItem("optlab-theme", next);
+    } catch { /* storage is off: the choice lasts as long as the page */ }
+    redraw();
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+
+  // -- settings
+
+  const tabs = all("[data-setting]");
+  function show(id) {
+    for (const block of all(".setting")) block.hidden = (block.dataset.of ?? block.id) !== id;
+    redraw();
+  }
+  for (const tab of tabs) {
+    tab.addEventListener("click", () => {
+      press(tab);
+      show(tab.dataset.setting);
+    });
+  }
+  if (tabs.length) show(tabs[0].dataset.setting);
+
+  // -- tables
+
+  const value = (row, column) => row.cells[column].dataset.v ?? "";
+  const number = (text) => (text === "inf" ? Infinity : text === "-inf" ? -Infinity : text === "" ? NaN : Number(text));
+
+  function compare(a, b) {
+    const [x, y] = [number(a), number(b)];
+    if (Number.isNaN(x) || Number.isNaN(y)) return a.localeCompare(b, undefined, { numeric: true });
+    return x === y ? 0 : x < y ? -1 : 1;
+  }
+
+  for (const button of all("thead button")) {
+    button.addEventListener("click", () => {
+      const heading = button.closest("th");
+      const body = button.closest("table").tBodies[0];
+      const down = heading.getAttribute("aria-sort") === "ascending";
+      all("th", heading.parentElement).forEach((other) => other.removeAttribute("aria-sort"));
+      heading.setAttribute("aria-sort", down ? "descending" : "ascending");
+      const column = heading.cellIndex;
+      const rows = [...body.rows].sort((a, b) => compare(value(a, column), value(b, column)) * (down ? -1 : 1));
+      body.append(...rows);
+    });
+  }
+
+  function find(input) {
+    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    for (const row of all("tbody tr", document.getElementById(input.dataset.for))) {
+      const held = row.dataset.words.toLowerCase().split(/\s+/);
+      row.hidden = !words.every((word) => held.some((other) => (word.includes("=") ? other === word : other.includes(word))));
+    }
+  }
+  for (const input of all("input[data-for]")) input.addEventListener("input", () => find(input));
+  for (const link of all("[data-find]")) {
+    link.addEventListener("click", () => {
+      const input = document.querySelector(`input[data-for="${link.hash.slice(1)}"]`);
+      if (!input) return;
+      input.value = link.dataset.find;
+      find(input);
+    });
+  }
+
+  for (const button of all("[data-copy]")) {
+    button.addEventListener("click", async () => {
+      try {
+        await navigator.clipboard.writeText(button.dataset.copy);
+        button.textContent = "copied";
+      } catch {
+        prompt("Copy this command:", button.dataset.copy); // no clipboard for a page opened from a file
+        return;
+      }
+      setTimeout(() => { button.textContent = "copy"; }, 1200);
+    });
+  }
+
+  begin();
+})();

@@ -1,0 +1,82 @@
+"""The data of a run: loaded once, split, checked against the config, and cut into batches on the device."""
+
+import inspect
+import json
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+from lightning import Trainer
+
+from optlab.check import SPLIT
+from optlab.create import create
+from optlab.data.arrays import Arrays, DataInfo, Source, Splits
+from optlab.data.augment import augmentation
+from optlab.data.batches import DeviceBatches
+from optlab.data.split import split
+from optlab.errors import UserError
+from optlab.signature import locate
+
+Sources = MutableMapping[str, Source]
+
+
+def load_data(config: Mapping[str, Any], sources: Sources | None = None) -> Splits:
+    """The data set of the config, split; loaded once for all runs that share `sources`."""
+    settings = dict(config["dataset"])
+    keys = {key: settings.pop(key) for key in SPLIT}
+    if "split_seed" in inspect.signature(locate("dataset", settings["_target_"])).parameters:
+        settings["split_seed"] = keys["split_seed"]  # a folder without a test part holds one out by the same seed
+    key = json.dumps(settings, sort_keys=True)
+    source = (sources or {}).get(key) or create(settings)
+    if sources is not None:
+        sources.clear()  # a sweep over data sets keeps one in memory at a time
+        sources[key] = source
+    keys.pop("augment")
+    return split(source, **keys)
+
+
+def check_against_data(config: Mapping[str, Any], data: Splits) -> None:
+    """Raise UserError for what only the data set shows to be impossible."""
+    name = data.info.name
+    if config["batch_size"] > len(data.train):
+        raise UserError(
+            f"batch_size={config['batch_size']}: {name} has {len(data.train):,} training samples; "
+            f"type batch_size={len(data.train)} or less"
+        )
+    augmentation(config["dataset"]["augment"], data.info)  # refuses what it is not for
+    part = config["trainer"]["limit_train_batches"]
+    if isinstance(part, float) and int(-(-len(data.train) // config["batch_size"]) * part) == 0:
+        raise UserError(f"trainer.limit_train_batches={part}: is less than one batch; type a number of batches")
+    if data.info.task == "regression" and config["loss"]["name"] == "cross_entropy":
+        raise UserError(f"loss=cross_entropy needs classes, and {name} has numbers as targets; type loss=mse")
+    keeps_best = any((options or {}).get("best") for options in config["callbacks"].values())
+    if config["test_weights"] == "best" and not keeps_best:
+        raise UserError("test_weights=best needs callbacks.checkpoint.best=true, or type test_weights=last")
+    if config["test_weights"] == "best" and data.val is None:
+        raise UserError("test_weights=best needs a validation split to choose on; type test_weights=last")
+
+
+def batches(
+    config: Mapping[str, Any], info: DataInfo, arrays: Arrays, trainer: Trainer, *, train: bool
+) -> DeviceBatches:
+    device = trainer.strategy.root_device
+    return DeviceBatches(
+        Arrays(arrays.inputs.to(device), arrays.targets.to(device)),
+        augmentation(config["dataset"]["augment"], info),
+        batch_size=config["batch_size"] if train else config["eval_batch_size"],
+        seed=config["seed"],
+        train=train,
+        shuffle=train and config["shuffle"],
+        rank=trainer.global_rank,
+        world_size=trainer.world_size,
+    )
+
+
+def describe_data(data: Splits) -> dict[str, Any]:
+    return {
+        "train": len(data.train),
+        "val": len(data.val) if data.val is not None else 0,
+        "test": len(data.test),
+        "split_seed": data.split_seed,
+        "fingerprint": data.fingerprint,
+        **data.info.to_dict(),
+    }

@@ -1,0 +1,71 @@
+"""The end of a sweep, however it comes: the table, the report, what went wrong, and the exit code."""
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from filelock import FileLock
+from rich.console import Console
+
+from optlab.record import shortest
+from optlab.sweep.folder import LOCKS
+from optlab.sweep.job import Outcome, SweepInterrupted
+from optlab.sweep.progress import counted, message
+
+log = logging.getLogger(__name__)
+
+MAX_FAILURES = 20  # lines on the terminal; report.html has them all
+
+
+def conclude(folder: Path, work: Callable[[], Sequence[Outcome]]) -> None:
+    """Do the work of a sweep and close it: figures, report, table, one line a failure.
+
+    Returns when all went well; a diverged run is a result like any other.
+
+    Raises:
+        SystemExit: with 1 when a job failed, with 128 + its number after a signal (130 for Ctrl-C).
+    """
+    signum = 0
+    try:
+        outcomes = work()
+    except SweepInterrupted as stop:
+        outcomes, signum = stop.outcomes, stop.signum
+    console = Console(highlight=False)
+    if any(outcome.record is not None for outcome in outcomes):
+        summarize(folder)
+    print_problems(outcomes, console)
+    if signum:
+        done = sum(outcome.settled for outcome in outcomes)
+        console.print(f"stopped with {done} of {counted(len(outcomes))} done; the same command goes on from here")
+        sys.exit(128 + signum)
+    if not all(outcome.state in ("finished", "diverged") for outcome in outcomes):
+        sys.exit(1)
+
+
+def summarize(folder: Path) -> None:
+    """Write the sweep's summary, figures and report, and print its table; one process of a sweep at a time."""
+    from optlab import analysis
+
+    (folder / LOCKS).mkdir(exist_ok=True)
+    with FileLock(folder / LOCKS / "summary.lock"):
+        summary = analysis.build([folder])
+    analysis.print_table(summary)
+
+
+def print_problems(outcomes: Sequence[Outcome], console: Console) -> None:
+    """A line for each job that failed or cannot be read, and what to type."""
+    failed = [outcome for outcome in outcomes if outcome.state == "failed"]
+    for outcome in failed[:MAX_FAILURES]:
+        assert outcome.record is not None
+        log_file = shortest(outcome.job.folder / "train.log")
+        console.print(f"failed   {log_file}  {message(outcome.record)}", markup=False, soft_wrap=True)
+    if len(failed) > MAX_FAILURES:
+        console.print(f"failed   {len(failed) - MAX_FAILURES} more")
+    for outcome in outcomes:
+        if outcome.problem is not None:
+            console.print(
+                f"damaged  {outcome.problem}; remove that file to run the job again", markup=False, soft_wrap=True
+            )
+    if failed:
+        console.print(f"{counted(len(failed))} failed; the same command with retry=true runs failed ones again")

@@ -1,0 +1,118 @@
+"""The folder of a sweep: named and shared, or new and nobody else's; and the locks of its jobs."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from optlab.errors import UserError
+from optlab.record import cannot_write, shortest, write_whole
+
+PLAN_FILE = "multirun.yaml"
+LOCKS = ".locks"
+NAME = re.compile(r"\w[\w.+/-]*")
+
+
+@contextmanager
+def open_sweep(config: DictConfig) -> Iterator[Path]:
+    """The absolute folder of a sweep, fixed in `config` (`sweep`, and through it `hydra.sweep.dir`).
+
+    A sweep that is not named gets a folder of its own, claimed by making it, so that two that start in the same
+    second do not meet; it is removed again when the body ends without having put anything there. A named one may
+    exist: the sweep then goes on in it, beside other processes that do the same.
+
+    Raises:
+        UserError: a name that cannot be a folder's, or a folder that another program made.
+    """
+    named = not OmegaConf.is_interpolation(config, "sweep")
+    placed = any(str(word).startswith("hydra.sweep.dir=") for word in config.hydra.overrides.hydra)
+    name = str(config.sweep)
+    if not NAME.fullmatch(name) or ".." in name:
+        raise UserError(
+            f"sweep={name}: one name for the whole sweep, of letters, digits and . + - _ /; type sweep=first"
+        )
+    fix_name(config, name)
+    folder = Path(config.hydra.sweep.dir).absolute()
+    if named or placed:
+        check_is_ours(folder)
+        yield folder
+        return
+    folder = claim(config, name)
+    try:
+        yield folder
+    finally:
+        if not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def fix_name(config: DictConfig, name: str) -> None:
+    with read_write(config), open_dict(config):
+        config.sweep = name
+
+
+def claim(config: DictConfig, name: str) -> Path:
+    """Make a folder that did not exist: `<name>`, or `<name>-2`, `<name>-3` ... where others were quicker."""
+    number = 1
+    while True:
+        fix_name(config, name if number == 1 else f"{name}-{number}")
+        folder = Path(config.hydra.sweep.dir).absolute()
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir()
+        except FileExistsError:
+            number += 1
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+        else:
+            return folder
+
+
+def check_is_ours(folder: Path) -> None:
+    """Raise UserError when a folder holds something and was not made by a sweep."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{shortest(folder)} is a file; give the sweep another name with sweep=NAME")
+    if not folder.exists() or (folder / PLAN_FILE).exists():
+        return
+    strangers = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    if strangers and not (folder / PLAN_FILE).exists():  # asked again: another process may have just begun the sweep
+        raise UserError(
+            f"{shortest(folder)} holds {strangers[0]} and no {PLAN_FILE}, so no sweep made it; "
+            "choose another name with sweep=NAME"
+        )
+
+
+def write_plan(config: DictConfig, folder: Path) -> None:
+    """Write multirun.yaml: what was typed and composed, as Hydra's own sweepers do."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    write_whole(folder / PLAN_FILE, OmegaConf.to_yaml(config))
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[bool]:
+    """Whether this process has the run folder to itself for the time of the block; never waits.
+
+    The lock is the operating system's, so a killed process leaves none behind. Its file stands beside the run
+    folder, not in it.
+    """
+    lock = lock_of(folder)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def lock_of(folder: Path) -> FileLock:
+    locks = folder.parent / LOCKS
+    locks.mkdir(parents=True, exist_ok=True)
+    return FileLock(locks / f"{folder.name}.lock")

@@ -1,0 +1,28 @@
+"""Plain multirun: every combination of the values that are separated by commas, each trained once."""
+
+from collections.abc import Sequence
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.plugins.launcher import Launcher
+from omegaconf import DictConfig
+
+from optlab.sweep.conclude import conclude
+from optlab.sweep.execute import execute
+from optlab.sweep.folder import open_sweep, write_plan
+from optlab.sweep.job import check, plan, unique
+
+
+def sweep(
+    config_loader: ConfigLoader, config: DictConfig, launcher: Launcher, combinations: Sequence[Sequence[str]]
+) -> None:
+    """Run every combination of overrides in one sweep folder, and conclude it.
+
+    Raises:
+        UserError: a combination cannot work; nothing was written.
+        SystemExit: see `conclude`.
+    """
+    with open_sweep(config) as folder:
+        jobs = unique(plan(config_loader, config, overrides) for overrides in combinations)
+        check(jobs)
+        write_plan(config, folder)
+        conclude(folder, lambda: execute(launcher, jobs, retry=config.retry, title=config.sweep))

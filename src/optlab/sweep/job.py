@@ -1,0 +1,146 @@
+"""A job of a sweep: a list of overrides and the folder and identity that they lead to; and what became of it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from optlab import typed
+from optlab.config import resolve
+from optlab.errors import Interrupted, UserError
+from optlab.record import RECORD_FILE, RunRecord, run_id, shortest
+
+FINAL = ("finished", "diverged", "failed")
+
+State = Literal["finished", "diverged", "failed", "interrupted", "running", "missing", "damaged"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a sweep.
+
+    Attributes:
+        overrides: what follows `python train.py` to train this run alone.
+        folder: the run folder, absolute.
+        id: the run's identity (see `optlab.record.run_id`).
+        config: the resolved config, without Hydra's own part.
+    """
+
+    overrides: tuple[str, ...]
+    folder: Path
+    id: str
+    config: dict[str, Any] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the run folder of a job says.
+
+    Attributes:
+        record: the content of run.json; None where there is none, or none that can be read.
+        problem: why a run.json cannot be used; it is left as it is.
+        skipped: the job was settled before, and was not launched.
+    """
+
+    job: Job
+    record: RunRecord | None
+    problem: str | None = None
+    skipped: bool = False
+
+    @property
+    def state(self) -> State:
+        if self.problem is not None:
+            return "damaged"
+        return self.record.status if self.record is not None else "missing"
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is nothing left to do for this job (a failed one runs again only when asked to)."""
+        return self.state in (*FINAL, "damaged")
+
+
+class SweepInterrupted(Interrupted):
+    """The user or the system stopped the sweep; `outcomes` says how far it got."""
+
+    def __init__(self, signum: int, outcomes: Sequence[Outcome]) -> None:
+        super().__init__(signum)
+        self.outcomes = list(outcomes)
+
+
+def plan(config_loader: ConfigLoader, sweep_config: DictConfig, overrides: Iterable[str]) -> Job:
+    """Compose the config of one override list to see which run it is.
+
+    Args:
+        config_loader: Hydra's.
+        sweep_config: the config of the multirun, with its folder fixed by `open_sweep`.
+        overrides: of this job alone, without sweeps; the sweep's name is added where it is missing.
+
+    Raises:
+        UserError: the overrides name a key or option that does not exist, or something else than a training run.
+    """
+    words = list(overrides)
+    names = [word for word in words if word.startswith("sweep=")]
+    if not names:
+        words.append(f"sweep={sweep_config.sweep}")
+    try:
+        composed = config_loader.load_sweep_config(sweep_config, words)
+        folder = Path(composed.hydra.sweep.dir, composed.hydra.sweep.subdir).absolute()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(typed.explain(error, words)) from error
+    if str(composed.sweep) != str(sweep_config.sweep):
+        raise UserError(f"{names[0]}: all runs of a sweep share one name; type sweep=first")
+    config = resolve(OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"]))
+    if config["mode"] != "train":
+        raise UserError(
+            f"mode={config['mode']}: a multirun trains; leave out -m to {config['mode']} with one checkpoint"
+        )
+    return Job(tuple(words), folder, run_id(config), config)
+
+
+def unique(jobs: Iterable[Job]) -> list[Job]:
+    """The jobs without those that are the same run as an earlier one.
+
+    Raises:
+        UserError: two different runs share a folder.
+    """
+    kept: dict[Path, Job] = {}
+    for job in jobs:
+        if kept.setdefault(job.folder, job).id != job.id:
+            raise UserError(f"{shortest(job.folder)} would hold several runs; hydra.sweep.subdir must tell them apart")
+    return list(kept.values())
+
+
+def check(jobs: Iterable[Job]) -> None:
+    """Raise UserError for the first job that cannot work, so that a typo costs a line and not a night.
+
+    Jobs that are settled already are not looked at: a complete sweep needs no torch to see that it is complete.
+    """
+    for job in jobs:
+        if not outcome(job).settled:
+            from optlab.check import check_config
+
+            check_config(job.config)
+
+
+def outcome(job: Job, *, skipped: bool = False) -> Outcome:
+    """Read what became of a job.
+
+    Raises:
+        UserError: its folder holds another run (a hand-made `hydra.sweep.subdir` that is not unique).
+    """
+    if not (job.folder / RECORD_FILE).exists():
+        return Outcome(job, None)
+    try:
+        record = RunRecord.read(job.folder)
+    except UserError as error:
+        return Outcome(job, None, problem=str(error))
+    if record.id != job.id:
+        raise UserError(
+            f"{shortest(job.folder)} holds run {record.id} and not {job.id}; name the sweep otherwise with sweep=NAME"
+        )
+    return Outcome(job, record, skipped=skipped)

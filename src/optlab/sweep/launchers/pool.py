@@ -1,0 +1,91 @@
+"""As many jobs at a time as there are slots, until all are done or the user stops them."""
+
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from optlab.errors import Interrupted
+from optlab.sweep.launchers.parcel import Ending
+from optlab.sweep.launchers.slots import Slot
+
+SECONDS_BETWEEN_LOOKS = 0.1
+
+
+class Handle(Protocol):
+    """A job in a process of its own."""
+
+    def done(self) -> bool:
+        """Whether its process has come back, or died."""
+
+    def ending(self) -> Ending:
+        """How it came back; of a job that is done."""
+
+    def stop(self) -> None:
+        """Ask it to save and stop."""
+
+
+class Backend(Protocol):
+    """A way of starting processes."""
+
+    @property
+    def slots(self) -> Sequence[Slot]:
+        """A job at a time for each."""
+
+    def start(self, overrides: Sequence[str], number: int, place: int) -> Handle:
+        """Start a job in the slot of this place, where no other job is under way."""
+
+    def close(self) -> None:
+        """Let go of all processes; no job is under way."""
+
+
+def run_all(backend: Backend, jobs: Sequence[Sequence[str]], first: int) -> list[Ending]:
+    """Run all jobs, each slot's next as soon as its last is done; `hydra.job.num` counts from `first`.
+
+    Ctrl-C starts no further job and asks those under way to save and stop, and waits for them; once more, and they
+    are asked again, which stops them at once.
+
+    Raises:
+        Interrupted, KeyboardInterrupt: the user or the system stopped the sweep; no process is left.
+    """
+    endings: list[Ending] = [Ending("interrupted")] * len(jobs)
+    waiting = list(range(len(jobs)))
+    busy: dict[int, tuple[int, Handle]] = {}
+    free = list(range(len(backend.slots)))
+    stop: BaseException | None = None
+    try:
+        while busy or (waiting and stop is None):
+            try:
+                while waiting and free and stop is None:
+                    with ctrl_c_waits():
+                        place, job = free.pop(0), waiting.pop(0)
+                        busy[place] = (job, backend.start(jobs[job], first + job, place))
+                for place in [place for place, (_, handle) in busy.items() if handle.done()]:
+                    job, handle = busy.pop(place)
+                    endings[job] = handle.ending()
+                    free.append(place)
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+            except (Interrupted, KeyboardInterrupt) as request:
+                stop = request
+                for _, handle in busy.values():
+                    handle.stop()
+    finally:
+        backend.close()
+    if stop is not None:
+        raise stop
+    return endings
+
+
+@contextmanager
+def ctrl_c_waits() -> Iterator[None]:
+    """Hold SIGINT back for the time of the block, so that no process is started and then forgotten.
+
+    A process that is started here is born with SIGINT held back, too: the Ctrl-C of a terminal goes to every process
+    of the command, and a job is to be asked once, by this process.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

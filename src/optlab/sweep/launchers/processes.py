@@ -1,0 +1,69 @@
+"""`hydra/launcher=joblib`: processes of this machine, kept from job to job so that each imports torch once."""
+
+import os
+import signal
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from joblib.externals.loky import ProcessPoolExecutor
+
+from optlab.sweep.launchers.parcel import Ending, Place, run_parcel
+from optlab.sweep.launchers.slots import Slot
+
+
+@dataclass
+class Running:
+    """A job under way in a worker."""
+
+    future: "Future[Ending]"
+    pid: int
+
+    def done(self) -> bool:
+        return self.future.done()
+
+    def ending(self) -> Ending:
+        if (error := self.future.exception()) is not None:
+            return Ending("raised", f"its process died ({type(error).__name__})")
+        return self.future.result()
+
+    def stop(self) -> None:
+        if not self.future.done():
+            os.kill(self.pid, signal.SIGINT)
+
+
+class Processes:
+    """An executor with one worker for each slot: a worker that dies takes no other job with it, and is replaced."""
+
+    def __init__(self, content: bytes, slots: Sequence[Slot]) -> None:
+        self.content = content
+        self.slots = slots
+        self.place = Place.here()
+        self.workers: dict[int, tuple[ProcessPoolExecutor, Running]] = {}  # and the last job of each
+
+    def start(self, overrides: Sequence[str], number: int, place: int) -> Running:
+        executor, pid = self.worker(place)
+        arguments = (self.content, self.place, list(overrides), number, self.slots[place].environment())
+        job = Running(executor.submit(run_parcel, *arguments), pid)
+        self.workers[place] = executor, job
+        return job
+
+    def worker(self, place: int) -> tuple[ProcessPoolExecutor, int]:
+        """The executor of a slot and its worker's process number; a new one for the first job and after a death."""
+        if place in self.workers:
+            executor, last = self.workers[place]
+            if last.future.exception() is None:
+                return executor, last.pid
+            executor.shutdown(wait=True)
+        executor = ProcessPoolExecutor(max_workers=1, initializer=become_worker)
+        return executor, executor.submit(os.getpid).result()
+
+    def close(self) -> None:
+        for executor, _ in self.workers.values():
+            executor.shutdown(wait=True)
+
+
+def become_worker() -> None:
+    """Leave the terminal's process group, as its Ctrl-C is for the sweep, which passes it on; and listen to that."""
+    os.setpgrp()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

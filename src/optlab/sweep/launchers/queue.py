@@ -1,0 +1,105 @@
+"""`hydra/launcher=submitit_local` and `submitit_slurm`: jobs as submitit starts them, here or in a cluster's queue."""
+
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import submitit
+
+from optlab.sweep.launchers.parcel import Ending, Place, run_parcel
+from optlab.sweep.launchers.slots import Slot
+
+FOREVER_MINUTES = 60 * 24 * 365  # submitit ends a local job after two minutes unless it is told a time
+
+
+@dataclass(frozen=True)
+class Call:
+    """`run_parcel` with its arguments, as submitit pickles it."""
+
+    content: bytes
+    place: Place
+    overrides: list[str]
+    number: int
+    environment: dict[str, str]
+
+    def __call__(self) -> Ending:
+        return run_parcel(self.content, self.place, self.overrides, self.number, self.environment)
+
+    def checkpoint(self) -> "submitit.helpers.DelayedSubmission":
+        """What to queue again before a time limit or when a node is taken away: the job goes on from last.ckpt."""
+        return submitit.helpers.DelayedSubmission(self)
+
+
+@dataclass
+class Submitted:
+    """A job that submitit has."""
+
+    job: "submitit.Job[Ending]"
+
+    def done(self) -> bool:
+        return self.job.done()
+
+    def ending(self) -> Ending:
+        try:
+            return self.job.result()
+        except Exception as error:  # submitit raises the job's own exception, or one of its types for a dead job
+            return Ending("raised", f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}")
+
+    def stop(self) -> None:
+        self.job.cancel()
+
+
+@dataclass
+class SubmittedHere(Submitted):
+    def stop(self) -> None:
+        """Submitit's controller passes SIGTERM on to the job; to SIGINT it would give one second to save."""
+        with suppress(ProcessLookupError):
+            os.kill(int(self.job.job_id), signal.SIGTERM)
+
+
+class Local:
+    """Each job in a process of its own on this machine, as many at a time as there are slots."""
+
+    def __init__(self, content: bytes, slots: Sequence[Slot], folder: Path) -> None:
+        self.content = content
+        self.slots = slots
+        self.place = Place.here()
+        self.executor = submitit.AutoExecutor(folder, cluster="local")
+        self.executor.update_parameters(timeout_min=FOREVER_MINUTES)
+
+    def start(self, overrides: Sequence[str], number: int, place: int) -> SubmittedHere:
+        environment = self.slots[place].environment()
+        return SubmittedHere(self.executor.submit(Call(self.content, self.place, list(overrides), number, environment)))
+
+    def close(self) -> None:
+        pass
+
+
+class Slurm:
+    """All jobs at once as one array of SLURM's, which starts them as it has room."""
+
+    def __init__(
+        self, content: bytes, jobs: Sequence[Sequence[str]], first: int, folder: Path, parameters: Mapping[str, Any]
+    ) -> None:
+        place = Place.here()
+        self.slots = [Slot(None)] * len(jobs)
+        executor = submitit.AutoExecutor(folder, cluster="slurm", slurm_max_num_timeout=parameters["max_num_timeout"])
+        executor.update_parameters(
+            **{key: value for key, value in parameters.items() if key != "max_num_timeout" and value is not None}
+        )
+        with executor.batch():
+            self.jobs = [
+                executor.submit(Call(content, place, list(overrides), first + index, {}))
+                for index, overrides in enumerate(jobs)
+            ]
+        self.first = first
+
+    def start(self, overrides: Sequence[str], number: int, place: int) -> Submitted:
+        return Submitted(self.jobs[number - self.first])
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,148 @@
+"""What a study's command line means: what is compared, and what holds for every run."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from hydra.core.override_parser.types import Override
+
+from optlab import typed
+from optlab.errors import UserError
+from optlab.record import run_id
+from optlab.sweep.study.protocol import Arm, Options, Protocol
+from optlab.sweep.study.samplers import choose_sampler
+from optlab.sweep.study.space import Space
+
+FACTORS = ("dataset", "model", "optimizer", "lr")  # what a study may cross, in the order of an arm's name
+OF_THE_SWEEP = ("sweep", "retry")  # words about the sweep, not about its runs' results
+SET_BY_THE_STUDY = {
+    "seed": "type hydra.sweeper.tuning_seeds=2 and hydra.sweeper.confirmation_seeds=5, or lists of seeds",
+    "phase": "leave it out",
+    "protocol": "leave it out",
+    "ckpt": "leave it out; a study that was stopped goes on with the same command",
+}
+
+
+Compose = Callable[[Sequence[str]], Mapping[str, Any]]
+
+
+class Command(NamedTuple):
+    """A command line, taken apart."""
+
+    factors: dict[str, list[str]]  # the options of each group that is compared
+    shared: list[str]  # overrides for every run
+    sweep: list[str]  # overrides that are about the sweep
+
+
+def read(overrides: Iterable[Override], params: Iterable[Override] = ()) -> Command:
+    """Take a command line apart.
+
+    Args:
+        overrides: what was typed.
+        params: sweeps that a preset brings along; what was typed goes before.
+
+    Raises:
+        UserError: a sweep over something that a study holds constant, or a key that the study itself sets.
+    """
+    words = list(overrides)
+    taken = {override.key_or_group for override in words}
+    command = Command({}, [], [])
+    for override in [*(each for each in params if each.key_or_group not in taken), *words]:
+        key, line = override.key_or_group, str(override.input_line)
+        if key in SET_BY_THE_STUDY:
+            raise UserError(f"{line}: a study sets {key} itself; {SET_BY_THE_STUDY[key]}")
+        if not override.is_sweep_override() and key == "optimizer":
+            command.factors[key] = [str(override.value())]
+        elif not override.is_sweep_override():
+            (command.sweep if key in OF_THE_SWEEP else command.shared).append(line)
+        elif key not in FACTORS:
+            raise UserError(f"{line}: {refusal(key)}")
+        elif not override.is_discrete_sweep():
+            raise UserError(f"{line}: an interval is no list of options; type {key}=a,b")
+        else:
+            command.factors[key] = [str(each) for each in override.sweep_string_iterator()]
+    return command
+
+
+def refusal(key: str) -> str:
+    if key.startswith("optimizer."):
+        return (
+            f"a study takes values from the optimizer's search space; another space: "
+            f"'hydra.sweeper.spaces={{adam:{{{key.removeprefix('optimizer.')}:{{low:1e-4,high:1e-2,scale:log}}}}}}'"
+        )
+    return f"a study compares {', '.join(FACTORS)} and holds {key} constant; type one value, and one sweep for each"
+
+
+def combinations(factors: Mapping[str, Sequence[str]], choices: Mapping[str, Any]) -> list[tuple[tuple[str, str], ...]]:
+    """Every arm's factors; the optimizer is always among them, the rest only where it is compared.
+
+    Args:
+        choices: the option of each group that the config composed to, for an optimizer that was not typed.
+    """
+    options = {"optimizer": [str(choices["optimizer"])], **factors}
+    arms: list[tuple[tuple[str, str], ...]] = [()]
+    for group in FACTORS:
+        if group in options:
+            arms = [(*arm, (group, option)) for arm in arms for option in options[group]]
+    return arms
+
+
+def build(command: Command, options: Options, choices: Mapping[str, Any], compose: Compose) -> Protocol:
+    """The plan of the study that a command line asks for.
+
+    Args:
+        options: the settings of the sweeper; the sampler and the metric are filled in.
+        choices: see `combinations`.
+        compose: from an override list to its resolved config.
+
+    Raises:
+        UserError: a space that cannot be used, a typed value for what is to be tuned, metrics that disagree.
+    """
+    check_spaces(options)
+    arms = []
+    metric: str | None = None
+    for factors in combinations(command.factors, choices):
+        config = compose([*command.shared, *(f"{group}={option}" for group, option in factors)])
+        space = space_of(dict(factors)["optimizer"], config["optimizer"], options)
+        check_not_typed(command.shared, space)
+        metric = config["metric"]
+        arms.append(Arm(factors, space, config["optimizer"], run_id(config)))
+    if None not in (metric, options.metric) and metric != options.metric:
+        raise UserError(f"metric={metric} and hydra.sweeper.metric={options.metric}: type one of them")
+    dimensions = max(len(arm.space.ranges) for arm in arms)
+    sampler = choose_sampler(options.sampler, dimensions, options.trials) if dimensions else options.sampler
+    shared = tuple(line for line in command.shared if not line.startswith("metric="))
+    return Protocol(replace(options, sampler=sampler, metric=options.metric or metric), tuple(arms), shared)
+
+
+def check_spaces(options: Options) -> None:
+    known = typed.options("optimizer")
+    if unknown := [name for name in options.spaces if name not in known]:
+        raise UserError(f"hydra.sweeper.spaces.{unknown[0]}: there is no such optimizer; known: {', '.join(known)}")
+
+
+def space_of(option: str, optimizer: Mapping[str, Any], options: Options) -> Space:
+    """The space of an optimizer: the study's own, or the track of its yaml."""
+    if option in options.spaces:
+        return Space.parse(f"hydra.sweeper.spaces.{option}", options.spaces[option] or {}, optimizer)
+    search = optimizer.get("search") or {}
+    if options.track not in search:
+        has = f"it has {', '.join(search)}" if search else "it has none"
+        raise UserError(
+            f"hydra.sweeper.track={options.track}: conf/optimizer/{option}.yaml has no such search space; {has}; "
+            f"or give it one with hydra.sweeper.spaces"
+        )
+    return Space.parse(f"{option}: search.{options.track}", search[options.track] or {}, optimizer)
+
+
+def check_not_typed(shared: Sequence[str], space: Space) -> None:
+    """Raise UserError for a value on the command line that the study would set."""
+    for line in shared:
+        key = line.lstrip("+~").partition("=")[0]
+        for name in space.to_dict():
+            stem = name.rstrip("123")
+            if key == f"optimizer.{name}" or (stem.endswith("beta") and key == f"optimizer.{stem}s"):
+                raise UserError(
+                    f"{line}: the study tunes {name}; leave it out, or fix it for an optimizer with "
+                    f"'hydra.sweeper.spaces={{adam:{{{name}:VALUE}}}}'"
+                )

@@ -1,0 +1,262 @@
+"""Carrying a study out: its plan is shown and written, its rounds are executed, and what was chosen is written down."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.plugins.launcher import Launcher
+from omegaconf import DictConfig
+from rich.console import Console
+
+from optlab.errors import UserError
+from optlab.record import RunRecord, finite, write_whole
+from optlab.sweep.conclude import conclude
+from optlab.sweep.execute import execute
+from optlab.sweep.folder import LOCKS, open_sweep, write_plan
+from optlab.sweep.job import Job, Outcome, SweepInterrupted, check, plan
+from optlab.sweep.study import command, show
+from optlab.sweep.study.protocol import OURS, RESULT_FILE, Options, Protocol, check_folder, write
+from optlab.sweep.study.rounds import Round, Score, Trial, Tuning, Words, next_round, run_words, tune
+from optlab.sweep.study.samplers import TreeParzen
+
+
+def sweep(
+    config_loader: ConfigLoader,
+    config: DictConfig,
+    launcher: Launcher,
+    arguments: Sequence[str],
+    settings: Mapping[str, Any],
+) -> None:
+    """Plan the study that a command line asks for, carry it out, and conclude it.
+
+    Args:
+        config: of the multirun.
+        arguments: the overrides that were typed.
+        settings: of conf/hydra/sweeper/study.yaml.
+
+    Raises:
+        UserError: the study cannot be planned, or its folder holds something else; nothing was written.
+        SystemExit: see `optlab.sweep.conclude`.
+    """
+    options = Options.parse(settings)
+    parser = OverridesParser.create(config_loader=config_loader)
+    presets = [f"{key}={listed(value)}" for key, value in (settings.get("params") or {}).items()]
+    typed = command.read(parser.parse_overrides(list(arguments)), parser.parse_overrides(presets))
+    with open_sweep(config) as folder:
+        planned = command.build(
+            typed,
+            options,
+            {str(group): option for group, option in config.hydra.runtime.choices.items()},
+            lambda words: plan(config_loader, config, words).config,
+        )
+        is_new = not check_folder(planned, folder)
+        study = Study(planned, folder, config_loader, config, launcher, typed.sweep)
+        study.check_arms()
+        console = Console(highlight=False)
+        show.print_protocol(planned, folder, console)
+        write_plan(config, folder)
+        write(planned, folder)
+        try:
+            conclude(folder, lambda: study.run(console))
+        except Refused:
+            if is_new:
+                study.discard()
+            raise
+
+
+def listed(value: Any) -> str:
+    """What a preset compares, as it would be typed: `sgd,adam`, from a text or a list."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+class Refused(UserError):
+    """The first run shows that no run of the study can do what is asked for."""
+
+
+class Study:
+    """A study under way: its plan, the sweep it runs in, and the runs that are over."""
+
+    def __init__(
+        self,
+        protocol: Protocol,
+        folder: Path,
+        config_loader: ConfigLoader,
+        config: DictConfig,
+        launcher: Launcher,
+        words: Sequence[str] = (),
+    ) -> None:
+        self.protocol = protocol
+        self.folder = folder
+        self.config_loader = config_loader
+        self.config = config
+        self.launcher = launcher
+        self.words = list(words)  # about the sweep: retry=true
+        self.known: dict[Words, Score | None] = {}
+        self.outcomes: list[Outcome] = []
+        options = protocol.options
+        uses_tpe = options.sampler == "tpe" and protocol.trials > 0
+        self.propose = TreeParzen(folder, options.sampler_seed, protocol.trials) if uses_tpe else None
+
+    def next_round(self) -> Round | None:
+        return next_round(self.protocol, self.known, self.propose)
+
+    def check_arms(self) -> None:
+        """Raise UserError for a config that cannot work, seen from the middle of each arm's space."""
+        seed = self.protocol.options.confirmation_seeds[0]
+        for arm in self.protocol.arms:
+            middle = (0.5,) * len(arm.space.ranges)
+            trial = Trial(0, middle, arm.space.settings(middle))
+            check([self.job(run_words(self.protocol, arm, trial, seed, "confirm"))])
+
+    def job(self, words: Words) -> Job:
+        return plan(self.config_loader, self.config, [*words, *self.words])
+
+    def run(self, console: Console) -> list[Outcome]:
+        """Execute round after round until the study is complete.
+
+        Raises:
+            SweepInterrupted: the user stopped it; its outcomes are those of the whole study so far.
+        """
+        try:
+            while (upcoming := self.next_round()) is not None:
+                if upcoming.phase == "confirm":
+                    show.print_chosen(self.tunings(), self.protocol, console)
+                if upcoming.note:
+                    console.print(upcoming.note, soft_wrap=True)
+                self.execute(upcoming, console)
+        except SweepInterrupted as stop:
+            raise SweepInterrupted(stop.signum, [*self.outcomes, *stop.outcomes]) from stop
+        return self.outcomes
+
+    def execute(self, upcoming: Round, console: Console) -> None:
+        """Execute a round; the very first run goes ahead of the others, to learn whether it works and what it takes."""
+        runs = list(upcoming.runs)
+        if not self.outcomes:
+            self.settle(runs[:1], "first run")
+            self.check_first_result(self.outcomes[0])
+            show.print_estimate(self.protocol, self.outcomes[0], console)
+            runs = runs[1:]
+        if runs:
+            self.settle(runs, upcoming.title)
+
+    def settle(self, runs: Sequence[Words], title: str) -> None:
+        jobs = [self.job(words) for words in runs]
+        check(jobs)
+        by_folder = dict(zip((job.folder for job in jobs), runs, strict=True))
+        done = execute(self.launcher, jobs, retry=bool(self.config.retry), title=title, first=len(self.outcomes))
+        for outcome in done:
+            self.known[by_folder[outcome.job.folder]] = score(outcome, self.protocol)
+        self.outcomes += done
+        self.write_result()
+
+    def check_first_result(self, outcome: Outcome) -> None:
+        """Raise Refused when the first run shows that none can be made, or none be judged."""
+        record = outcome.record
+        if record is None:
+            return
+        error = record.error or {}
+        if outcome.state == "failed" and error.get("type") == "UserError":
+            raise Refused(f"the first run was refused: {error.get('message')}")
+        chosen_on = record.data.get("metric", "")
+        if self.protocol.trials and self.protocol.options.metric is None and str(chosen_on).startswith("train/"):
+            raise Refused(
+                "dataset.val_size=0 leaves a study nothing to choose on; type dataset.val_size=0.1, "
+                "or fix every optimizer's values with hydra.sweeper.spaces"
+            )
+
+    def discard(self) -> None:
+        """Remove what a refused study has written, so that its name is free for the command without the mistake."""
+        for outcome in self.outcomes:
+            shutil.rmtree(outcome.job.folder, ignore_errors=True)
+        for name in OURS:
+            (self.folder / name).unlink(missing_ok=True)
+        shutil.rmtree(self.folder / LOCKS, ignore_errors=True)
+        if not any(self.folder.iterdir()):
+            self.folder.rmdir()
+
+    def tunings(self) -> list[Tuning]:
+        return [tune(self.protocol, arm, self.known, self.propose) for arm in self.protocol.arms]
+
+    def write_result(self) -> None:
+        content = result(self.protocol, self.tunings(), complete=self.next_round() is None)
+        write_whole(self.folder / RESULT_FILE, json.dumps(finite(content), indent=2, allow_nan=False) + "\n")
+
+
+def score(outcome: Outcome, protocol: Protocol) -> Score | None:
+    """What a run is worth in choosing; None where it failed, so that there is nothing to judge.
+
+    Raises:
+        UserError: the run belongs to another plan.
+    """
+    record = outcome.record
+    if record is None or outcome.state not in ("finished", "diverged"):
+        return None
+    if record.config.get("protocol") != protocol.hash:
+        raise UserError(
+            f"{outcome.job.folder.name} is a run of another plan ({record.config.get('protocol')}); "
+            "type sweep=another-name for a folder of its own"
+        )
+    return judged(record)
+
+
+def judged(record: RunRecord) -> Score | None:
+    """The final value of the run's metric, larger is better; a diverged run is at chance level."""
+    from optlab.run import objective
+
+    metric = str(record.data["metric"])
+    value = objective(record)
+    if value is None:
+        return None
+    loss = record.metrics.get(f"{metric.partition('/')[0]}/loss") if record.status == "finished" else None
+    return Score(-value if metric.endswith("loss") else value, float("-inf") if loss is None else -loss)
+
+
+# -- what is written down
+
+
+def result(protocol: Protocol, tunings: Sequence[Tuning], *, complete: bool) -> dict[str, Any]:
+    """The content of study.json: what was chosen for each arm, on what evidence, and what is to be said about it."""
+    return {
+        "schema": 1,
+        "protocol": protocol.hash,
+        "complete": complete,
+        "target": protocol.options.target,
+        "arms": [
+            {
+                **dict(tuning.arm.factors),
+                "trials": len(tuning.trials) if tuning.arm.tuned else 0,
+                "extensions": tuning.extensions,
+                "edge": {-1: "low", 0: None, 1: "high"}[tuning.edge],
+                "tuned": tuning.arm.tuned and not tuning.missing and tuning.winner is not None and tuning.edge == 0,
+                "failed_trials": tuning.failed,
+                "winner": None if tuning.winner is None else tuning.winner.settings,
+                "score": tuning.score,
+            }
+            for tuning in tunings
+        ],
+        "warnings": warnings(protocol, tunings),
+    }
+
+
+def warnings(protocol: Protocol, tunings: Sequence[Tuning]) -> list[str]:
+    """What a reader must know before believing a winner, a sentence each."""
+    said = []
+    for tuning in tunings:
+        name, extended = tuning.arm.name, tuning.extensions
+        if tuning.edge and tuning.winner is not None:
+            watched = tuning.arm.space.watched
+            value = tuning.winner.settings[str(watched)]
+            times = {0: "without an extension", 1: "after 1 extension"}.get(extended, f"after {extended} extensions")
+            said.append(
+                f"{name} is not tuned: its best {watched}, {value:g}, is on the "
+                f"{'low' if tuning.edge < 0 else 'high'} edge of what was tried, {times}"
+            )
+        if tuning.failed:
+            said.append(f"{name}: {tuning.failed} of {len(tuning.trials)} trials have a failed run: not in the choice")
+        if not tuning.missing and tuning.winner is None:
+            said.append(f"{name}: nothing could be chosen, as every trial has a failed run")
+    return said

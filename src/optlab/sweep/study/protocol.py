@@ -1,0 +1,316 @@
+"""The plan of a study: what is compared, over which spaces, with which budget and seeds; written before it runs."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+
+from optlab.errors import UserError
+from optlab.record import shortest, write_whole
+from optlab.sweep.folder import PLAN_FILE
+from optlab.sweep.study.samplers import JOURNAL_FILE, Sampler, design
+from optlab.sweep.study.space import Settings, Space
+
+SCHEMA = 1
+POINTS_OF_AN_EXTENSION = 2  # trials beyond the edge on which a winner lies
+REFERENCES = Path(__file__).parents[2] / "analysis" / "reference"
+PROTOCOL_FILE = "protocol.yaml"
+RESULT_FILE = "study.json"
+OURS = (PROTOCOL_FILE, RESULT_FILE, PLAN_FILE, JOURNAL_FILE)  # what a study writes beside its run folders
+HEADER = (
+    "# The plan of this study, written before its first run. Every run carries its hash; a changed plan is refused.\n"
+)
+RULE = (
+    "highest mean over the tuning seeds of the final metric; a diverged run counts as chance level; "
+    "ties: the lower mean loss, then the smaller lr"
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """The settings of conf/hydra/sweeper/study.yaml."""
+
+    trials: int
+    tuning_seeds: tuple[int, ...]
+    confirmation_seeds: tuple[int, ...]
+    track: str
+    sampler: Sampler
+    sampler_seed: int
+    extensions: int
+    metric: str | None
+    target: float | None
+    reference: str | None
+    spaces: Mapping[str, Mapping[str, Any]]
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> Self:
+        """The settings as they come from the config.
+
+        Raises:
+            UserError: an unknown name, a value of no use, or a seed that is to tune and to confirm.
+        """
+        from pydantic import Field
+
+        from optlab.signature import check_value
+
+        seeds = Annotated[int, Field(ge=1)] | list[Annotated[int, Field(ge=0)]]
+        hints: dict[str, Any] = {
+            "trials": Annotated[int, Field(ge=1)],
+            "tuning_seeds": seeds,
+            "confirmation_seeds": seeds,
+            "track": str,
+            "sampler": Sampler,
+            "sampler_seed": Annotated[int, Field(ge=0)],
+            "extensions": Annotated[int, Field(ge=0)],
+            "metric": Literal["val/acc", "val/loss", "train/acc", "train/loss"] | None,
+            "target": float | None,
+            "reference": str | None,
+            "spaces": dict[str, dict[str, Any]],
+        }
+        values = {**given, "spaces": given.get("spaces") or {}}
+        if unknown := sorted(set(given) - set(hints) - {"params", "_target_"}):
+            raise UserError(
+                f"hydra.sweeper.{unknown[0]}: a study has no such setting; it has {', '.join(hints)}, params"
+            )
+        for name, hint in hints.items():
+            if name not in values:
+                raise UserError(f"hydra.sweeper.{name} is missing; conf/hydra/sweeper/study.yaml has its default")
+            check_value(f"hydra.sweeper.{name}", values[name], hint)
+        values["tuning_seeds"], values["confirmation_seeds"] = seeds_of(
+            values["tuning_seeds"], values["confirmation_seeds"]
+        )
+        check_reference(values["reference"])
+        return cls(**{name: values[name] for name in hints})
+
+
+def check_reference(name: str | None) -> None:
+    """Raise UserError for published curves that are neither a file nor among those that come with the program."""
+    shipped = sorted(path.stem for path in REFERENCES.glob("*.csv"))
+    if name is not None and name not in shipped and not Path(name).is_file():
+        raise UserError(f"hydra.sweeper.reference={name}: neither a file nor one of {', '.join(shipped)}")
+
+
+def seeds_of(tuning: int | list[int], confirmation: int | list[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The seeds of the two phases; a number of seeds counts from 0, and confirmation goes on above tuning.
+
+    Raises:
+        UserError: an empty list, a seed named twice, or one that stands in both.
+    """
+    first = tuple(range(tuning)) if isinstance(tuning, int) else tuple(tuning)
+    start = max(first, default=-1) + 1
+    second = tuple(range(start, start + confirmation)) if isinstance(confirmation, int) else tuple(confirmation)
+    for name, seeds in (("tuning_seeds", first), ("confirmation_seeds", second)):
+        if not seeds:
+            raise UserError(f"hydra.sweeper.{name}=[]: type a number of seeds, or the seeds themselves")
+        if len(set(seeds)) < len(seeds):
+            raise UserError(f"hydra.sweeper.{name}={list(seeds)}: a seed is named twice")
+    if shared := sorted(set(first) & set(second)):
+        raise UserError(
+            f"hydra.sweeper.confirmation_seeds: {', '.join(map(str, shared))} is a tuning seed too; "
+            f"confirm on fresh seeds, such as {start} and above"
+        )
+    return first, second
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One of what is compared: an optimizer under a schedule, on one model and data set."""
+
+    factors: tuple[tuple[str, str], ...]  # ("optimizer", "adam"), ("lr", "cosine"), ...
+    space: Space
+    optimizer: Mapping[str, Any]  # its config, for the values that the study leaves alone
+    config_id: str  # of the config without the hyperparameters' values and the seed: changes with everything else
+
+    @property
+    def name(self) -> str:
+        """`adam`, or `adam, cosine` where schedules are compared too."""
+        return ", ".join(option for _, option in self.factors)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return tuple(f"{group}={option}" for group, option in self.factors)
+
+    @property
+    def tuned(self) -> bool:
+        return bool(self.space.ranges)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A whole study, before it has begun."""
+
+    options: Options
+    arms: tuple[Arm, ...]
+    overrides: tuple[str, ...] = ()  # of the command line, for every run
+
+    def __post_init__(self) -> None:
+        names = [arm.name for arm in self.arms]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise UserError(f"{twice} is named twice; a study compares each once")
+        budgets = {arm.tuned for arm in self.arms}
+        if len(budgets) > 1:
+            fixed = next(arm.name for arm in self.arms if not arm.tuned)
+            raise UserError(
+                f"hydra.sweeper.spaces leaves {fixed} nothing to tune, and others are tuned: that is no equal budget; "
+                "give it a range, or fix the values of all"
+            )
+        for arm in self.arms:
+            self._check_design(arm)
+
+    def _check_design(self, arm: Arm) -> None:
+        settings = [json.dumps(arm.space.settings(point), sort_keys=True) for point in self.design(arm)]
+        if len(set(settings)) < len(settings):
+            raise UserError(
+                f"hydra.sweeper.trials={self.options.trials}: the space of {arm.name} has only {len(set(settings))} "
+                f"different values ({', '.join(f'{name} {each}' for name, each in arm.space.ranges.items())}); "
+                "type fewer trials or a wider space"
+            )
+
+    @property
+    def trials(self) -> int:
+        """Configurations tried for each arm, before extensions."""
+        return self.options.trials if self.arms[0].tuned else 0
+
+    def design(self, arm: Arm) -> list[tuple[float, ...]]:
+        """The points of an arm that stand before anything runs; none for TPE."""
+        if not arm.tuned or self.options.sampler == "tpe":
+            return []
+        return design(self.options.sampler, len(arm.space.ranges), self.options.trials, self.options.sampler_seed)
+
+    @property
+    def default_lr(self) -> dict[str, float]:
+        """Each optimizer's learning rate where it is not tuned, by the name that its runs carry."""
+        return {str(arm.optimizer["name"]): float(arm.optimizer["lr"]) for arm in self.arms}
+
+    @property
+    def fewest_runs(self) -> int:
+        """Runs without any extension."""
+        per_arm = self.trials * len(self.options.tuning_seeds) + len(self.options.confirmation_seeds)
+        return len(self.arms) * per_arm
+
+    @property
+    def most_runs(self) -> int:
+        """Runs when every arm uses all its extensions."""
+        watched = sum(arm.space.watched is not None for arm in self.arms)
+        return self.fewest_runs + watched * self.options.extensions * POINTS_OF_AN_EXTENSION * len(
+            self.options.tuning_seeds
+        )
+
+    def plan(self) -> dict[str, Any]:
+        """What decides the outcome of the study, as plain containers: the content that is hashed."""
+        options = self.options
+        return {
+            "schema": SCHEMA,
+            "track": options.track,
+            "trials": self.trials,
+            "sampler": options.sampler,
+            "sampler_seed": options.sampler_seed,
+            "tuning_seeds": list(options.tuning_seeds) if self.trials else [],
+            "confirmation_seeds": list(options.confirmation_seeds),
+            "rule": RULE,
+            "metric": options.metric,  # null: the run's own, val/acc for classes and val/loss for numbers
+            "target": options.target,
+            "extensions": options.extensions,
+            "arms": [self._arm(arm) for arm in self.arms],
+        }
+
+    def _arm(self, arm: Arm) -> dict[str, Any]:
+        points: list[Settings] = [arm.space.settings(point) for point in self.design(arm)]
+        return {**dict(arm.factors), "config": arm.config_id, "space": arm.space.to_dict(), "settings": points}
+
+    @cached_property
+    def hash(self) -> str:
+        """`sha-` and 12 hex digits of a SHA-256 over the plan; the letters keep YAML from reading a number."""
+        text = json.dumps(self.plan(), sort_keys=True, separators=(",", ":"))
+        return f"sha-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def write(protocol: Protocol, folder: Path) -> None:
+    """Write `protocol.yaml`, unless the same plan stands there already.
+
+    Raises:
+        UserError: the folder belongs to another plan or another program; nothing was written.
+    """
+    if check_folder(protocol, folder):
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {
+        "hash": protocol.hash,
+        **protocol.plan(),
+        "overrides": list(protocol.overrides),
+        "default_lr": protocol.default_lr,
+        "reference": protocol.options.reference,
+    }
+    text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=110)
+    write_whole(folder / PROTOCOL_FILE, HEADER + text)
+
+
+def check_folder(protocol: Protocol, folder: Path) -> bool:
+    """Whether the folder holds this very study already.
+
+    Raises:
+        UserError: it holds another plan, or files that no study wrote.
+    """
+    path = folder / PROTOCOL_FILE
+    if not path.exists():
+        strangers = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+        strangers = sorted(name for name in strangers if name not in OURS and name[0] != ".")
+        if strangers:
+            raise UserError(
+                f"{shortest(folder.absolute())} holds {strangers[0]}, which no study put there; "
+                "type sweep=another-name for a folder of its own"
+            )
+        return False
+    found = read(path)
+    if found.get("hash") == protocol.hash:
+        return True
+    raise UserError(
+        f"{shortest(folder.absolute())} holds a study with another plan ({differences(found, protocol.plan())}); "
+        "type sweep=another-name, or repeat the command that began it"
+    )
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The content of a `protocol.yaml`.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{shortest(path.absolute())}: damaged, this is no plan of a study") from error
+    if not isinstance(content, dict) or "hash" not in content:
+        raise UserError(f"{shortest(path.absolute())}: damaged, this is no plan of a study")
+    return content
+
+
+def differences(found: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
+    """In words what is not as it was: `trials: 7 there, 9 here`."""
+    changed = []
+    for key, value in plan.items():
+        if found.get(key) == value:
+            continue
+        if key != "arms":
+            changed.append(f"{key}: {found.get(key)} there, {value} here")
+            continue
+        changed += arm_differences(found.get(key) or [], value)
+    return "; ".join(changed[:3]) or "its file was edited"
+
+
+def arm_differences(found: Sequence[Mapping[str, Any]], planned: Sequence[Mapping[str, Any]]) -> list[str]:
+    def name(arm: Mapping[str, Any]) -> str:
+        return ", ".join(str(value) for key, value in arm.items() if key not in ("config", "space", "settings"))
+
+    there, here = [name(arm) for arm in found], [name(arm) for arm in planned]
+    if there != here:
+        return [f"compared: {' | '.join(there)} there, {' | '.join(here)} here"]
+    for key, what in (("space", "space"), ("config", "config (data, model, training ...)")):
+        if changed := [arm for arm, old in zip(planned, found, strict=True) if arm.get(key) != old.get(key)]:
+            return [f"the {what} of {name(changed[0])}"]
+    return []

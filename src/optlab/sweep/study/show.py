@@ -1,0 +1,111 @@
+"""What a study prints: its plan before the first run, what it will take, and what was chosen."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from optlab.record import shortest
+from optlab.sweep.job import Outcome
+from optlab.sweep.progress import duration
+from optlab.sweep.study.protocol import PROTOCOL_FILE, Arm, Protocol
+from optlab.sweep.study.rounds import Tuning
+from optlab.sweep.study.space import Settings
+
+
+def print_protocol(plan: Protocol, folder: Path, console: Console) -> None:
+    """The plan: what is compared, over which spaces, and the runs of each phase."""
+    options = plan.options
+    console.print(
+        f"\n[bold]Study {folder.name}[/bold], plan {plan.hash}, {shortest(folder / PROTOCOL_FILE)}", soft_wrap=True
+    )
+    table = Table(*headings(plan.arms), "tuned" if plan.trials else "set", title_justify="left")
+    for arm in plan.arms:
+        table.add_row(*(option for _, option in arm.factors), described(arm))
+    console.print(table)
+    for line in phases(plan):
+        console.print(line, soft_wrap=True)
+    judged = options.metric or "val/acc for classes, val/loss for numbers"
+    if plan.trials:
+        console.print(
+            f"chosen by the mean of the final {judged}; a diverged run counts as chance level", soft_wrap=True
+        )
+    console.print()
+
+
+def headings(arms: Sequence[Arm]) -> list[str]:
+    names = {"lr": "schedule", "dataset": "data set"}
+    return [names.get(group, group) for group, _ in arms[0].factors]
+
+
+def described(arm: Arm) -> str:
+    fixed = [f"{name} = {value}" for name, value in arm.space.fixed.items()]
+    return "\n".join([*(f"{name} {each}" for name, each in arm.space.ranges.items()), *fixed])
+
+
+def phases(plan: Protocol) -> list[str]:
+    """A line a phase, with its runs, and the total."""
+    options, arms = plan.options, len(plan.arms)
+    lines = []
+    if plan.trials:
+        tuning = arms * plan.trials * len(options.tuning_seeds)
+        lines.append(
+            f"tune     {plan.trials} trials ({options.sampler}) x {named(options.tuning_seeds)} x {arms} "
+            f"= {tuning} runs, on validation"
+        )
+    if more := plan.most_runs - plan.fewest_runs:
+        times = "once" if options.extensions == 1 else f"{options.extensions} times"
+        lines.append(f"extend   a winner on the edge of its space: 2 more trials, at most {times}: up to {more} runs")
+    confirm = arms * len(options.confirmation_seeds)
+    what = "the winners" if plan.trials else "these"
+    seeds = named(options.confirmation_seeds, "fresh " if plan.trials else "")
+    lines.append(f"confirm  {what} on {seeds} x {arms} = {confirm} runs, each tested once")
+    total = f"{plan.fewest_runs} to {plan.most_runs}" if plan.most_runs > plan.fewest_runs else f"{plan.fewest_runs}"
+    return [*lines, f"in all   {total} runs"]
+
+
+def named(seeds: Sequence[int], kind: str = "") -> str:
+    """`5 fresh seeds (2 to 6)`."""
+    if len(seeds) == 1:
+        return f"1 {kind}seed ({seeds[0]})"
+    consecutive = len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[-1] + 1))
+    listed = f"{seeds[0]} to {seeds[-1]}" if consecutive else ", ".join(map(str, seeds))
+    return f"{len(seeds)} {kind}seeds ({listed})"
+
+
+def print_estimate(plan: Protocol, first: Outcome, console: Console) -> None:
+    """How long the study will take, from its first run."""
+    if first.record is None or first.state != "finished" or first.skipped:
+        return
+    timing = first.record.timing
+    one = (timing.get("fit_seconds") or 0.0) + (timing.get("setup_seconds") or 0.0)
+    low, high = (duration(one * runs) for runs in (plan.fewest_runs, plan.most_runs))
+    span = low if low == high else f"{low} to {high}"
+    each = f"{one:.1f} s" if one < 10 else duration(one)
+    console.print(f"a run takes about {each}, so the whole study {span}, one run at a time", soft_wrap=True)
+
+
+def print_chosen(tunings: Sequence[Tuning], plan: Protocol, console: Console) -> None:
+    """What tuning chose for each arm."""
+    if not plan.trials:
+        return
+    judged = f"mean {plan.options.metric}" if plan.options.metric else "mean on validation"
+    table = Table(*headings([tuning.arm for tuning in tunings]), "chosen", judged, "trials")
+    for column in table.columns[-2:]:
+        column.justify = "right"
+    for tuning in tunings:
+        chosen = "nothing: every trial failed" if tuning.winner is None else shortly(tuning.winner.settings)
+        table.add_row(
+            *(option for _, option in tuning.arm.factors),
+            f"{chosen}  (on the edge)" if tuning.edge else chosen,
+            "" if tuning.score is None else f"{abs(tuning.score):.4f}",
+            str(len(tuning.trials)),
+        )
+    console.print(table)
+
+
+def shortly(settings: Settings) -> str:
+    return ", ".join(
+        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in settings.items()
+    )

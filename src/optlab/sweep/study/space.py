@@ -1,0 +1,194 @@
+"""What an optimizer's trials range over: the ranges of a track, and the way from a sampler's unit cube to values.
+
+A range stands in conf/optimizer/*.yaml as `{low, high, scale}`. Positions are numbers on the range's own scale: 0 is
+`low`, 1 is `high`, and what lies outside continues the range at the same ratio.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self, get_args
+
+from optlab.errors import UserError
+
+Scale = Literal["log", "uniform", "one_minus_log"]
+DIGITS = 3  # significant digits of a value: finer than any lr matters, and folder names stay readable
+KEYS = ("low", "high", "scale", "points")
+EXAMPLE = "{low: 1.0e-3, high: 1.0, scale: log}"
+
+
+@dataclass(frozen=True)
+class Range:
+    """One hyperparameter's range, both ends included.
+
+    `one_minus_log` spreads 1 - value on a log scale, so that 0.9, 0.99 and 0.999 are evenly spaced.
+    """
+
+    low: float
+    high: float
+    scale: Scale = "log"
+    whole: bool = False  # whole numbers only
+
+    @classmethod
+    def parse(cls, path: str, given: Any, default: Any = None) -> Self:
+        """The range that a config describes.
+
+        Args:
+            path: where it stands, for messages.
+            default: the hyperparameter's value without tuning; a range between whole numbers around a whole
+                number takes whole numbers only.
+
+        Raises:
+            UserError: a key or number is missing or of no use, or the range is empty.
+        """
+        if not isinstance(given, Mapping) or not {"low", "high"} <= set(given):
+            raise UserError(f"{path}={given}: a range needs low, high and scale, as in {EXAMPLE}")
+        if unknown := [str(key) for key in given if key not in KEYS]:
+            raise UserError(f"{path}.{unknown[0]}: a range has no such key; it takes {', '.join(KEYS)}")
+        low, high, scale = given["low"], given["high"], given.get("scale", "log")
+        if scale not in get_args(Scale):
+            raise UserError(f"{path}.scale={scale}: must be one of {', '.join(get_args(Scale))}")
+        for key, value in (("low", low), ("high", high)):
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+                raise UserError(f"{path}.{key}={value}: must be a finite number")
+        if low >= high:
+            raise UserError(f"{path}: from {low:g} to {high:g} the space is empty; low must be below high")
+        if scale == "log" and low <= 0:
+            raise UserError(f"{path}.low={low:g}: must be above 0 on a log scale; or type scale: uniform")
+        if scale == "one_minus_log" and high >= 1:
+            raise UserError(f"{path}.high={high:g}: must be below 1 with scale one_minus_log")
+        whole = all(isinstance(value, int) and not isinstance(value, bool) for value in (low, high, default))
+        return cls(float(low), float(high), scale, whole)
+
+    def value(self, position: float) -> float | int:
+        """The value at a position, to three significant digits (of 1 - value on the scale one_minus_log)."""
+        low, high = self._scaled(self.low), self._scaled(self.high)
+        raw = low + position * (high - low)
+        if self.scale == "log":
+            value = _rounded(math.exp(raw))
+        elif self.scale == "one_minus_log":
+            value = round(1 - _rounded(math.exp(-raw)), 15)
+        else:
+            digits = DIGITS - math.ceil(math.log10(self.high - self.low))
+            value = round(raw, max(digits, 0)) + 0.0  # no negative zero
+        return round(value) if self.whole else value
+
+    def reaches(self, position: float) -> bool:
+        """Whether a range may be continued to this position: no sign changes, and 1 - value stays above 0."""
+        value = self.value(position)
+        if self.scale == "one_minus_log" and value >= 1:
+            return False
+        return value > 0 if self.scale == "log" else value >= 0 or self.low < 0
+
+    def _scaled(self, value: float) -> float:
+        if self.scale == "log":
+            return math.log(value)
+        return -math.log1p(-value) if self.scale == "one_minus_log" else value
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"low": self.low, "high": self.high, "scale": self.scale}
+
+    def __str__(self) -> str:
+        how = {"log": "log", "uniform": "uniform", "one_minus_log": "1 - value log"}[self.scale]
+        return f"{self.low:g} to {self.high:g} ({how})"
+
+
+Settings = dict[str, Any]  # an optimizer's hyperparameters by name; beta1 is betas[0]
+
+
+@dataclass(frozen=True)
+class Space:
+    """The hyperparameters of one optimizer: those that are tuned, and those that the study sets to one value."""
+
+    ranges: Mapping[str, Range]
+    fixed: Mapping[str, Any]
+
+    @classmethod
+    def parse(cls, path: str, given: Mapping[str, Any], optimizer: Mapping[str, Any]) -> Self:
+        """The space that a config describes: a range, or a single value, for each name.
+
+        Args:
+            path: where it stands, for messages.
+            optimizer: the optimizer's config, which must have every name.
+
+        Raises:
+            UserError: an empty space, a name that the optimizer lacks, a range that cannot be used.
+        """
+        if not given:
+            raise UserError(f"{path}: the space is empty; give it a range, as in lr: {EXAMPLE}")
+        ranges: dict[str, Range] = {}
+        fixed: dict[str, Any] = {}
+        for name, entry in given.items():
+            default = current(str(name), optimizer, path)
+            if isinstance(entry, Mapping):
+                ranges[str(name)] = Range.parse(f"{path}.{name}", entry, default)
+            else:
+                fixed[str(name)] = entry
+        return cls(ranges, fixed)
+
+    @property
+    def watched(self) -> str | None:
+        """The range that the edge rule watches: lr, or the only one.
+
+        The others end where they stop to matter (eps, weight decay) or to be defined (momentum).
+        """
+        return "lr" if "lr" in self.ranges else next(iter(self.ranges)) if len(self.ranges) == 1 else None
+
+    def settings(self, point: Sequence[float]) -> Settings:
+        """The hyperparameters at a point: one position a range, in the order of `ranges`."""
+        tuned = {name: each.value(at) for (name, each), at in zip(self.ranges.items(), point, strict=True)}
+        return {**self.fixed, **tuned}
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**self.fixed, **{name: each.to_dict() for name, each in self.ranges.items()}}
+
+
+def current(name: str, optimizer: Mapping[str, Any], path: str) -> Any:
+    """The value that an optimizer's config has for a name; beta1 and beta2 stand for the parts of betas.
+
+    Raises:
+        UserError: the config has no such key.
+    """
+    list_name, index = beta(name, optimizer)
+    if list_name is not None:
+        return optimizer[list_name][index]
+    if name not in optimizer or name in ("name", "search", "_target_"):
+        known = ", ".join(key for key in optimizer if key not in ("name", "search", "_target_"))
+        raise UserError(f"{path}.{name}: {optimizer.get('name')} has no {name!r}; it has {known}")
+    return optimizer[name]
+
+
+def beta(name: str, optimizer: Mapping[str, Any]) -> tuple[str | None, int]:
+    """`beta1` is ("betas", 0) where the optimizer has betas and no key of that name, else (None, 0)."""
+    match = re.fullmatch(r"(\w*?)beta([1-3])", name)
+    if match is None or name in optimizer:
+        return None, 0
+    values, index = optimizer.get(f"{match[1]}betas"), int(match[2]) - 1
+    found = isinstance(values, Sequence) and index < len(values)
+    return (f"{match[1]}betas", index) if found else (None, 0)
+
+
+def overrides(settings: Settings, optimizer: Mapping[str, Any]) -> list[str]:
+    """The command-line words for an optimizer's hyperparameters: `optimizer.lr=0.01`, `optimizer.betas=[0.8,0.999]`."""
+    values: dict[str, Any] = {}
+    for name, value in settings.items():
+        list_name, index = beta(name, optimizer)
+        if list_name is None:
+            values[name] = value
+            continue
+        values.setdefault(list_name, list(optimizer[list_name]))[index] = value
+    return [f"optimizer.{name}={word(value)}" for name, value in values.items()]
+
+
+def word(value: Any) -> str:
+    """A value as Hydra's grammar writes it."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(word(item) for item in value)}]"
+    return str(value)
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")

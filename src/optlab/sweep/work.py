@@ -1,0 +1,208 @@
+"""One job of a sweep, in the process that runs it: run it once, go on where it stopped, and let nothing out.
+
+Whatever launched the job, what comes of it stands in its run folder: `run.json` is the only messenger.
+"""
+
+import gc
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, MutableMapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, open_dict, read_write
+
+from optlab.config import resolve
+from optlab.errors import Interrupted, UserError
+from optlab.record import CHECKPOINT_FOLDER, METRICS_FILE, RECORD_FILE, RunRecord, Status, run_id
+from optlab.sweep.folder import locked
+from optlab.sweep.job import FINAL
+
+
+def run_job(
+    cfg: DictConfig, folder: Path, overrides: Sequence[str], sources: MutableMapping[str, Any] | None = None
+) -> float | None:
+    """Train the job of `folder` unless that is done, or being done by another process.
+
+    An exception is recorded as `failed`, with its traceback in the job's own log, and does not leave this function;
+    a stop (Ctrl-C, SIGTERM) does, after it is recorded.
+
+    Returns:
+        The objective where there is one.
+
+    Raises:
+        Interrupted: the sweep is to stop.
+    """
+    from optlab.run import objective, run
+
+    config = resolve(cfg)
+    with locked(folder) as ours:
+        if not ours:
+            return None
+        before = earlier(folder, run_id(config))
+        if before is not None and before.status in FINAL:
+            return None if before.status == "failed" else objective(before)
+        config = prepared(config, folder, overrides, before)
+        if not wants_output(overrides):
+            quiet_console()
+        record = RunRecord.begin(config, overrides)
+        record.write(folder)
+        try:
+            with noticing_signals() as signals, as_single_run(config, folder, overrides):
+                record = run(config, folder, overrides=overrides, sources=sources)
+        except BaseException as error:
+            # Lightning's answer to SIGTERM is a SystemExit.
+            if signals or not isinstance(error, (Exception, SystemExit)):
+                record_end(record, folder, "interrupted", error)
+            else:
+                record = record_failure(record, folder, error, show=config["traceback"])
+        finally:
+            free_memory()
+        if signals:
+            raise Interrupted(signals[0])
+        return None if record.status == "failed" else objective(record)
+
+
+# -- before
+
+
+def earlier(folder: Path, id: str) -> RunRecord | None:
+    """The record of an earlier attempt at this run."""
+    if not (folder / RECORD_FILE).exists():
+        return None
+    record = RunRecord.read(folder)
+    if record.id != id:
+        raise UserError(f"{folder} holds run {record.id} and not {id}; give the sweep another name with sweep=NAME")
+    return record
+
+
+def prepared(
+    config: dict[str, Any], folder: Path, overrides: Sequence[str], before: RunRecord | None
+) -> dict[str, Any]:
+    """The config as a job of a sweep runs it; nothing here is part of a run's identity."""
+    last = folder / CHECKPOINT_FOLDER / "last.ckpt"
+    if before is not None and last.exists():
+        config["ckpt"] = str(last)
+    else:
+        clear(folder)
+    if not wants_output(overrides):
+        config["callbacks"] = config["callbacks"] | {"progress": None}
+    mirror = config["logger"].get("wandb")
+    if mirror is not None and mirror.get("group") is None:
+        config["logger"] = config["logger"] | {"wandb": mirror | {"group": config["sweep"]}}
+    return config
+
+
+def clear(folder: Path) -> None:
+    """Remove what an attempt left that cannot be continued."""
+    shutil.rmtree(folder / CHECKPOINT_FOLDER, ignore_errors=True)
+    (folder / METRICS_FILE).unlink(missing_ok=True)
+
+
+def wants_output(overrides: Sequence[str]) -> bool:
+    """Whether the user asked for a job's own table and bar; a sweep has one line for all jobs instead."""
+    words = [word.lstrip("+") for word in overrides]
+    if "callbacks.progress=null" in words:
+        return False
+    return any(word.startswith("callbacks.progress") or word == "callbacks=default" for word in words)
+
+
+def quiet_console() -> None:
+    """Leave the terminal to the sweep's own line; warnings are shown, and train.log has everything."""
+    for handler in logging.getLogger().handlers:
+        if handler.name == "console":  # of conf/hydra/job_logging; Hydra makes it anew for each job
+            handler.setLevel(logging.WARNING)
+
+
+@contextmanager
+def as_single_run(config: dict[str, Any], folder: Path, overrides: Sequence[str]) -> Iterator[None]:
+    """Make this process look like `python train.py OVERRIDES` with this folder.
+
+    Lightning starts the other processes of a distributed run by repeating the command line, with
+    `hydra.run.dir` added; the command line of a multirun would start the whole sweep again in each of them.
+    """
+    hydra: Any = HydraConfig.instance().cfg
+    words = [word for word in overrides if not word.startswith(("ckpt=", "callbacks.progress="))]
+    words += [f"ckpt={config['ckpt']}" if config["ckpt"] else "ckpt=null"]
+    words += [] if config["callbacks"].get("progress") else ["++callbacks.progress=null"]
+    arguments, sys.argv = sys.argv, [sys.argv[0], *words]
+    environment = dict(os.environ)
+    with read_write(hydra.hydra), open_dict(hydra.hydra):
+        hydra.hydra.run.dir = str(folder)
+    try:
+        yield
+    finally:
+        leave_process_group()
+        sys.argv = arguments
+        for name in os.environ.keys() - environment.keys():  # MASTER_PORT and LOCAL_RANK are this run's
+            del os.environ[name]
+        os.environ.update(environment)
+
+
+def leave_process_group() -> None:
+    """Part from the other processes of a distributed run: the next job forms its own group."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+@contextmanager
+def noticing_signals() -> Iterator[list[int]]:
+    """Fills a list with the numbers of SIGINT and SIGTERM that come meanwhile.
+
+    A run that is asked to stop in its last epoch finishes instead, and handles the signal itself; the sweep still
+    has to stop. The interpreter writes each signal's number to the wakeup descriptor whoever handles it.
+    """
+    seen: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield seen
+        return
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        reader.setblocking(False)
+        writer.setblocking(False)
+        before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        try:
+            yield seen
+        finally:
+            signal.set_wakeup_fd(before)
+            with suppress(BlockingIOError):
+                seen += [number for number in reader.recv(4096) if number in (signal.SIGINT, signal.SIGTERM)]
+
+
+# -- after
+
+
+def record_failure(begun: RunRecord, folder: Path, error: BaseException, *, show: bool) -> RunRecord:
+    """Record an exception, and put its traceback into the job's log."""
+    text = "".join(traceback.format_exception(error))
+    with (folder / f"{HydraConfig.get().job.name}.log").open("a", encoding="utf-8") as file:
+        file.write(text)
+    if show:
+        sys.stderr.write(text)
+    recorded = RunRecord.read(folder)
+    if recorded.status != "failed":  # refused before training began, so `run` has recorded nothing
+        recorded = record_end(begun, folder, "failed", error)
+    return recorded
+
+
+def record_end(record: RunRecord, folder: Path, status: Status, error: BaseException) -> RunRecord:
+    record.status = status
+    record.error = {"type": type(error).__name__, "message": str(error)}
+    record.write(folder)
+    return record
+
+
+def free_memory() -> None:
+    """Give back what the job held: a network and its trainer refer to each other, so only the collector frees them."""
+    gc.collect()
+    if (torch := sys.modules.get("torch")) is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

@@ -1,0 +1,231 @@
+"""report.html in a real browser: it draws, sorts, toggles and switches, says nothing on the console, fits a phone."""
+
+import base64
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from optlab.analysis import build
+from tests.analysis.made import make_run, make_study, make_sweep
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None or DRIVER is None, reason="needs Debian's chromium and chromium-driver"
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,900"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
+    driver.execute_cdp_cmd("Network.enable", {})
+    driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["http://*", "https://*"]})
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    make_study(folder / "which")
+    make_sweep(folder / "which" / "more", {"adam": [0.9, 0.91, 0.92], "sgd": [0.8, 0.82, 0.81]}, dataset="mnist")
+    make_run(folder / "which", "sgd", 0.1, 90, status="failed", phase="confirm", epochs=6)
+    return build([folder / "which"], figures=False).report
+
+
+@pytest.fixture
+def page(browser: Any, report: Path) -> Any:
+    return opened(browser, report)
+
+
+def opened(browser: Any, path: Path) -> Any:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    browser.get(path.as_uri())
+    WebDriverWait(browser, 20).until(
+        lambda d: d.execute_script("return document.documentElement.dataset.ready") == "yes"
+    )
+    return browser
+
+
+def click(page: Any, selector: str) -> None:
+    """A real click, where the middle of the element is: what covers it would get it instead."""
+    from selenium.webdriver.common.by import By
+
+    element = page.find_element(By.CSS_SELECTOR, selector)
+    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+    element.click()
+
+
+def column(page: Any, table: str, index: int) -> list[str]:
+    script = (
+        "return [...document.querySelectorAll(arguments[0] + ' tbody tr')].map(r => r.cells[arguments[1]].innerText)"
+    )
+    return [text.strip() for text in page.execute_script(script, f"#{table}", index)]
+
+
+def traces(page: Any, figure: str, expression: str) -> list[Any]:
+    """Of each trace that a figure has drawn, what the expression of `t` says."""
+    script = f"""const plot = document.querySelector('.setting:not([hidden]) [data-figure="{figure}"] .plot');
+    return plot.data.map(t => {expression})"""
+    found: list[Any] = page.execute_script(script)
+    return found
+
+
+def test_it_draws_every_figure_and_the_console_stays_silent(page: Any) -> None:
+    script = """return [...document.querySelectorAll('.setting:not([hidden]) .fig')].map(
+        f => [f.dataset.figure, f.querySelectorAll('.plot .scatterlayer .trace').length])"""
+    drawn = dict(page.execute_script(script))
+    assert list(drawn) == ["curves", "finals", "differences", "lr", "budget", "target", "gap"]
+    assert all(count >= 4 for count in drawn.values()), drawn
+    assert page.get_log("browser") == []
+
+
+def test_it_is_one_file_that_asks_for_nothing(page: Any, report: Path) -> None:
+    assert page.execute_script("return performance.getEntriesByType('resource').length") == 0
+    outside = re.sub(r'<script type="text/plain".*?</script>', "", report.read_text(), flags=re.S)
+    assert not re.findall(r'(?:src|href)="(?:https?:)?//', outside)
+    assert report.stat().st_size < 3_000_000
+
+
+def test_the_verdict_stands_first_in_words(page: Any) -> None:
+    shown = page.execute_script("return document.querySelector('main h2').innerText")
+    assert "momentum" in shown or "adam" in shown
+    top = page.execute_script("return document.querySelector('main h2').getBoundingClientRect().top")
+    assert top < 400
+
+
+def test_a_click_on_a_heading_sorts_and_a_second_turns_it_round(page: Any) -> None:
+    click(page, "#runs-0 th:nth-child(2) button")
+    up = [float(text) for text in column(page, "runs-0", 1)]
+    assert up == sorted(up)
+    click(page, "#runs-0 th:nth-child(2) button")
+    assert [float(text) for text in column(page, "runs-0", 1)] == up[::-1]
+    assert page.execute_script("return document.querySelector('#runs-0 th:nth-child(2)').ariaSort") == "descending"
+    click(page, "#runs-0 th:nth-child(1) button")
+    names = column(page, "runs-0", 0)
+    assert names == sorted(names)
+
+
+def test_an_optimizer_can_be_switched_off_and_on(page: Any) -> None:
+    def of_adam(figure: str) -> set[bool]:
+        pairs = traces(page, figure, "[(t.meta?.contenders ?? []).includes('adam'), t.visible]")
+        return {visible for is_adam, visible in pairs if is_adam}
+
+    click(page, '[data-chip="adam"]')
+    for figure in ("curves", "finals", "differences", "lr", "budget", "target", "gap"):
+        assert of_adam(figure) == {False}, figure
+    assert any(visible is True for visible in traces(page, "curves", "t.visible"))
+    click(page, '[data-chip="adam"]')
+    assert of_adam("curves") == {True}
+
+
+def test_the_x_axis_and_the_metric_can_be_switched(page: Any) -> None:
+    figure = '.setting:not([hidden]) [data-figure="curves"]'
+    ends = {"epoch": 6, "sample": 6000, "second": 6.0}
+    for axis, end in ends.items():
+        click(page, f'{figure} [data-axis="{axis}"]')
+        assert {max(x) for x in traces(page, "curves", "[...t.x]")} == {end}
+    click(page, f'{figure} [data-choice="train/loss"]')
+    title = f"return document.querySelector('{figure} .ytitle').textContent"
+    assert page.execute_script(title) == "training loss"
+
+
+def test_every_number_leads_to_its_runs(page: Any, report: Path) -> None:
+    hrefs = page.execute_script("return [...document.querySelectorAll('#runs-0 a')].map(a => a.getAttribute('href'))")
+    assert len(hrefs) == 4 * (3 * 2 + 5) + 1
+    assert all((report.parent / href / "run.json").exists() for href in hrefs)
+    click(page, "#standings-0 tbody tr:first-child [data-find]")
+    script = (
+        "return [...document.querySelectorAll('#runs-0 tbody tr')].filter(r => !r.hidden).map(r => r.dataset.words)"
+    )
+    shown = page.execute_script(script)
+    assert len(shown) == 7  # two tuning seeds and five of the confirmation
+    assert len({words.split()[0] for words in shown}) == 1
+
+
+def test_settings_are_behind_tabs(page: Any) -> None:
+    click(page, "[data-setting='setting-1']")
+    shown = page.execute_script(
+        "return [...document.querySelectorAll('.setting')].filter(s => !s.hidden).map(s => s.innerText).join(' ')"
+    )
+    assert "cnn on mnist" in shown
+    assert len(traces(page, "curves", "1")) > 0
+
+
+def test_commands_to_repeat_it(page: Any) -> None:
+    commands = page.execute_script("return [...document.querySelectorAll('#reproduce code')].map(c => c.innerText)")
+    assert commands[0] == "python train.py -m hydra/sweeper=study optimizer=sgd,adam"
+    assert "python train.py -m optimizer=adam optimizer.lr=0.001 seed=2,3,4,5,6" in commands
+
+
+def test_what_failed_is_named(page: Any) -> None:
+    text = page.execute_script("return document.querySelector('main').innerText")
+    assert "1 run failed" in text
+    assert "RuntimeError: out of memory" in text
+
+
+def test_light_and_dark_follow_the_system_and_the_button(page: Any, report: Path) -> None:
+    def ground() -> float:
+        rgb = page.execute_script("return getComputedStyle(document.body).backgroundColor")
+        return sum(int(number) for number in re.findall(r"\d+", rgb)[:3]) / 3
+
+    def prefer(scheme: str) -> None:
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+    prefer("dark")
+    assert ground() < 60
+    prefer("light")
+    assert ground() > 200
+    click(page, "#theme")
+    click(page, "#theme")
+    assert ground() < 60  # dark by choice
+    opened(page, report)
+    assert ground() < 60  # and remembered
+    click(page, "#theme")
+    assert ground() > 200
+
+
+def test_it_fits_a_phone(browser: Any, report: Path) -> None:
+    metrics = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        page = opened(browser, report)
+        assert page.execute_script("return document.documentElement.scrollWidth") <= 390
+        widths = page.execute_script(
+            "return [...document.querySelectorAll('.plot svg.main-svg')].map(s => s.clientWidth)"
+        )
+        assert max(widths) <= 390
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_it_prints(page: Any) -> None:
+    printed = page.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})
+    content = base64.b64decode(printed["data"])
+    assert content.startswith(b"%PDF")
+    assert content.count(b"/Type /Page\n") + content.count(b"/Type /Page ") < 20
+    assert page.get_log("browser") == []
+
+
+def test_names_are_text_and_never_markup(browser: Any, tmp_path: Path) -> None:
+    name = "<img src=x onerror=alert(1)></script>"
+    for seed in range(3):
+        make_run(tmp_path, f"adam{name}", seed=seed, config={"model": {"name": name}})
+    page = opened(browser, build([tmp_path], figures=False).report)
+    assert page.execute_script("return document.querySelectorAll('main img').length") == 0
+    assert name in page.execute_script("return document.querySelector('.eyebrow').innerText")
+    assert page.get_log("browser") == []

@@ -1,0 +1,59 @@
+"""scripts/report.py as it is typed: without torch, with clear errors, on a sweep that still runs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.analysis.made import make_run, make_study, make_sweep
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "scripts" / "report.py"
+
+
+def typed(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), *words], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def test_it_imports_no_torch_and_no_hydra(tmp_path: Path) -> None:
+    make_sweep(tmp_path / "s", {"adam": [0.9, 0.91], "sgd": [0.8, 0.82]}, epochs=2)
+    check = (
+        "import sys, runpy; sys.argv = ['report.py', 's']\n"
+        f"try: runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n"
+        "except SystemExit as end: assert not end.code\n"
+        "found = {'torch', 'lightning', 'hydra', 'omegaconf', 'wandb'} & set(sys.modules)\n"
+        "assert not found, found"
+    )
+    done = subprocess.run([sys.executable, "-c", check], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "s" / "figures" / "learning_curves.svg").exists()
+
+
+def test_help_explains_every_option(tmp_path: Path) -> None:
+    done = typed("--help", folder=tmp_path)
+    assert done.returncode == 0
+    for option in ("SWEEP", "--out", "--metric", "--target", "--reference"):
+        assert option in done.stdout
+
+
+def test_a_running_sweep_is_read_as_far_as_it_got(tmp_path: Path) -> None:
+    make_study(tmp_path / "s", seeds=2)
+    make_run(tmp_path / "s", "adam", 0.001, seed=50, status="running", phase="confirm")
+    (make_run(tmp_path / "s", "sgd", seed=51) / "run.json").write_text("{")
+    done = typed("s", "--no-figures", "--out", "o", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Provisional" in done.stdout
+    assert "skipped" in done.stdout
+    assert (tmp_path / "o" / "report.html").exists()
+    assert not (tmp_path / "s" / "report.html").exists()
+
+
+def test_bad_input_is_one_line_and_writes_nothing(tmp_path: Path) -> None:
+    make_sweep(tmp_path / "s", {"adam": [0.9]})
+    for words in (["nowhere"], ["s", "--metric", "val/recall"], ["s", "--reference", "none.csv"]):
+        done = typed(*words, "--out", "o", folder=tmp_path)
+        assert done.returncode == 1
+        assert done.stderr.startswith("error: ")
+        assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "o").exists()

@@ -1,0 +1,272 @@
+"""Every launcher trains what the basic one trains, bit for bit, and what goes wrong stays with its job."""
+
+import importlib
+import os
+import signal
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from optlab.errors import UserError
+from optlab.sweep.launchers import slots
+from optlab.sweep.launchers.parcel import Ending
+from optlab.sweep.launchers.pool import run_all
+from optlab.sweep.launchers.slots import Slot, share_out
+from tests.sweep.helpers import LOG, SIGNAL, assert_same_run, folder_of, multirun, record_of
+from tests.sweep.troubles import trained
+
+LOCAL = ("joblib", "submitit_local", "ray")
+RAISES = ("+callbacks.raises._target_=tests.sweep.troubles.Raise", "+callbacks.raises.lr=0.2")
+
+
+def by(launcher: str, at_a_time: int) -> tuple[str, ...]:
+    """Through this launcher, so many runs at a time, with one thread each as the test process has."""
+    return (f"hydra/launcher={launcher}", f"hydra.launcher.n_jobs={at_a_time}", "hydra.launcher.threads=1")
+
+
+pytestmark = [
+    pytest.mark.usefixtures("no_report"),
+    pytest.mark.filterwarnings(
+        "ignore:.*use of fork.*:DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning"
+    ),
+]
+
+
+@pytest.fixture
+def fake_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SLURM's commands as submitit uses them: sbatch runs the tasks of the array here, one after the other."""
+    commands = {
+        "sbatch": """
+            count=$(sed -n 's/^#SBATCH --array=0-\\([0-9]*\\).*/\\1/p' "$1")
+            (for task in $(seq 0 "$count"); do
+                SLURM_ARRAY_JOB_ID=7 SLURM_ARRAY_TASK_ID=$task SLURM_JOB_ID=$((8 + task)) SLURM_JOB_NUM_NODES=1 \\
+                SLURM_NTASKS=1 SLURM_NODEID=0 SLURM_PROCID=0 SLURM_LOCALID=0 SUBMITIT_EXECUTOR=slurm bash "$1"
+            done) > /dev/null 2>&1 &
+            echo 'Submitted batch job 7'""",
+        "srun": """
+            while [ "${1#-}" != "$1" ]; do
+                if [ "$1" = --output ] || [ "$1" = --error ]; then shift; fi
+                shift
+            done
+            "$@" """,
+        "sacct": "echo 'JobID|State|NodeList'",
+        "scancel": "true",
+    }
+    for name, script in commands.items():
+        path = tmp_path / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/bash\n{script}\n")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+def check(*launcher: str) -> None:
+    """One job finishes and one raises, in other processes and with the same results as here."""
+    words = ("optimizer.lr=0.1,0.2", LOG, *RAISES)
+    assert multirun(*words, name="basic").code == 1
+    result = multirun(*words, *launcher)
+    assert result.code == 1, result
+    assert [record_of(lr).status for lr in (0.1, 0.2)] == ["finished", "failed"], result
+    assert_same_run(0.1, "first", "basic")
+    assert record_of(0.2).error == record_of(0.2, "basic").error
+    assert "troubles.py" in (folder_of(0.2) / "train.log").read_text()
+    assert len(trained()) == 4
+    assert os.getpid() not in {process for *_, process in trained()[2:]}
+
+
+@pytest.mark.parametrize("launcher", LOCAL)
+def test_a_launcher_trains_what_the_basic_one_trains(launcher: str) -> None:
+    check(*by(launcher, 2))
+
+
+@pytest.mark.usefixtures("fake_slurm")
+@pytest.mark.filterwarnings("ignore:The `srun` command is available")
+def test_slurm_trains_what_the_basic_launcher_trains() -> None:
+    check("hydra/launcher=submitit_slurm", "hydra.launcher.slurm_partition=gpu", "hydra.launcher.cpus_per_task=1")
+    script = Path("outputs/sweeps/first/.submitit/7_submission.sh").read_text()
+    assert "#SBATCH --partition=gpu" in script
+    assert "#SBATCH --array=0-1%256" in script
+
+
+def test_a_job_whose_process_dies_goes_on_in_a_new_one() -> None:
+    words = (
+        "optimizer.lr=0.1,0.2", "trainer.max_epochs=3", LOG, SIGNAL,
+        "+callbacks.signal.signame=SIGKILL", "+callbacks.signal.lr=0.1", "+callbacks.signal.step=30",
+    )  # fmt: skip
+    Path("armed").touch()
+    assert multirun(*words, *by("joblib", 1)).code == 0
+    assert [(lr, epochs) for lr, epochs, _ in trained()] == [(0.1, 0), (0.2, 0), (0.1, 1)]
+    assert multirun(*words, name="whole").code == 0
+    assert_same_run(0.1, "first", "whole")
+
+
+@pytest.fixture
+def ctrl_c_in_the_second_epoch() -> Iterator[None]:
+    """Sends this process SIGINT as soon as a job has recorded an epoch."""
+
+    def watch() -> None:
+        while not over.wait(0.02):
+            if any(file.read_text().count("\n") > 1 for file in Path("outputs").glob("sweeps/first/*/metrics.csv")):
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+
+    over = threading.Event()
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    yield
+    over.set()
+    watcher.join()
+
+
+@pytest.mark.parametrize("launcher", LOCAL)
+@pytest.mark.usefixtures("ctrl_c_in_the_second_epoch")
+def test_ctrl_c_saves_what_is_under_way_and_the_same_command_goes_on(launcher: str) -> None:
+    words = ("optimizer.lr=0.1,0.2", "trainer.max_epochs=60", LOG)
+    stopped = multirun(*words, *by(launcher, 1))
+    assert stopped.code == 130, stopped
+    assert record_of(0.1).status == "interrupted"
+    assert [lr for lr, *_ in trained()] == [0.1]
+    assert multirun(*words).code == 0
+    assert trained()[1][1] > 0  # epochs before
+    assert multirun("optimizer.lr=0.1", "trainer.max_epochs=60", LOG, name="whole").code == 0
+    assert_same_run(0.1, "first", "whole")
+
+
+def test_a_launcher_whose_package_is_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.import_module("hydra_plugins.optlab_launchers._base"), "find_spec", lambda name: None)
+    result = multirun(*by("ray", 1))
+    assert result.code == 1
+    assert result.err == "optlab: hydra/launcher=ray needs a package: pip install '.[ray]'\n"
+
+
+# -- the pool, without processes
+
+
+class Clockwork:
+    """Jobs that are done when they are told to be."""
+
+    def __init__(self, count: int, stop_at: int | None = None) -> None:
+        self.slots = [Slot(1)] * count
+        self.log: list[str] = []
+        self.under_way = 0
+        self.most = 0
+        self.stop_at = stop_at
+
+    def start(self, overrides: list[str], number: int, place: int) -> "Clock":
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        self.log.append(f"{overrides[0]} {number} {place}")
+        if number == self.stop_at:
+            signal.raise_signal(signal.SIGINT)
+        return Clock(self)
+
+    def close(self) -> None:
+        assert self.under_way == 0, "jobs are waited for"
+        self.log.append("closed")
+
+
+class Clock:
+    def __init__(self, backend: Clockwork) -> None:
+        self.backend = backend
+        self.looks = 0
+        self.stops = 0
+
+    def done(self) -> bool:
+        self.looks += 1
+        if self.stops == 1 and self.looks == 2:
+            os.kill(os.getpid(), signal.SIGINT)  # the user is impatient
+            time.sleep(0.01)
+        return self.looks == 4
+
+    def ending(self) -> Ending:
+        self.backend.under_way -= 1
+        return Ending("interrupted" if self.stops else "returned", self.stops)
+
+    def stop(self) -> None:
+        self.stops += 1
+        self.backend.log.append("stop")
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("optlab.sweep.launchers.pool.SECONDS_BETWEEN_LOOKS", 0)
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_the_pool_runs_as_many_jobs_at_a_time_as_there_are_slots_and_keeps_their_order() -> None:
+    backend = Clockwork(2)
+    endings = run_all(backend, [[name] for name in "abcde"], first=10)
+    assert [ending.how for ending in endings] == ["returned"] * 5
+    assert backend.most == 2
+    assert [line[:4] for line in backend.log] == ["a 10", "b 11", "c 12", "d 13", "e 14", "clos"]
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_stopped_pool_starts_nothing_more_and_asks_again_at_the_second_ctrl_c() -> None:
+    backend = Clockwork(2, stop_at=1)
+    with pytest.raises(KeyboardInterrupt):
+        run_all(backend, [[name] for name in "abcde"], first=0)
+    assert backend.log == ["a 0 0", "b 1 1", "stop", "stop", "stop", "stop", "closed"]
+
+
+# -- sharing out the machine
+
+
+class Machine:
+    """A machine with so many cores and these GPUs."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, cores: int, *gpus: str) -> None:
+        monkeypatch.setattr(slots, "cpu_count", lambda: cores)
+        monkeypatch.setattr(slots, "visible_gpus", lambda: list(gpus))
+
+    def shares(
+        self,
+        jobs: int,
+        *,
+        n_jobs: int | None = None,
+        threads: int | None = None,
+        gpus: list[int] | None = None,
+        accelerator: str = "auto",
+    ) -> list[Slot]:
+        config = {"trainer": {"accelerator": accelerator}}
+        return share_out(jobs, config, n_jobs=n_jobs, threads=threads, gpus=gpus)
+
+
+def test_cores_are_shared_out_so_that_jobs_do_not_fight(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(monkeypatch, 8)
+    assert machine.shares(36) == [Slot(1)] * 8
+    assert machine.shares(36, n_jobs=3) == [Slot(2)] * 3
+    assert machine.shares(36, n_jobs=12) == [Slot(1)] * 12
+    assert machine.shares(36, threads=4) == [Slot(4)] * 8
+    assert machine.shares(2) == [Slot(4)] * 2
+    assert Slot(3).environment()["OMP_NUM_THREADS"] == "3"
+    assert "CUDA_VISIBLE_DEVICES" not in Slot(3).environment()
+
+
+def test_each_job_is_pinned_to_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    two, four = Machine(monkeypatch, 8, "0", "1"), ("0", "1", "2", "3")
+    assert two.shares(36) == [Slot(4, ("0",)), Slot(4, ("1",))]
+    assert [slot.gpus for slot in two.shares(36, n_jobs=3)] == [("0",), ("1",), ("0",)]
+    assert [slot.gpus for slot in two.shares(36, gpus=[1])] == [("1",)]
+    assert [slot.gpus for slot in two.shares(2, accelerator="cpu")] == [None, None]
+    shared = Machine(monkeypatch, 8, *four).shares(36, n_jobs=2)
+    assert [slot.gpus for slot in shared] == [("0", "2"), ("1", "3")]
+    assert Slot(1, ("1", "3")).environment()["CUDA_VISIBLE_DEVICES"] == "1,3"
+
+
+def test_gpus_keep_the_names_that_the_user_gave_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,GPU-abc")
+    assert slots.visible_gpus() == ["5", "GPU-abc"]
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert slots.visible_gpus() == ["0", "1"]
+
+
+def test_no_jobs_at_a_time_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"hydra\.launcher\.n_jobs=0: must be 1 or more"):
+        Machine(monkeypatch, 8).shares(4, n_jobs=0)

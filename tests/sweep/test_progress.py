@@ -1,0 +1,125 @@
+"""The one line of a sweep, read from run folders."""
+
+import io
+import re
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from optlab.sweep.progress import Board, duration, state, watching
+from tests.sweep.helpers import finish, jobs_of, write
+
+
+def console(*, terminal: bool, width: int = 100) -> Console:
+    return Console(file=io.StringIO(), force_terminal=terminal, width=width, highlight=False)
+
+
+def text_of(console_: Console) -> str:
+    assert isinstance(console_.file, io.StringIO)
+    return console_.file.getvalue()
+
+
+def epochs(folder: Path, count: int) -> None:
+    (folder / "metrics.csv").write_text("epoch,val/acc\n" + "1,0.5\n" * count)
+
+
+def test_the_board_counts_jobs_and_knows_the_best() -> None:
+    a, b, c, d, e = jobs = jobs_of("a", "b", "c", "d", "e")
+    finish(a, 0.7)
+    board = Board(jobs)
+    assert (board.done, board.running, board.left) == (1, 0, 4)
+    finish(b, 0.9)
+    write(c, "diverged")
+    write(d, "running")
+    write(e, "failed", error={"type": "RuntimeError", "message": "no"})
+    assert {job.folder.name for job in board.refresh()} == {"b", "c", "e"}
+    assert board.refresh() == []
+    assert (board.done, board.running, board.left) == (4, 1, 1)
+    line = state(board)
+    assert "1 running, 1 diverged, 1 failed" in line
+    assert "best val/acc 0.9000 adam lr 0.001 seed 0" in line
+
+
+def test_the_best_loss_is_the_lowest() -> None:
+    jobs = jobs_of("a", "b")
+    for job, loss in zip(jobs, (0.5, 0.2), strict=True):
+        write(job, "finished", metrics={"val/loss": loss}, data={"metric": "val/loss", "outputs": 1})
+    assert "best val/loss 0.2000" in state(Board(jobs))
+
+
+def test_what_a_killed_process_left_does_not_count_as_running_until_it_moves() -> None:
+    [job] = jobs_of("a")
+    write(job, "running")
+    board = Board([job])
+    assert board.running == 0
+    epochs(job.folder, 3)
+    board.refresh()
+    assert board.running == 1
+
+
+def test_the_time_left_comes_from_epochs_and_not_only_from_whole_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = jobs = jobs_of("a", "b")
+    total = a.config["trainer"]["max_epochs"]
+    write(b, "running")
+    epochs(b.folder, total // 2)  # done before we came
+    board = Board(jobs)
+    began = time.monotonic()
+    board.began = began
+    assert board.seconds_left() is None
+    write(a, "running")
+    epochs(a.folder, total // 2)
+    board.refresh()
+    monkeypatch.setattr(time, "monotonic", lambda: began + 60)
+    assert board.seconds_left() == pytest.approx(120)  # half a job took a minute, and two halves are left
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(41.2, "41 s"), (300, "5 min"), (8000, "2 h 13 min")])
+def test_durations_are_rough(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_a_pipe_gets_a_line_for_each_job() -> None:
+    a, b = jobs = jobs_of("a", "b")
+    out = console(terminal=False)
+    with watching(jobs, "first", out):
+        finish(a, 0.7)
+        write(b, "failed", error={"type": "ValueError", "message": "[red] and\nmore"})
+    lines = text_of(out).splitlines()
+    assert lines[0] == "first: 2 runs to run"
+    assert sorted(line[11:] for line in lines[1:]) == ["a  val/acc 0.7000 in 2.0 s", "b  failed: ValueError: [red] and"]
+
+
+def test_a_terminal_gets_one_line_that_changes_and_a_line_a_failure() -> None:
+    a, b = jobs = jobs_of("a", "b")
+    out = console(terminal=True)
+    with watching(jobs, "first", out):
+        write(b, "failed", error={"type": "ValueError", "message": "no [b]"})
+        time.sleep(0.6)
+        finish(a)
+    text = text_of(out)
+    assert "1/2 done" in text
+    assert "2/2 done" in text
+    [failure] = [line for line in text.splitlines() if "ValueError: no [b]" in line]
+    assert "b" in failure
+
+
+def test_a_narrow_terminal_keeps_it_to_one_line() -> None:
+    jobs = jobs_of("a", "b")
+    finish(jobs[0])
+    out = console(terminal=True, width=40)
+    with watching(jobs, "first", out):
+        finish(jobs[1])
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text_of(out)).replace("\r", "\n")
+    assert "2/2 done" in shown
+    assert max(map(len, shown.splitlines())) <= 40
+
+
+def test_a_complete_sweep_says_so() -> None:
+    jobs = jobs_of("a")
+    finish(jobs[0])
+    out = console(terminal=True)
+    with watching(jobs, "first", out):
+        pass
+    assert text_of(out).strip() == "first: 1 run, done already"

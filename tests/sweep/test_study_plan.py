@@ -1,0 +1,188 @@
+"""From a command line to a plan, its file, and what is refused before anything runs."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from optlab.config import compose, resolve
+from optlab.errors import UserError
+from optlab.sweep.study import command
+from optlab.sweep.study.protocol import PROTOCOL_FILE, Options, Protocol, write
+from tests.sweep.surfaces import protocol, settings
+
+SGD_OR_ADAM = "optimizer=sgd,adam"
+CHOICES = {"optimizer": "adam", "lr": "constant", "model": "cnn", "dataset": "digits"}
+
+
+def plan(*words: str, params: dict[str, str] | None = None, **changed: Any) -> Protocol:
+    """The plan of `python train.py -m hydra/sweeper=study WORDS` with changed settings."""
+    parser = OverridesParser.create()
+    presets = [f"{key}={value}" for key, value in (params or {}).items()]
+    typed = command.read(parser.parse_overrides(list(words)), parser.parse_overrides(presets))
+    return command.build(typed, Options.parse(settings(**changed)), CHOICES, lambda line: resolve(compose(line)))
+
+
+def names(planned: Protocol) -> list[str]:
+    return [arm.name for arm in planned.arms]
+
+
+def test_optimizers_schedules_models_and_data_sets_are_crossed() -> None:
+    assert names(plan(SGD_OR_ADAM)) == ["sgd", "adam"]
+    assert names(plan(SGD_OR_ADAM, "lr=constant,cosine")) == [
+        *("sgd, constant", "sgd, cosine", "adam, constant", "adam, cosine"),
+    ]
+    crossed = plan(SGD_OR_ADAM, "model=mlp,linear", "dataset=digits,fake", "batch_size=32")
+    assert len(crossed.arms) == 8
+    assert crossed.arms[0].words == ("dataset=digits", "model=mlp", "optimizer=sgd")
+    assert crossed.overrides == ("batch_size=32",)
+    assert len({arm.config_id for arm in crossed.arms}) == 8
+    assert names(plan()) == ["adam"]
+
+
+def test_a_preset_names_what_is_compared_unless_the_command_line_does() -> None:
+    preset = {"optimizer": "sgd,adam", "lr": "constant,cosine"}
+    assert len(plan(params=preset).arms) == 4
+    assert names(plan("optimizer=lbfgs", params=preset)) == ["lbfgs, constant", "lbfgs, cosine"]
+
+
+def test_seeds_are_counted_on_from_tuning_or_listed() -> None:
+    def seeds(**changed: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        options = Options.parse(settings(**changed))
+        return options.tuning_seeds, options.confirmation_seeds
+
+    assert seeds() == ((0, 1), (2, 3, 4, 5, 6))
+    assert seeds(tuning_seeds=[7, 3], confirmation_seeds=2) == ((7, 3), (8, 9))
+    assert seeds(tuning_seeds=3, confirmation_seeds=[20, 10]) == ((0, 1, 2), (20, 10))
+
+
+@pytest.mark.parametrize(
+    ("words", "changed", "said"),
+    [
+        ([], {"trials": 0}, "hydra.sweeper.trials=0: must be 1 or more"),
+        ([], {"trials": 1}, "trials=1: a grid has both ends"),
+        ([], {"trials": "many"}, "hydra.sweeper.trials=many: must be a whole number"),
+        ([], {"sampler": "random"}, "hydra.sweeper.sampler=random: must be one of auto, grid, halton, sobol, tpe"),
+        ([], {"metric": "val/f1"}, "hydra.sweeper.metric=val/f1: must be one of val/acc, val/loss"),
+        ([], {"extensions": -1}, "hydra.sweeper.extensions=-1: must be 0 or more"),
+        ([], {"tuning_seeds": 0}, "hydra.sweeper.tuning_seeds=0: must be 1 or more"),
+        ([], {"tuning_seeds": [1, 1]}, "a seed is named twice"),
+        ([], {"confirmation_seeds": []}, r"confirmation_seeds=\[\]: type a number of seeds"),
+        ([], {"confirmation_seeds": [1, 2]}, "confirmation_seeds: 1 is a tuning seed too; confirm on fresh seeds"),
+        ([], {"track": "all"}, "track=all: conf/optimizer/adam.yaml has no such search space; it has lr_only, family"),
+        (["~optimizer.search"], {}, "track=lr_only: conf/optimizer/adam.yaml has no such search space; it has none"),
+        ([], {"spaces": {"adm": {"lr": 0.1}}}, "hydra.sweeper.spaces.adm: there is no such optimizer; known: adadelta"),
+        ([], {"spaces": {"adam": {}}}, "hydra.sweeper.spaces.adam: the space is empty"),
+        ([SGD_OR_ADAM], {"spaces": {"adam": {"lr": 0.1}}}, "leaves adam nothing to tune, and others are tuned"),
+        ([], {"track": "family", "sampler": "grid"}, "sampler=grid is for one range, and this track has 4"),
+        ([], {"trails": 5}, "hydra.sweeper.trails: a study has no such setting; it has trials, tuning_seeds"),
+        ([], {"reference": "nobody"}, "reference=nobody: neither a file nor one of deepobs_cifar10_3c3d"),
+        (["optimizer=adam,adam"], {}, "adam is named twice"),
+        (["batch_size=32,64"], {}, "batch_size=32,64: a study compares dataset, model, optimizer, lr and holds batch"),
+        (
+            ["optimizer.lr=0.1,0.01"],
+            {},
+            "optimizer.lr=0.1,0.01: a study takes values from the optimizer's search space",
+        ),
+        (["optimizer.lr=0.01"], {}, "optimizer.lr=0.01: the study tunes lr"),
+        (["optimizer.betas=[0.9,0.99]"], {"track": "family"}, r"optimizer.betas=\[0.9,0.99\]: the study tunes beta1"),
+        (["seed=0,1"], {}, "seed=0,1: a study sets seed itself; type hydra.sweeper.tuning_seeds=2"),
+        (["phase=tune"], {}, "phase=tune: a study sets phase itself"),
+        (["metric=val/acc"], {"metric": "val/loss"}, "metric=val/acc and hydra.sweeper.metric=val/loss: type one"),
+    ],
+)
+def test_what_no_study_can_do_is_refused_in_one_line(words: list[str], changed: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said) as caught:
+        plan(*words, **changed)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_space_with_fewer_values_than_trials_is_refused() -> None:
+    few = {"lbfgs": {"history_size": {"low": 4, "high": 6, "scale": "log"}}}
+    with pytest.raises(UserError, match="trials=7: the space of lbfgs has only 3 different values"):
+        plan("optimizer=lbfgs", spaces=few)
+
+
+def test_the_shipped_experiments_are_studies_of_the_size_they_say() -> None:
+    sizes = {"compare_digits": (76, 108), "compare_cifar10": (192, 256), "deepobs_3c3d": (30, 30)}
+    for name, runs in sizes.items():
+        given = OmegaConf.to_container(OmegaConf.load(command.typed.CONFIG_FOLDER / "experiment" / f"{name}.yaml"))
+        assert isinstance(given, dict)
+        sweeper = dict(given["hydra"]["sweeper"])
+        planned = plan(f"experiment={name}", params=sweeper.pop("params"), **sweeper)
+        assert (planned.fewest_runs, planned.most_runs) == runs
+    adam = planned.arms[2]
+    assert (adam.optimizer["weight_decay"], adam.optimizer["decay_bias_and_norm"]) == (0.002, False)
+    assert planned.plan()["arms"][1]["space"] == {"lr": 3.981e-4, "momentum": 0.99}
+
+
+# -- its hash and its file
+
+
+def test_the_hash_changes_with_what_decides_the_outcome_and_with_nothing_else() -> None:
+    same = plan(SGD_OR_ADAM).hash
+    assert plan(SGD_OR_ADAM, "logger=none", "eval_batch_size=100", sampler="grid").hash == same
+    changes: list[tuple[list[str], dict[str, Any]]] = [
+        (["model=mlp"], {}),
+        (["trainer.max_epochs=3"], {}),
+        (["lr=cosine"], {}),
+        (["metric=val/loss"], {}),
+        ([], {"trials": 8}),
+        ([], {"confirmation_seeds": 6}),
+        ([], {"extensions": 1}),
+        ([], {"target": 0.9}),
+        ([], {"spaces": {"adam": {"lr": {"low": 1e-4, "high": 1e-2, "scale": "log"}}}}),
+    ]
+    others = [plan(SGD_OR_ADAM, *words, **changed).hash for words, changed in changes]
+    assert len({same, *others}) == 1 + len(changes)
+
+
+def test_the_plan_is_written_once_and_says_everything(tmp_path: Path) -> None:
+    write(protocol("adam", "sgd", target=0.9), tmp_path / "new")
+    path = tmp_path / "new" / PROTOCOL_FILE
+    content = OmegaConf.to_container(OmegaConf.load(path))
+    assert isinstance(content, dict)
+    assert content["hash"] == protocol("adam", "sgd", target=0.9).hash
+    assert [arm["optimizer"] for arm in content["arms"]] == ["adam", "sgd"]
+    assert [trial["lr"] for trial in content["arms"][1]["settings"]][:2] == [0.001, 0.00316]
+    assert content["default_lr"] == {"adam": 0.001, "sgd": 0.1}
+    assert (content["trials"], content["tuning_seeds"], content["target"]) == (7, [0, 1], 0.9)
+    before = path.stat().st_mtime_ns
+    write(protocol("adam", "sgd", target=0.9), tmp_path / "new")
+    assert path.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("names", "changed", "said"),
+    [
+        (["adam", "sgd"], {"trials": 9}, r"trials: 7 there, 9 here"),
+        (["adam", "sgd", "rmsprop"], {}, r"compared: adam \| sgd there, adam \| sgd \| rmsprop here"),
+        (["adam", "sgd"], {"space": {"lr": {"low": 1e-4, "high": 0.1}}}, r"the space of adam"),
+        (["adam", "sgd"], {"confirmation_seeds": 2}, r"confirmation_seeds: \[2, 3, 4, 5, 6\] there, \[2, 3\] here"),
+    ],
+)
+def test_a_changed_plan_is_refused_and_nothing_overwritten(
+    names: list[str], changed: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    write(protocol("adam", "sgd"), tmp_path)
+    before = (tmp_path / PROTOCOL_FILE).read_bytes()
+    with pytest.raises(UserError, match=said) as caught:
+        write(protocol(*names, **changed), tmp_path)
+    assert "sweep=another-name" in str(caught.value)
+    assert (tmp_path / PROTOCOL_FILE).read_bytes() == before
+
+
+def test_a_folder_that_no_study_made_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "multirun.yaml").write_text("")
+    (tmp_path / "sgd-lr0.1-seed0-1a2b3c4d").mkdir()
+    with pytest.raises(UserError, match=r"holds sgd-lr0\.1-seed0-1a2b3c4d, which no study put there"):
+        write(protocol("adam"), tmp_path)
+    assert not (tmp_path / PROTOCOL_FILE).exists()
+
+
+def test_a_damaged_plan_is_named(tmp_path: Path) -> None:
+    (tmp_path / PROTOCOL_FILE).write_text("hash: [")
+    with pytest.raises(UserError, match=f"{PROTOCOL_FILE}: damaged"):
+        write(protocol("adam"), tmp_path)

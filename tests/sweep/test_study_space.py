@@ -1,0 +1,120 @@
+"""Search spaces and where their trials lie."""
+
+import itertools
+import math
+
+import pytest
+
+from optlab.errors import UserError
+from optlab.sweep.study.samplers import choose_sampler, design
+from optlab.sweep.study.space import Range, Space, overrides
+from optlab.typed import options
+from tests.sweep.surfaces import optimizer
+
+LOG = {"low": 1.0e-3, "high": 1.0, "scale": "log"}
+
+
+def test_log_spacing_has_one_ratio_inside_and_beyond_the_range() -> None:
+    each = Range.parse("lr", LOG)
+    values = [each.value(step / 6) for step in range(-2, 9)]
+    assert values[2] == 0.001
+    assert values[8] == 1.0
+    for low, high in itertools.pairwise(values):
+        assert high / low == pytest.approx(math.sqrt(10), rel=5e-3)  # three digits
+
+
+def test_one_minus_log_spaces_0_9_and_0_99_and_0_999_evenly() -> None:
+    each = Range.parse("momentum", {"low": 0.9, "high": 0.999, "scale": "one_minus_log"})
+    assert [each.value(position) for position in (0, 0.5, 1)] == [0.9, 0.99, 0.999]
+    assert each.value(1.5) == 0.9999
+    assert each.reaches(5)
+    assert each.reaches(-0.5)
+    assert not each.reaches(-0.6)  # a negative momentum
+
+
+def test_uniform_spacing_keeps_its_sign() -> None:
+    each = Range.parse("x", {"low": 0.0, "high": 2.0, "scale": "uniform"})
+    assert [each.value(position) for position in (0, 0.25, 1)] == [0.0, 0.5, 2.0]
+    assert not each.reaches(-0.1)
+
+
+def test_whole_numbers_stay_whole() -> None:
+    each = Range.parse("history_size", {"low": 4, "high": 100, "scale": "log"}, default=10)
+    assert [each.value(position) for position in (0, 0.5, 1)] == [4, 20, 100]
+    assert all(isinstance(each.value(x / 10), int) for x in range(11))
+    assert Range.parse("lr", {"low": 1, "high": 10, "scale": "log"}, default=0.1).value(0.5) == 3.16
+
+
+@pytest.mark.parametrize("sampler", ["halton", "sobol"])
+def test_points_fill_every_range_evenly_and_depend_on_the_seed_alone(sampler: str) -> None:
+    points = design(sampler, 4, 7, seed=0)  # type: ignore[arg-type]
+    assert len(points) == 7
+    for axis in range(4):
+        column = [point[axis] for point in points]
+        assert all(0 <= x <= 1 for x in column)
+        assert sum(x < 0.5 for x in column) in (3, 4)
+    assert points == design(sampler, 4, 7, seed=0)  # type: ignore[arg-type]
+    assert points != design(sampler, 4, 7, seed=1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("track", ["lr_only", "family"])
+@pytest.mark.parametrize("name", [name for name in options("optimizer") if name != "custom"])
+def test_every_optimizer_has_both_tracks_with_values_inside_their_ranges(name: str, track: str) -> None:
+    config = optimizer(name)
+    space = Space.parse("space", config["search"][track], config)
+    assert space.watched == "lr"
+    for point in design("halton", len(space.ranges), 5, seed=0):
+        values = space.settings(point)
+        assert values.keys() == config["search"][track].keys()
+        for key, value in values.items():
+            assert space.ranges[key].low <= value <= space.ranges[key].high
+        assert all(word.startswith("optimizer.") for word in overrides(values, config))
+
+
+def test_beta1_is_the_first_of_betas() -> None:
+    assert overrides({"beta1": 0.8, "lr": 0.01}, optimizer("adam")) == [
+        "optimizer.betas=[0.8,0.999]",
+        "optimizer.lr=0.01",
+    ]
+    assert overrides({"beta2": 0.9, "beta1": 0.8}, optimizer("adam")) == ["optimizer.betas=[0.8,0.9]"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "space is empty"),
+        ({"lr": {"low": 1.0, "high": 0.1}}, "from 1 to 0.1 the space is empty"),
+        ({"lr": {"low": 0.0, "high": 0.1}}, "lr.low=0: must be above 0 on a log scale"),
+        (
+            {"lr": {"low": 0.1, "high": 1.0, "scale": "log10"}},
+            "scale=log10: must be one of log, uniform, one_minus_log",
+        ),
+        ({"lr": {"low": 0.1, "high": 1.0, "scale": "one_minus_log"}}, "high=1: must be below 1"),
+        ({"lr": {"low": 0.1}}, "needs low, high and scale"),
+        ({"lr": {"low": 0.1, "high": "much"}}, "lr.high=much: must be a finite number"),
+        ({"lr": {"low": 0.1, "high": math.inf}}, "lr.high=inf: must be a finite number"),
+        ({"lr": {"low": 0.1, "high": 1.0, "step": 2}}, "lr.step: a range has no such key; it takes low, high"),
+        ({"beta3": {"low": 0.1, "high": 0.9}}, "adam has no 'beta3'; it has lr, betas"),
+    ],
+)
+def test_a_space_of_no_use_is_refused_in_one_line(given: dict[str, object], said: str) -> None:
+    with pytest.raises(UserError, match=said) as caught:
+        Space.parse("adam: search.lr_only", given, optimizer("adam"))
+    assert "\n" not in str(caught.value)
+    assert "adam: search.lr_only" in str(caught.value)
+
+
+def test_auto_is_a_grid_for_one_range_and_halton_for_several() -> None:
+    assert choose_sampler("auto", 1, 7) == "grid"
+    assert choose_sampler("auto", 3, 7) == "halton"
+    assert choose_sampler("sobol", 1, 7) == "sobol"
+    with pytest.raises(UserError, match="sampler=grid is for one range, and this track has 3"):
+        choose_sampler("grid", 3, 7)
+    with pytest.raises(UserError, match="trials=1: a grid has both ends, so it needs 2 or more"):
+        choose_sampler("auto", 1, 1)
+
+
+def test_tpe_without_optuna_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("optlab.sweep.study.samplers.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"sampler=tpe needs a package: pip install '.\[tpe\]'"):
+        choose_sampler("tpe", 1, 7)
