@@ -40,6 +40,7 @@ _claimed: dict[tuple[str, str], Path] = {}  # this process' run folders, which H
 
 def start(main: Callable[[], Any]) -> None:
     """Run the Hydra main function; exit with 1 and one line on stderr when the input cannot be used."""
+    _interrupts.clear()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, note_interrupt)
     wants_traceback = os.environ.get(FULL_ERROR) == "1" or typed.wants_traceback(sys.argv[1:])

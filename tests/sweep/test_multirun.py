@@ -157,6 +157,22 @@ def test_the_network_of_a_job_is_freed_before_the_next_one_starts() -> None:
     assert Watched.alive == [0, 0, 0, 0]
 
 
+def test_each_job_is_a_run_of_its_own_in_the_sweeps_wandb_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def init(**options: Any) -> None:
+        asked.append(options)
+        raise RuntimeError("no mirror here")
+
+    monkeypatch.setattr("wandb.init", init)
+    assert multirun("optimizer.lr=0.1,0.2", "logger=wandb", "phase=tune").code == 0
+    assert [options["name"] for options in asked] == ["sgd-lr0.1-seed0", "sgd-lr0.2-seed0"]
+    assert {options["group"] for options in asked} == {"first"}
+    assert {options["job_type"] for options in asked} == {"tune"}
+    multirun("optimizer.lr=0.3", "logger=wandb", "logger.wandb.group=mine")
+    assert asked[-1]["group"] == "mine"
+
+
 # -- stopping and going on
 
 STEPS = 21  # of an epoch on digits with batches of 64

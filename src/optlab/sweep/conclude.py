@@ -1,6 +1,6 @@
 """The end of a sweep, however it comes: the table, the report, what went wrong, and the exit code."""
 
-import logging
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,8 +12,6 @@ from optlab.record import shortest
 from optlab.sweep.folder import LOCKS
 from optlab.sweep.job import Outcome, SweepInterrupted
 from optlab.sweep.progress import counted, message
-
-log = logging.getLogger(__name__)
 
 MAX_FAILURES = 20  # lines on the terminal; report.html has them all
 
@@ -33,8 +31,13 @@ def conclude(folder: Path, work: Callable[[], Sequence[Outcome]]) -> None:
         outcomes, signum = stop.outcomes, stop.signum
     console = Console(highlight=False)
     if any(outcome.record is not None for outcome in outcomes):
-        summarize(folder)
+        try:
+            summarize(folder)
+        except KeyboardInterrupt:
+            signum = signum or signal.SIGINT
+            console.print(f"the report is not complete; python scripts/report.py {shortest(folder)} writes it")
     print_problems(outcomes, console)
+    print_mirror(folder, console)
     if signum:
         done = sum(outcome.settled for outcome in outcomes)
         console.print(f"stopped with {done} of {counted(len(outcomes))} done; the same command goes on from here")
@@ -69,3 +72,9 @@ def print_problems(outcomes: Sequence[Outcome], console: Console) -> None:
             )
     if failed:
         console.print(f"{counted(len(failed))} failed; the same command with retry=true runs failed ones again")
+
+
+def print_mirror(folder: Path, console: Console) -> None:
+    """How to upload what W&B recorded offline."""
+    if any(folder.glob("*/wandb/offline-run-*")):
+        console.print(f"W&B offline: wandb sync {shortest(folder)}/*/wandb/offline-run-*", soft_wrap=True)

@@ -1,0 +1,95 @@
+"""The end of a sweep: what is written and printed, and the exit code."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from optlab.sweep.conclude import conclude
+from optlab.sweep.job import Outcome, SweepInterrupted, outcome
+from tests.sweep.helpers import SIGNAL, finish, jobs_of, multirun, write
+
+
+def ended(*states: str) -> list[Outcome]:
+    jobs = jobs_of(*(f"{place}-{state}" for place, state in enumerate(states)))
+    for job, state in zip(jobs, states, strict=True):
+        if state == "damaged":
+            finish(job)
+            (job.folder / "run.json").write_text("{")
+        elif state != "missing":
+            error = {"type": "ValueError", "message": f"{state} [red]\nsecond line"}
+            write(job, state, error=error if state == "failed" else None)
+    return [outcome(job) for job in jobs]
+
+
+def exit_code(outcomes: Sequence[Outcome], signum: int = 0) -> int:
+    def work() -> Sequence[Outcome]:
+        if signum:
+            raise SweepInterrupted(signum, outcomes)
+        return outcomes
+
+    try:
+        conclude(Path("sweep").absolute(), work)
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+@pytest.mark.usefixtures("no_report")
+@pytest.mark.parametrize(
+    ("states", "code"),
+    [
+        (["finished", "diverged"], 0),
+        (["finished", "failed"], 1),
+        (["finished", "damaged"], 1),
+        (["finished", "interrupted"], 1),
+        (["finished", "missing"], 1),
+    ],
+)
+def test_the_exit_code_says_whether_every_job_has_a_result(states: list[str], code: int) -> None:
+    assert exit_code(ended(*states)) == code
+
+
+@pytest.mark.usefixtures("no_report")
+def test_a_signal_is_in_the_exit_code_and_the_way_on_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    outcomes = ended("finished", "interrupted", "missing")
+    assert exit_code(outcomes, signum=2) == 130
+    assert exit_code(outcomes, signum=15) == 143
+    assert "stopped with 1 of 3 runs done; the same command goes on from here" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("no_report")
+def test_every_failure_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    exit_code(ended("failed", "finished", "failed"))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "failed   sweep/0-failed/train.log  ValueError: failed [red]",
+        "failed   sweep/2-failed/train.log  ValueError: failed [red]",
+        "2 runs failed; the same command with retry=true runs failed ones again",
+    ]
+
+
+@pytest.mark.usefixtures("no_report")
+def test_many_failures_do_not_fill_the_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    exit_code(ended(*["failed"] * 25))
+    out = capsys.readouterr().out
+    assert out.count("train.log") == 20
+    assert "5 more" in out
+
+
+def test_a_sweep_leaves_table_summary_and_report_also_when_it_is_stopped() -> None:
+    Path("armed").touch()
+    stop = (SIGNAL, "+callbacks.signal.signame=SIGINT", "+callbacks.signal.lr=0.2", "+callbacks.signal.step=10")
+    words = ("optimizer.lr=0.1,0.2", "seed=0,1", *stop)
+    folder = Path("outputs/sweeps/first")
+    stopped = multirun(*words)
+    assert stopped.code == 130
+    assert "sgd" in stopped.out
+    assert (folder / "report.html").exists()
+    assert len((folder / "runs.csv").read_text().splitlines()) == 1 + 3  # two done, one interrupted
+    whole = multirun(*words)
+    assert whole.code == 0, whole
+    assert len((folder / "runs.csv").read_text().splitlines()) == 1 + 4
+    assert json.loads((folder / "summary.json").read_text())
+    assert list((folder / "figures").glob("*.png"))
