@@ -6,6 +6,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
+from optlab.errors import UserError
 from optlab.sweep.conclude import conclude
 from optlab.sweep.execute import execute
 from optlab.sweep.folder import open_sweep, write_plan
@@ -22,6 +23,8 @@ def sweep(
         SystemExit: see `conclude`.
     """
     with open_sweep(config) as folder:
+        if (folder / "protocol.yaml").exists():
+            raise UserError(f"{folder} holds a study, which other runs would spoil; type sweep=NAME for another folder")
         jobs = unique(plan(config_loader, config, overrides) for overrides in combinations)
         check(jobs)
         write_plan(config, folder)
