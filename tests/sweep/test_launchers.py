@@ -141,7 +141,7 @@ def test_a_launcher_whose_package_is_missing_says_what_to_install(monkeypatch: p
     monkeypatch.setattr(importlib.import_module("hydra_plugins.optlab_launchers._base"), "find_spec", lambda name: None)
     result = multirun(*by("ray", 1))
     assert result.code == 1
-    assert result.err == "optlab: hydra/launcher=ray needs a package: pip install '.[ray]'\n"
+    assert result.err == "optlab: hydra/launcher=ray needs a package: pip install -e '.[ray]'\n"
 
 
 # -- the pool, without processes

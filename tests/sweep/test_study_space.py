@@ -116,5 +116,5 @@ def test_auto_is_a_grid_for_one_range_and_halton_for_several() -> None:
 
 def test_tpe_without_optuna_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("optlab.sweep.study.samplers.find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"sampler=tpe needs a package: pip install '.\[tpe\]'"):
+    with pytest.raises(UserError, match=r"sampler=tpe needs a package: pip install -e '.\[tpe\]'"):
         choose_sampler("tpe", 1, 7)

@@ -36,7 +36,7 @@ class ProcessLauncher(Launcher):
 
         for package in (self.package, "cloudpickle"):
             if find_spec(package) is None:
-                raise UserError(f"hydra/launcher={self.extra} needs a package: pip install '.[{self.extra}]'")
+                raise UserError(f"hydra/launcher={self.extra} needs a package: pip install -e '.[{self.extra}]'")
         from optlab.sweep.launchers.parcel import pack
         from optlab.sweep.launchers.pool import run_all
 

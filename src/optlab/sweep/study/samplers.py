@@ -40,7 +40,7 @@ def choose_sampler(wanted: Sampler, dimensions: int, trials: int) -> Sampler:
     if chosen == "grid" and trials < 2:
         raise UserError(f"hydra.sweeper.trials={trials}: a grid has both ends, so it needs 2 or more")
     if chosen == "tpe" and find_spec("optuna") is None:
-        raise UserError("hydra.sweeper.sampler=tpe needs a package: pip install '.[tpe]'")
+        raise UserError("hydra.sweeper.sampler=tpe needs a package: pip install -e '.[tpe]'")
     return chosen
 
 
