@@ -43,7 +43,9 @@ class Progress(Callback):
                 BarColumn(bar_width=24),
                 TextColumn("{task.fields[running]}"),
             )
-            self._live = Bar(*columns, TimeRemainingColumn(), console=self.console, transient=True)
+            # Drawn at each look and at no other time: a thread of rich's own would take turns with the training.
+            bar = Bar(*columns, TimeRemainingColumn(), console=self.console, transient=True, auto_refresh=False)
+            self._live = bar
             self._live.start()
             total = int(trainer.estimated_stepping_batches)
             self._task = self._live.add_task("", total=total, completed=trainer.global_step, running="")
@@ -64,6 +66,7 @@ class Progress(Callback):
             description=epoch_of(trainer),
             completed=trainer.global_step,
             running=running,
+            refresh=True,
         )
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
