@@ -1,10 +1,10 @@
-# make train | test | lint: each sets up .venv when it is missing or older than what it is made from.
+# make train | test | lint | bench: each sets up .venv when it is missing or older than what it is made from.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
     $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: train test lint clean help
+.PHONY: train test lint bench clean help
 
 train: .venv/.ready
 	$(BIN)/python train.py optimizer=adam $(ARGS)
@@ -17,6 +17,9 @@ lint: .venv/.ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+bench: .venv/.ready
+	$(BIN)/python scripts/bench.py $(ARGS)
+
 clean:
 	rm -rf .venv
 
@@ -24,6 +27,7 @@ help:
 	@echo 'make train [ARGS="optimizer=rmsprop"]   train on the embedded digits and record the run'
 	@echo 'make test  [ARGS="-k digits"]           the test suite'
 	@echo 'make lint                               ruff and mypy'
+	@echo 'make bench [ARGS=--quick]               speed, beside other loops; let the machine do nothing else'
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "optlab needs Python 3.11 or later; name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12"; exit 1; }

@@ -21,13 +21,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from optlab import typed
+from optlab import process, typed
 from optlab.errors import Interrupted, UserError
-
-# Threads that wait for each other by spinning take the cores from whatever else runs: beside two busy processes, ten
-# epochs on the digits took 29 s with OpenMP's default, 3 s with a short spin, and 0.8 s with either when alone.
-# OpenMP reads this when torch is imported.
-os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +37,8 @@ _claimed: dict[tuple[str, str], Path] = {}  # this process' run folders, which H
 def start(main: Callable[[], Any]) -> None:
     """Run the Hydra main function; exit with 1 and one line on stderr when the input cannot be used."""
     _interrupts.clear()
+    process.compose_quickly()
+    process.spin_briefly()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, note_interrupt)
     wants_traceback = os.environ.get(FULL_ERROR) == "1" or typed.wants_traceback(sys.argv[1:])
@@ -87,6 +84,11 @@ def complain(error: Exception) -> NoReturn:
 
 def task(cfg: DictConfig) -> float | None:
     """One job of Hydra's: do what `mode` says in the folder that Hydra made; returns the objective."""
+    process.keep_large_blocks()
+    process.leave_out_triton()
+    import optlab.run  # noqa: F401  while nothing is collected
+
+    process.collect_new_garbage()
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
     first_process = int(os.environ.get("LOCAL_RANK", 0)) == 0

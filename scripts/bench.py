@@ -1,0 +1,262 @@
+"""How fast optlab trains, beside the loops that it replaces, measured in turn on this machine.
+
+    python scripts/bench.py              everything, about 15 minutes on two cores; let the machine do nothing else
+    python scripts/bench.py --quick      fewer cases, shorter epochs, in about two minutes
+    python scripts/bench.py --only cnn-128 --only start
+
+Each case starts optlab's own command (`python train.py`, with metrics, progress bar, CSV and checkpoints on) and its
+rivals (scripts/benchmark/rivals.py) as processes, and lets them train one epoch each in turn. Ratios are those of one
+round, so that what disturbs the machine disturbs both; shown are the median, the smallest and the largest.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from benchmark import start
+from benchmark.turns import PROJECT, Contestant, Failed, compete, ratio
+from rich.console import Console
+from rich.table import Table
+
+RIVALS = ("notes", "textbook", "bare", "bare_channels_last")
+GPU_RIVALS = ("captured", "airbench")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network on images of one size, with one batch size, precision and optimizer."""
+
+    name: str
+    network: str = "cnn"
+    batch: int = 128
+    bf16: bool = False
+    optimizer: str = "sgd"
+    size: int = 32
+    channels: int = 3
+    samples: int = 4096
+    rivals: tuple[str, ...] = RIVALS
+    overrides: tuple[str, ...] = ()
+
+    def optlab(self) -> list[str]:
+        """The words behind `python` that train this case with optlab."""
+        return [
+            str(PROJECT / "train.py"),
+            *start.gate("epochs"),
+            f"model={self.network}",
+            f"optimizer={self.optimizer}",
+            "optimizer.lr=0.001",
+            "dataset=fake",
+            f"dataset.samples={self.samples}",
+            "dataset.test_samples=10",
+            f"dataset.image_size={self.size}",
+            f"dataset.channels={self.channels}",
+            "dataset.val_size=0",
+            f"batch_size={self.batch}",
+            f"trainer.precision={'bf16-mixed' if self.bf16 else '32-true'}",
+            "trainer.max_epochs=100000",
+            "logger=csv",
+            "hydra.run.dir=run",
+            *self.overrides,
+        ]
+
+    def rival(self, loop: str) -> list[str]:
+        words = [str(PROJECT / "scripts" / "benchmark" / "rivals.py"), loop, *(["--bf16"] if self.bf16 else [])]
+        settings = {
+            "network": self.network,
+            "optimizer": self.optimizer,
+            "batch": self.batch,
+            "samples": self.samples,
+            "channels": self.channels,
+            "size": self.size,
+        }
+        return [*words, *(f"--{key}={value}" for key, value in settings.items())]
+
+
+DIGITS = {"batch": 64, "size": 8, "channels": 1, "samples": 1437}
+LOOPS_ONLY = ("bare", "bare_channels_last")
+CASES = (
+    Case("digits-64", **DIGITS),  # type: ignore[arg-type]
+    Case("digits-64-adam", optimizer="adam", rivals=("textbook", "bare_channels_last"), **DIGITS),  # type: ignore[arg-type]
+    Case("digits-64-rmsprop", optimizer="rmsprop", rivals=("textbook", "bare_channels_last"), **DIGITS),  # type: ignore[arg-type]
+    Case("cnn-32", batch=32),
+    Case("cnn-32-bf16", batch=32, bf16=True, rivals=("notes", "textbook", "bare_channels_last")),
+    Case("cnn-128"),
+    Case("cnn-128-bf16", bf16=True, rivals=("textbook", *LOOPS_ONLY)),
+    Case("cnn-128-adam", optimizer="adam", rivals=("textbook", "bare_channels_last")),
+    Case("cnn-128-rmsprop", optimizer="rmsprop", rivals=("textbook", "bare_channels_last")),
+    Case("cnn-512", batch=512, rivals=LOOPS_ONLY),
+    Case("cnn-512-bf16", batch=512, bf16=True, rivals=LOOPS_ONLY),
+    Case("3c3d-128", network="cnn_3c3d", samples=2048, rivals=LOOPS_ONLY),
+    Case("3c3d-128-bf16", network="cnn_3c3d", bf16=True, samples=2048, rivals=LOOPS_ONLY),
+)
+QUICK = ("digits-64", "cnn-32", "cnn-128", "start")
+OTHER = ("batches", "start", "sweep", "wandb", "memory")
+
+
+def measure(case: Case, rounds: int, peaks: dict[bool, float]) -> dict[str, Any]:
+    """Let optlab and its rivals compete; returns what the table shows."""
+    from benchmark.machine import training_flops
+
+    commands = {"optlab": case.optlab()} | {loop: case.rival(loop) for loop in rivals_of(case)}
+    contestants = compete(commands, rounds)
+    flops = training_flops(case.network, (case.channels, case.size, case.size))
+    return {
+        name: describe(case, one, contestants["optlab"], flops / peaks[case.bf16]) for name, one in contestants.items()
+    }
+
+
+def rivals_of(case: Case) -> tuple[str, ...]:
+    import torch
+
+    return case.rivals + (GPU_RIVALS if torch.cuda.is_available() else ())
+
+
+def describe(case: Case, one: Contestant, optlab: Contestant, seconds_at_peak: float) -> dict[str, Any]:
+    seconds = statistics.median(one.seconds)
+    quotient = ratio(one.seconds, optlab.seconds)
+    return {
+        "images_per_second": case.samples / seconds,
+        "milliseconds_per_step": 1000 * seconds / -(-case.samples // case.batch),
+        "share_of_peak": case.samples * seconds_at_peak / seconds,
+        "peak_mib": one.peak_mib,
+        "epoch_seconds": one.seconds,
+        "time_against_optlab": [quotient.median, quotient.low, quotient.high],
+    }
+
+
+def show(console: Console, name: str, rows: dict[str, dict[str, Any]]) -> None:
+    table = Table(title=name, title_justify="left")
+    for column in ("", "images/s", "ms/step", "of matmul peak", "peak MiB", "time / optlab's (lowest-highest)"):
+        table.add_column(column, justify="left" if not column else "right")
+    for who, row in rows.items():
+        median, low, high = row["time_against_optlab"]
+        table.add_row(
+            who.replace("_", " "),
+            f"{row['images_per_second']:,.0f}",
+            f"{row['milliseconds_per_step']:.2f}",
+            f"{row['share_of_peak']:.0%}",
+            f"{row['peak_mib']:,.0f}",
+            "" if who == "optlab" else f"{median:.2f} ({low:.2f}-{high:.2f})",
+        )
+    console.print(table)
+
+
+# -- what is not an epoch
+
+
+def batches(rounds: int) -> dict[str, Any]:
+    """Batch 512 against batch 128, both from a plain `python train.py`: images a second."""
+    small, large = Case("128"), Case("512", batch=512)
+    both = compete({one.name: one.optlab() for one in (small, large)}, rounds)
+    quotient = ratio(both["128"].seconds, both["512"].seconds)
+    return {"batch 512 / batch 128, images/s": [quotient.median, quotient.low, quotient.high]}
+
+
+def starting(rounds: int) -> dict[str, Any]:
+    seconds = start.start_up(rounds)
+    return seconds_and_ratios(
+        seconds, [("--cfg job", "import hydra"), ("first step", "import torch, lightning")], rounds
+    )
+
+
+def wandb(rounds: int) -> dict[str, Any]:
+    seconds = start.wandb_cost(rounds)
+    return seconds_and_ratios(seconds, [("wandb: training", "csv: training")], rounds)
+
+
+def seconds_and_ratios(
+    seconds: dict[str, list[float]], pairs: Iterable[tuple[str, str]], rounds: int
+) -> dict[str, Any]:
+    found: dict[str, Any] = {f"{name}, s": spread(values) for name, values in seconds.items()}
+    for above, below in pairs:
+        quotient = ratio(seconds[above], seconds[below])
+        found[f"{above} / {below}"] = [quotient.median, quotient.low, quotient.high]
+    return found
+
+
+def sweep(rounds: int) -> dict[str, Any]:
+    return {"fixed cost of a run in a sweep, s": spread(start.fixed_cost_of_a_run(2 * rounds + 2)[1:])}
+
+
+def memory(rounds: int) -> dict[str, Any]:
+    return {"peak of a run on 60,000 images of 32x32, MiB": spread([start.peak_of_cifar10()])}
+
+
+def spread(values: Sequence[float]) -> list[float]:
+    return [statistics.median(values), min(values), max(values)]
+
+
+SECTIONS = {"batches": batches, "start": starting, "sweep": sweep, "wandb": wandb, "memory": memory}
+
+
+# -- the command
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bench.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    names = [*(case.name for case in CASES), *SECTIONS]
+    parser.add_argument("--quick", action="store_true", help=f"{', '.join(QUICK)} alone, with fewer rounds")
+    parser.add_argument(
+        "--only", action="append", choices=names, metavar="NAME", help=f"one of {', '.join(names)}; may be repeated"
+    )
+    parser.add_argument("--rounds", type=int, help="epochs of each contestant that count; default 5, quick 3")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write every number there")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    rounds = options.rounds or (3 if options.quick else 5)
+    chosen = options.only or (QUICK if options.quick else [*(case.name for case in CASES), *SECTIONS])
+    console = Console(width=110 if not sys.stdout.isatty() else None)
+    from benchmark.machine import matmul_peak
+
+    peaks = {bf16: matmul_peak(bf16) for bf16 in (False, True)}
+    results: dict[str, Any] = {"machine": machine(peaks), "rounds": rounds}
+    console.print(results["machine"])
+    try:
+        for case in CASES:
+            if case.name in chosen:
+                results[case.name] = measure(case, rounds, peaks)
+                show(console, case.name, results[case.name])
+        for name, section in SECTIONS.items():
+            if name in chosen:
+                results[name] = section(rounds)
+                for what, (median, low, high) in results[name].items():
+                    console.print(f"{what}: {median:,.3f} ({low:,.3f}-{high:,.3f})", highlight=False)
+    except Failed as failure:
+        print(f"bench: {failure}", file=sys.stderr)
+        return 1
+    finally:
+        if options.json:
+            options.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def machine(peaks: dict[bool, float]) -> dict[str, Any]:
+    import torch
+
+    return {
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "torch": torch.__version__,
+        "matmul_gflops_fp32": round(peaks[False] / 1e9),
+        "matmul_gflops_bf16": round(peaks[True] / 1e9),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

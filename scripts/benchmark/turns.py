@@ -1,0 +1,130 @@
+"""Contestants: processes that train an epoch when it is their turn, measured one after the other, round by round."""
+
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmark.protocol import EVENTS, TURNS
+
+PROJECT = Path(__file__).parents[2]
+PATIENCE = 600  # seconds that a contestant may be silent
+
+
+class Failed(Exception):
+    """A contestant ended before its time; the message holds what it printed last."""
+
+
+@dataclass
+class Contestant:
+    """A process and what it was measured to need: `seconds` of each epoch, `peak_mib` of resident memory."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    events: Any
+    turns: int
+    log: Path
+    seconds: list[float] = field(default_factory=list)
+    peak_mib: float = math.nan
+
+    def hear(self, expected: str) -> dict[str, Any]:
+        """The next event of this kind; others are passed over."""
+        while line := self.events.readline():
+            event: dict[str, Any] = json.loads(line)
+            if event["event"] == expected:
+                return event
+        said = self.log.read_text(errors="replace").strip().splitlines()[-12:]
+        raise Failed(f"{self.name} ended without {expected!r}:\n" + "\n".join(said))
+
+    def train_an_epoch(self) -> float:
+        """Give it its turn; returns the seconds of the epoch as it measured them."""
+        os.write(self.turns, b"g")
+        return float(self.hear("done")["seconds"])
+
+    def measure_peak(self) -> None:
+        """Note the peak of the process's memory so far, where the system tells it (Linux)."""
+        status = Path(f"/proc/{self.process.pid}/status")
+        if status.exists():
+            line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+            self.peak_mib = int(line.split()[1]) / 1024
+
+
+@contextmanager
+def contestant(name: str, command: Sequence[str], folder: Path, **variables: str) -> Iterator[Contestant]:
+    """Start a command (words behind `python`) in a folder of its own; it is ended with the context."""
+    folder.mkdir(parents=True, exist_ok=True)
+    events_here, events_there = os.pipe()
+    turns_there, turns_here = os.pipe()
+    log = folder / "bench.log"
+    environment = os.environ | {
+        EVENTS: str(events_there),
+        TURNS: str(turns_there),
+        "PYTHONPATH": os.pathsep.join([str(PROJECT / "scripts"), os.environ.get("PYTHONPATH", "")]),
+        "FORCE_COLOR": "1",  # a progress bar is drawn, as on a terminal
+        **variables,
+    }
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, *command],
+            cwd=folder,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            pass_fds=(events_there, turns_there),
+        )
+    os.close(events_there)
+    os.close(turns_there)
+    with os.fdopen(events_here) as events:
+        try:
+            yield Contestant(name, process, events, turns_here, log)
+        finally:
+            os.close(turns_here)
+            process.kill()
+            process.wait(PATIENCE)
+
+
+def compete(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, Contestant]:
+    """Train an epoch of each in turn, `rounds` times, after an epoch each to warm up.
+
+    Raises Failed when one ends before.
+    """
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        running = {}
+        for name, command in commands.items():
+            running[name] = stack.enter_context(contestant(name, command, Path(folder, name.replace(" ", "_"))))
+            running[name].hear("ready")  # one after the other: starting takes the cores too
+        for round_number in range(rounds + 1):
+            for one in running.values():
+                seconds = one.train_an_epoch()
+                if round_number:
+                    one.seconds.append(seconds)
+        for one in running.values():
+            one.measure_peak()
+        return running
+
+
+@dataclass
+class Ratio:
+    """The median of the ratios of the rounds, and the smallest and the largest."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({self.low:.2f}-{self.high:.2f})"
+
+
+def ratio(above: Sequence[float], below: Sequence[float]) -> Ratio:
+    """Round by round: what disturbs the machine for a while disturbs both."""
+    quotients = [a / b for a, b in zip(above, below, strict=True)]
+    return Ratio(statistics.median(quotients), min(quotients), max(quotients))
