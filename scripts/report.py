@@ -19,8 +19,14 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("sweeps", nargs="+", type=Path, metavar="SWEEP", help="a folder like outputs/sweeps/first")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write; default: the sweep's own folder")
     parser.add_argument("--metric", help="judge by this, like val/acc; default: test where all have it")
-    parser.add_argument("--target", type=float, help="the value that time-to-target asks for: 0.9 is 90 %% accuracy")
-    parser.add_argument("--reference", metavar="CSV", help="published curves to draw behind one's own")
+    parser.add_argument(
+        "--target",
+        type=float,
+        help="the value that time-to-target asks for: 0.9 is 90 %% accuracy; default: that of each study's plan",
+    )
+    parser.add_argument(
+        "--reference", metavar="CSV", help="published curves to draw behind one's own; default: those of the plan"
+    )
     parser.add_argument("--no-figures", action="store_true", help="leave out PNG and SVG, which take seconds")
     return parser
 

@@ -9,7 +9,6 @@ from typing import Any
 from optlab.record import RunRecord, Status, job_name, write_metrics
 
 CLASSES = 10
-SEARCH = {"family": {"lr": {"low": 1e-4, "high": 1.0, "scale": "log"}, "momentum": {"low": 0.5, "high": 0.99}}}
 
 
 def make_run(
@@ -27,20 +26,24 @@ def make_run(
     dataset: str = "digits",
     epochs: int = 4,
     curve: Sequence[float] | None = None,
+    test_curve: Sequence[float] | None = None,
     seconds: float = 1.0,
     best_epoch: int | None = None,
     config: Mapping[str, Any] | None = None,
     arguments: Mapping[str, Any] | None = None,
     overrides: Sequence[str] | None = None,
 ) -> Path:
-    """Write one run and return its folder. `val`, `test`, `train` are final accuracies, `curve` is val/acc by epoch."""
+    """Write one run and return its folder.
+
+    `val`, `test`, `train` are final accuracies, `curve` is val/acc by epoch, `test_curve` test/acc where it is kept.
+    """
     full: dict[str, Any] = {
         "seed": seed,
         "batch_size": 64,
         "phase": phase,
         "trainer": {"max_epochs": epochs, "limit_train_batches": None, "accumulate_grad_batches": 1},
         "model": {"name": "cnn"},
-        "optimizer": {"name": optimizer, "lr": lr, "search": SEARCH, **(arguments or {})},
+        "optimizer": {"name": optimizer, "lr": lr, **(arguments or {})},
         "lr": {"name": schedule},
         "dataset": {"name": dataset, "augment": "none"},
         "loss": {"name": "cross_entropy"},
@@ -51,6 +54,8 @@ def make_run(
     record.status = status
     record.data = {"train": 1000, "val": 200, "test": 400, "outputs": CLASSES, "fingerprint": dataset}
     rows = history(val, train, epochs, curve, seconds, lr) if status != "failed" else []
+    for row, value in zip(rows, test_curve or [], strict=False):
+        row |= {"test/loss": 1 - value, "test/acc": value}
     if status == "diverged":
         rows = rows[:2]
         rows[-1] |= {name: math.nan for name in rows[-1] if "/" in name}

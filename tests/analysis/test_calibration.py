@@ -67,6 +67,26 @@ def test_hundred_studies_on_disk_cannot_tell_two_copies_apart(tmp_path: Path) ->
     assert apart >= 90
 
 
+def test_a_real_gap_on_disk_differs_as_often_as_its_power_says(tmp_path: Path) -> None:
+    # From run folders to the verdict's own words. 100 studies know a share of .85 to about seven points (two sd).
+    rng, gap, sd, seeds = np.random.default_rng(11), 0.011, 0.005, 5
+    power = statistics.power(gap, sd * np.sqrt(2), seeds)
+    assert 0.6 < power < 0.95
+    told = 0
+    for study in range(100):
+        finals = {"adam": rng.normal(0.95 + gap, sd, seeds), "sgd": rng.normal(0.95, sd, seeds)}
+        for name, values in finals.items():
+            for seed, final in enumerate(values):
+                make_run(tmp_path / str(study), name, seed=seed, val=final, test=final, phase="confirm", epochs=2)
+        (contest,) = contests(read_runs([tmp_path / str(study)]))
+        verdict = judge(contest)
+        told += verdict.headline.startswith("adam is best")
+        # The quick simulations above decide as the verdict does.
+        quick = statistics.t_test(finals["adam"], finals["sgd"], paired=True) <= statistics.ALPHA
+        assert verdict.comparisons[0].differ == quick
+    assert told / 100 == pytest.approx(power, abs=0.1)
+
+
 def test_a_large_gap_with_five_seeds_is_told() -> None:
     rng = np.random.default_rng(3)
     values = {name: dict(enumerate(rng.normal(level, 0.002, 5))) for name, level in (("adam", 0.97), ("sgd", 0.95))}

@@ -11,9 +11,9 @@ from PIL import Image
 from optlab.analysis import colors, interactive, series
 from optlab.analysis.contest import Contest, contests
 from optlab.analysis.figures import draw_all
+from optlab.analysis.published import read_published
 from optlab.analysis.runs import read_runs
 from optlab.analysis.verdict import judge
-from optlab.errors import UserError
 from tests.analysis.made import make_run, make_study, make_sweep
 
 
@@ -75,7 +75,7 @@ def test_a_profile_falls_from_every_run_to_none(tmp_path: Path) -> None:
 
 
 def test_every_figure_is_drawn_as_png_and_svg(study: Contest, tmp_path: Path) -> None:
-    written = draw_all([study], [judge(study)], tmp_path)
+    written = draw_all([study], [judge(study)], tmp_path, [None])
     names = {path.stem for path in written}
     assert names == {
         "learning_curves",
@@ -101,12 +101,12 @@ def test_several_settings_have_figures_of_their_own_and_a_profile(tmp_path: Path
     make_sweep(tmp_path, {"adam": [0.9, 0.8], "sgd": [0.5, 0.4]}, epochs=2)
     make_sweep(tmp_path, {"adam": [0.9, 0.8], "sgd": [0.5, 0.4]}, epochs=2, dataset="mnist")
     found = contests(read_runs([tmp_path]))
-    names = {path.name for path in draw_all(found, [judge(c) for c in found], tmp_path / "figures")}
+    names = {path.name for path in draw_all(found, [judge(c) for c in found], tmp_path / "figures", [None, None])}
     assert {"cnn-on-digits-differences.png", "cnn-on-mnist-differences.svg", "performance_profile.png"} <= names
 
 
 def test_the_reports_figures_are_what_plotly_accepts(study: Contest) -> None:
-    drawn = interactive.figures(study, judge(study), series.read_reference("deepobs_cifar10_3c3d"))
+    drawn = interactive.figures(study, judge(study), read_published("deepobs_cifar10_3c3d"))
     assert [figure["id"] for figure in drawn] == ["curves", "finals", "differences", "lr", "budget", "target", "gap"]
     for figure in drawn:
         for choice in figure["choices"].values():
@@ -123,28 +123,9 @@ def test_a_running_sweep_has_figures(tmp_path: Path) -> None:
     make_run(tmp_path, "adam", status="running", curve=[0.1, 0.2, 0.3])
     make_run(tmp_path, "sgd", status="running", curve=[0.1])
     contest = only(tmp_path)
-    written = draw_all([contest], [judge(contest)], tmp_path / "figures")
+    written = draw_all([contest], [judge(contest)], tmp_path / "figures", [None])
     assert {path.stem for path in written} == {"learning_curves"}
     assert [figure["id"] for figure in interactive.figures(contest, judge(contest))] == ["curves"]
-
-
-def test_published_curves_are_read_by_name_and_from_a_file(tmp_path: Path) -> None:
-    published = series.read_reference("deepobs_cifar10_3c3d")
-    (adam,) = published.for_metric("val/acc", {"adam"})  # test accuracy stands behind validation
-    assert adam.mean[1] == pytest.approx(0.54232)
-    assert adam.sd[1] == pytest.approx(0.01299)
-    own = tmp_path / "own.csv"
-    own.write_text("# a comment\noptimizer,epoch,mean,sd\nsgd,1,0.5,0.01\nsgd,2,0.6,0.02\n")
-    (band,) = series.read_reference(own).for_metric("val/acc", {"sgd"})
-    assert (band.mean.tolist(), band.sd.tolist()) == ([0.5, 0.6], [0.01, 0.02])
-
-
-@pytest.mark.parametrize("text", ["a,b\n1,2\n", "", "optimizer,epoch,mean\nsgd,1,high\n"])
-def test_published_curves_of_no_use_are_one_line(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "bad.csv"
-    path.write_text(text)
-    with pytest.raises(UserError, match=r"bad\.csv"):
-        series.read_reference(path)
 
 
 # -- colours

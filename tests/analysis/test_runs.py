@@ -145,12 +145,5 @@ def test_the_command_of_a_sweep(tmp_path: Path) -> None:
     make_run(tmp_path)
     overrides = {"hydra": ["hydra.mode=MULTIRUN", "hydra/sweeper=study"], "task": ["optimizer=sgd,adam", "sweep=x"]}
     (tmp_path / "multirun.yaml").write_text(json.dumps({"hydra": {"overrides": overrides}}))
-    (command,) = read_runs([tmp_path]).commands().values()
-    assert command == "python train.py -m hydra/sweeper=study optimizer=sgd,adam sweep=x"
-
-
-def test_a_damaged_yaml_is_one_line(tmp_path: Path) -> None:
-    make_run(tmp_path)
-    (tmp_path / "protocol.yaml").write_text("a: [1")
-    with pytest.raises(UserError, match=r"protocol\.yaml: cannot be read"):
-        read_runs([tmp_path]).protocol("target")
+    (commands,) = read_runs([tmp_path]).commands().values()
+    assert commands == ["python train.py -m hydra/sweeper=study optimizer=sgd,adam sweep=x"]

@@ -122,7 +122,95 @@ def test_seeds_needed_is_the_fewest(gap: float) -> None:
 def test_seeds_needed_gives_up() -> None:
     assert statistics.seeds_needed(0.01, 1.0) is None
     assert statistics.seeds_needed(0.0, 1.0) is None
-    assert statistics.seeds_needed(1.0, 0.0) == statistics.LEAST_SEEDS
+
+
+def test_seeds_needed_without_spread_are_those_whose_permutations_can_decide() -> None:
+    assert statistics.seeds_needed(1.0, 0.0) == 6  # 2 / 2**6 is the first below .05
+    assert statistics.seeds_needed(1.0, 0.0, 0.05 / 6) == 8
+    assert statistics.seeds_needed(1.0, 0.0, paired=False) == 4  # 2 / C(8, 4) = .029
+    for n in (5, 6):
+        p = statistics.t_test(np.arange(n) + 1.0, np.arange(n) + 0.0, paired=True)
+        assert (p <= 0.05) == (n >= 6)
+
+
+def test_the_spread_that_is_planned_with_is_the_one_that_is_tested_with() -> None:
+    a, b = np.array([0.9, 0.91, 0.93]), np.array([0.80, 0.85, 0.9, 0.84])
+    assert statistics.believed_sd(a, b[:3], paired=True) == pytest.approx(np.std(a - b[:3], ddof=1))
+    pooled = math.sqrt((np.var(a, ddof=1) + np.var(b, ddof=1)) / 2)
+    assert statistics.believed_sd(a, b, paired=False) == pytest.approx(pooled)
+    assert statistics.believed_sd(a, a - 0.1, paired=True) == 0.0  # rounding errors are no spread
+    assert statistics.believed_sd(a, a - 0.1, paired=True, resolution=0.1) == pytest.approx(0.1 / math.sqrt(6))
+    assert statistics.believed_sd([0.5], [0.6], paired=False) is None
+
+
+# -- intervals
+
+
+def by_enumeration(x: np.ndarray) -> np.ndarray:
+    """Bootstrap t of the mean, (mean* - mean) / sd*, over all n**n resamples."""
+    t = []
+    for drawn in itertools.product(x, repeat=len(x)):
+        if np.std(drawn) > 1e-12:
+            t.append((np.mean(drawn) - np.mean(x)) / np.std(drawn))
+        else:  # a resample of one value has no scale; the code counts its t as 0
+            t.append(0.0)
+    return np.array(t)
+
+
+@pytest.mark.parametrize("values", [[0.1, 0.5, 0.6, 0.9], [0.90, 0.93, 0.91, 0.97, 0.92]])
+def test_the_interval_of_a_mean_is_the_bootstrap_t_by_hand(
+    values: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # With the weights of every ordinary resample in place of the random ones, the interval is the textbook's, exactly.
+    n, x = len(values), np.array(values)
+    counts = [np.bincount(chosen, minlength=n) for chosen in itertools.product(range(n), repeat=n)]
+    monkeypatch.setattr(statistics, "_weights", lambda *_: np.array(counts) / n)
+    monkeypatch.setattr(statistics, "FURTHEST", 1 - 1e-12)  # no cap
+    low, high = np.quantile(by_enumeration(x), (0.025, 0.975))
+    by_hand = (x.mean() - high * x.std(), x.mean() - low * x.std())
+    assert statistics.mean_interval(x) == pytest.approx(by_hand)
+
+
+def test_the_interval_of_two_samples_is_the_bootstrap_t_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = np.array([0.90, 0.93, 0.91]), np.array([0.80, 0.88, 0.83])
+    resamples = list(itertools.product(range(3), repeat=3))
+    pairs = list(itertools.product(resamples, resamples))  # every resample of one with every resample of the other
+    weights = [np.array([np.bincount(pair[side], minlength=3) for pair in pairs]) / 3 for side in (0, 1)]
+    monkeypatch.setattr(statistics, "_weights", lambda _, stream: weights[stream])
+    monkeypatch.setattr(statistics, "FURTHEST", 1 - 1e-12)
+    gap, error = x.mean() - y.mean(), math.sqrt(x.var() / 3 + y.var() / 3)
+    t = []
+    for first, second in pairs:
+        a, b = x[list(first)], y[list(second)]
+        scale = math.sqrt(a.var() / 3 + b.var() / 3)
+        t.append((a.mean() - b.mean() - gap) / scale if scale > 1e-12 else 0.0)
+    low, high = np.quantile(t, (0.025, 0.975))
+    found = statistics.difference_interval(x, y)
+    assert found == pytest.approx((gap - high * error, gap - low * error))
+
+
+def test_the_weights_are_the_ones_of_the_method() -> None:
+    # Owen 2025: Beta(1/2, 3/2), mean 1/4 and variance 1/16, normalised; so each value counts alike on average.
+    weights = statistics._weights(5, 0)
+    assert weights.sum(axis=1) == pytest.approx(1)
+    assert weights.mean(axis=0) == pytest.approx(0.2, abs=0.006)
+    slow = np.random.default_rng(0).beta(0.5, 1.5, (50_000, 5))
+    slow = slow / slow.sum(axis=1, keepdims=True)
+    assert weights.std() == pytest.approx(slow.std(), abs=0.002)
+
+
+@pytest.mark.parametrize("n", [60, 200])
+def test_with_many_values_the_interval_is_scipys(n: int) -> None:
+    x = np.random.default_rng(n).normal(0.9, 0.02, n)
+    scipys = stats.bootstrap((x,), np.mean, confidence_level=0.95, method="BCa", rng=1).confidence_interval
+    width = scipys.high - scipys.low
+    assert statistics.mean_interval(x) == pytest.approx((scipys.low, scipys.high), abs=0.07 * width)
+    y = np.random.default_rng(n + 1).normal(0.88, 0.04, n)
+    two = stats.bootstrap(
+        (x, y), lambda a, b, axis: a.mean(axis=axis) - b.mean(axis=axis), method="BCa", rng=1
+    ).confidence_interval
+    found = statistics.difference_interval(x, y)
+    assert found == pytest.approx((two.low, two.high), abs=0.07 * (two.high - two.low))
 
 
 @pytest.mark.parametrize("n", [3, 5, 10])

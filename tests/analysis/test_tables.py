@@ -133,13 +133,3 @@ def test_several_sweeps_are_compared_together_in_a_folder_of_their_own(tmp_path:
     assert summary.folder == Path("outputs/reports/first+second")
     assert [s.name for s in summary.verdicts[0].standings] == ["adam", "sgd"]
     assert not (tmp_path / "first" / "report.html").exists()
-
-
-def test_the_protocol_of_a_study_names_target_and_defaults(tmp_path: Path) -> None:
-    make_study(tmp_path)
-    (tmp_path / "protocol.yaml").write_text("target: 0.94\ndefault_lr: {adam: 0.0001}\n")
-    verdict = build([tmp_path], figures=False).verdicts[0]
-    assert verdict.target == 0.94
-    adam = next(s for s in verdict.standings if s.name == "adam")
-    assert adam.gain is not None
-    assert adam.gain.difference == pytest.approx(0.05)

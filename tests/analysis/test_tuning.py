@@ -94,8 +94,22 @@ def test_a_learning_rate_at_the_end_of_those_tried_is_on_the_edge(
     assert tuning.on_the_edge(swept(tmp_path, values)) == expected
 
 
-def test_another_hyperparameter_at_the_end_of_its_range_is_on_the_edge(tmp_path: Path) -> None:
-    make_run(tmp_path, lr=0.01, arguments={"momentum": 0.989}, val=0.9)
-    make_run(tmp_path, lr=0.01, arguments={"momentum": 0.7}, val=0.8)
+def test_another_hyperparameter_at_the_end_of_those_tried_is_on_the_edge(tmp_path: Path) -> None:
+    for momentum, value in ((0.7, 0.8), (0.9, 0.85), (0.99, 0.9)):
+        make_run(tmp_path, lr=0.01, arguments={"momentum": momentum}, val=value)
     (contest,) = contests(read_runs([tmp_path]))
-    assert tuning.on_the_edge(contest.contenders[0]) == ["momentum 0.989 is at the upper end of 0.5 to 0.99"]
+    assert tuning.on_the_edge(contest.contenders[0]) == ["momentum 0.99 is the largest of 3 tried"]
+
+
+def test_on_and_off_are_no_edges(tmp_path: Path) -> None:
+    make_run(tmp_path, lr=0.01, arguments={"momentum": 0.9}, val=0.9)
+    make_run(tmp_path, lr=0.01, arguments={"momentum": 0.0}, val=0.8)
+    (contest,) = contests(read_runs([tmp_path]))
+    assert tuning.on_the_edge(contest.contenders[0]) == []
+
+
+def test_a_part_of_betas_has_edges_too(tmp_path: Path) -> None:
+    for beta1, value in ((0.8, 0.9), (0.9, 0.8), (0.95, 0.7)):
+        make_run(tmp_path, lr=0.01, arguments={"betas": [beta1, 0.999]}, val=value)
+    (contest,) = contests(read_runs([tmp_path]))
+    assert tuning.on_the_edge(contest.contenders[0]) == ["beta1 0.8 is the smallest of 3 tried"]

@@ -1,13 +1,20 @@
 """The verdict in words and its warnings, each on runs made to deserve it."""
 
+import math
+import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from optlab.analysis import statistics
+from optlab.analysis.compare import compare_values
 from optlab.analysis.contest import contests
+from optlab.analysis.metric import Metric
 from optlab.analysis.runs import read_runs
-from optlab.analysis.verdict import Verdict, judge
+from optlab.analysis.tables import differences
+from optlab.analysis.verdict import Verdict, judge, uncorrected
 from tests.analysis.made import make_run, make_study, make_sweep
 
 NOISE = [0.001, -0.002, 0.0, 0.002, -0.001]
@@ -128,7 +135,90 @@ def test_the_best_epoch_is_the_last(tmp_path: Path) -> None:
 
 def test_few_seeds_for_a_small_gap(tmp_path: Path) -> None:
     make_sweep(tmp_path, {"adam": around(0.951, NOISE), "sgd": around(0.950, OTHER)})
-    assert warned(verdict_of(tmp_path), "0.10 points apart; that takes about 10 seeds, here are 5")
+    assert warned(verdict_of(tmp_path), "0.10 points apart, here are 5 seeds; about 73 seeds would settle it")
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 4, 5, 7, 10])
+@pytest.mark.parametrize("gap", [0.0, 0.00002, 0.0005, 0.002, 0.004, 0.01])
+@pytest.mark.parametrize("spread", [0.0, 1.0])
+def test_all_that_is_said_of_the_seeds_needed_agrees(tmp_path: Path, gap: float, seeds: int, spread: float) -> None:
+    noise = [0.9 + 0.003 * math.sin(5 * seed) for seed in range(seeds)]
+    other = [
+        0.9 + gap + spread * 0.003 * math.cos(3 * seed) + (1 - spread) * (noise[seed] - 0.9) for seed in range(seeds)
+    ]
+    config = {"loss": {"name": "cross_entropy"}}
+    make_sweep(tmp_path, {"adam": other, "sgd": noise}, config=config)
+    verdict = verdict_of(tmp_path)
+    (pair,) = verdict.comparisons
+    said = " ".join([verdict.headline, *verdict.sentences, *verdict.warnings])
+    numbers = {int(n.replace(",", "")) for n in re.findall(r"about ([\d,]+) seeds", said)}
+    if pair.differ:
+        assert not numbers
+        assert not warned(verdict, "Few seeds")
+        assert "would not settle" not in said
+    elif pair.seeds_needed is None:
+        assert not numbers
+        assert "even 1,000 seeds would not settle it" in said
+        assert not warned(verdict, "Few seeds")  # more of them are not what is missing
+    else:
+        assert numbers == {pair.seeds_needed}
+        assert pair.seeds_needed > pair.n
+        assert "would not settle" not in said
+        # What is promised holds: with so many seeds of this gap and spread the test has the power it says.
+        assert pair.sd is not None
+        if pair.sd > 0:
+            assert statistics.power(pair.difference, pair.sd, pair.seeds_needed) >= statistics.POWER
+
+
+def test_what_cannot_be_told_apart_needs_more_seeds_than_there_are() -> None:
+    # Three seeds against twenty: Welch's test has the freedom of three, the plan that of six.
+    few = dict(enumerate([0.921, 0.915, 0.935]))
+    many = {10 + i: 0.9 + 0.001 * math.sin(5 * i) for i in range(20)}
+    (pair,) = compare_values({"adam": few, "sgd": many}, Metric("val/acc"))
+    assert not pair.paired
+    assert not pair.differ
+    assert statistics.seeds_needed(pair.difference, pair.sd or 0.0, paired=False) == 3
+    assert pair.seeds_needed == 4
+
+
+def test_an_interval_that_would_decide_alone_is_corrected_in_words(tmp_path: Path) -> None:
+    # p .02 for the pair of the leader alone; times three it is not below 5 %.
+    make_sweep(
+        tmp_path,
+        {
+            "adam": [0.951, 0.958, 0.953, 0.956, 0.952],
+            "nadam": [0.950, 0.952, 0.951, 0.951, 0.950],
+            "sgd": [0.950, 0.953, 0.950, 0.951, 0.951],
+        },
+    )
+    verdict = verdict_of(tmp_path)
+    pair = next(c for c in verdict.comparisons if {c.better, c.worse} == {"adam", "nadam"})
+    assert pair.t_p < 0.05 < pair.t_p_holm
+    assert pair.excludes_zero
+    (said,) = [s for s in verdict.sentences if s.startswith("adam against nadam")]
+    assert re.search(r"\(the interval leaves out 0, but the t-test has p 0\.\d+ after correcting for 3 pairs\)", said)
+
+
+def test_words_and_interval_never_disagree_in_silence(tmp_path: Path) -> None:
+    rng, told = np.random.default_rng(5), 0
+    for _ in range(50):
+        n = int(rng.integers(3, 8))
+        values = {
+            name: dict(enumerate(rng.normal(0.9 + gap, 0.004, n)))
+            for name, gap in zip("abc", (0, 0.004, 0.008), strict=True)
+        }
+        for pair in compare_values(values, Metric("val/acc")):
+            assert bool(uncorrected(pair)) == (pair.excludes_zero != pair.differ)
+            told += bool(uncorrected(pair))
+    assert told > 3
+
+
+def test_the_table_of_pairs_says_how_it_decides(tmp_path: Path) -> None:
+    make_sweep(tmp_path, {"adam": around(0.951, NOISE), "nadam": around(0.950, OTHER), "sgd": around(0.90, NOISE)})
+    note = differences(verdict_of(tmp_path)).note
+    assert "the paired t-test at 5 % after Holm's correction for 3 pairs" in note
+    assert "sign-flip" in note
+    assert "with 5 seeds they cannot go below 0.0625" in note
 
 
 def test_seeds_that_do_not_pair(tmp_path: Path) -> None:

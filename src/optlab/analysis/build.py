@@ -11,8 +11,9 @@ import numpy as np
 
 from optlab.analysis import report, tables
 from optlab.analysis.contest import Contest, contests
+from optlab.analysis.plans import Study, reference_of, studies
+from optlab.analysis.published import Published, read_published
 from optlab.analysis.runs import Runs, read_runs
-from optlab.analysis.series import Reference, read_reference
 from optlab.analysis.verdict import Verdict, judge
 from optlab.errors import UserError
 from optlab.record import cannot_write, finite, shortest, write_whole
@@ -61,23 +62,40 @@ def build(
         target: the value of time-to-target, in the metric's own unit (0.9 for 90 %).
         reference: published curves to draw behind the learning curves: a CSV file, or the name of shipped ones.
 
-    Target and reference are those of a study's protocol.yaml where they are not given.
+    Where target and reference are not given, each setting has those of the plans (protocol.yaml) of its own studies.
 
     Raises:
         UserError: a folder or file cannot be used or written, or no run has the metric.
     """
     runs = read_runs([Path(sweep) for sweep in sweeps])
-    reference = reference or runs.protocol("reference")
-    published = read_reference(reference) if reference is not None else None
     found = contests(runs, metric)
-    aim = runs.protocol("target") if target is None else target
-    defaults = runs.protocol("default_lr")
-    verdicts = [judge(c, aim, defaults if isinstance(defaults, dict) else None) for c in found]
+    planned = [studies(contest.runs) for contest in found]
+    published = published_for(found, planned, reference)
+    verdicts = [judge(c, target, s) for c, s in zip(found, planned, strict=True)]
     folder = out if out is not None else default_folder(runs.folders)
     summary = Summary(folder, runs, found, verdicts)
     check_ours(folder)
     write(summary, published, figures=figures)
     return summary
+
+
+def published_for(
+    found: Sequence[Contest], planned: Sequence[Sequence[Study]], given: Path | str | None
+) -> list[Published | None]:
+    """For each contest the published curves to draw behind its own: those given or planned, of its data set and model.
+
+    Raises:
+        UserError: a file cannot be used, or what was given belongs to no contest.
+    """
+    names = [given or reference_of(studies) for studies in planned]
+    read = {name: read_published(name) for name in names if name is not None}
+    fitting = [
+        name if name is not None and read[name].belongs_to(c) else None for name, c in zip(names, found, strict=True)
+    ]
+    if given is not None and not any(fitting):
+        where = ", ".join(f"{key}={value}" for key, value in read[given].setting.items())
+        raise UserError(f"reference {given}: its curves are of {where}, and no run here is; leave it out")
+    return [None if name is None else read[name] for name in fitting]
 
 
 def default_folder(sweeps: Sequence[Path]) -> Path:
@@ -101,7 +119,7 @@ def check_ours(folder: Path) -> None:
         )
 
 
-def write(summary: Summary, reference: Reference | None, *, figures: bool) -> None:
+def write(summary: Summary, published: Sequence[Published | None], *, figures: bool) -> None:
     folder = summary.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -118,8 +136,8 @@ def write(summary: Summary, reference: Reference | None, *, figures: bool) -> No
     if figures:
         from optlab.analysis.figures import draw_all
 
-        draw_all(summary.contests, summary.verdicts, folder / "figures", reference)
-    page = report.render(summary.runs, summary.contests, summary.verdicts, relative, reference)
+        draw_all(summary.contests, summary.verdicts, folder / "figures", published)
+    page = report.render(summary.runs, summary.contests, summary.verdicts, relative, published)
     write_whole(summary.report, page)
 
 

@@ -10,19 +10,21 @@ from optlab.analysis import tuning
 from optlab.analysis.compare import Comparison
 from optlab.analysis.contest import Contender, Contest
 from optlab.analysis.metric import Metric
+from optlab.analysis.plans import Study, arm_name, arm_of
 from optlab.analysis.runs import Run
+from optlab.analysis.statistics import MOST_SEEDS
 
 EXPLORATORY = 5  # fewer seeds than this explore
 ALARM = 3.0  # standard errors between validation and test
 
 
-def cautions(contest: Contest, comparisons: Sequence[Comparison]) -> list[str]:
+def cautions(contest: Contest, comparisons: Sequence[Comparison], found: Sequence[Study] = ()) -> list[str]:
     """Every warning that holds, the gravest first."""
     return [
         *unfinished(contest),
         *failed(contest),
         *diverged(contest),
-        *edges(contest),
+        *edges(contest, found),
         *budgets(contest),
         *test_alarm(contest),
         *train_alarm(contest),
@@ -60,11 +62,18 @@ def diverged(contest: Contest) -> list[str]:
     return found
 
 
-def edges(contest: Contest) -> list[str]:
+def edges(contest: Contest, found: Sequence[Study]) -> list[str]:
+    """Winners on an edge of what was searched, and what the studies themselves have to say besides."""
+    arms = {c.name: arm_of(c, found) for c in contest.contenders}
+    on_edge = {c.name: where for c in contest.contenders if (where := tuning.on_the_edge(c, arms[c.name]))}
+    said = [f"{arm_name(arms[name])} is not tuned:" for name in on_edge]
+    own = [line for study in found for line in study.warnings(contest) if not line.startswith(tuple(said))]
     return [
-        f"{c.name} is not tuned: its winner is on the edge of what was searched ({'; '.join(where)})."
-        for c in contest.contenders
-        if (where := tuning.on_the_edge(c))
+        *(
+            f"{name} is not tuned: its winner is on the edge of what was searched ({'; '.join(where)})."
+            for name, where in on_edge.items()
+        ),
+        *(f"{line.removesuffix('.')}." for line in dict.fromkeys(own)),
     ]
 
 
@@ -112,21 +121,17 @@ def _alarm(contest: Contest, high: str, low: str, meaning: str) -> list[str]:
 
 
 def seeds(contest: Contest, comparisons: Sequence[Comparison]) -> list[str]:
-    """Too few seeds: under five they explore; gaps under 1 point ask for 10, gaps of 1 to 2 points for 5."""
+    """Too few seeds: under five they explore; else too few for the gap between the first two."""
     if not comparisons:
         return []
     n = min(c.n for c in comparisons)
     if n < EXPLORATORY:
-        return [f"Exploratory: {plural(n, 'seed')} only. Type more, as in seed=0,1,2,3,4; under 1 point apart, ten."]
+        return [f"Exploratory: {plural(n, 'seed')} only. Type more, as in seed=0,1,2,3,4."]
     lead = comparisons[0]
-    wanted = 10 if lead.difference < 0.01 else 5 if lead.difference < 0.02 else 3
-    if contest.metric.is_share and lead.n < wanted:
-        gap = contest.metric.gap(lead.difference)
-        return [
-            f"Few seeds for the gap: {lead.better} and {lead.worse} are {gap} apart; "
-            f"that takes about {wanted} seeds, here are {lead.n}."
-        ]
-    return []
+    if lead.differ or lead.seeds_needed is None:  # then more seeds are not what is missing
+        return []
+    apart = f"{lead.better} and {lead.worse} are {contest.metric.gap(lead.difference)} apart"
+    return [f"Few seeds for the gap: {apart}, here are {lead.n} seeds; {settle(lead)}"]
 
 
 def disputed(comparisons: Sequence[Comparison]) -> list[str]:
@@ -175,6 +180,15 @@ def several_plans(contest: Contest) -> list[str]:
 
 
 # -- words
+
+
+def settle(comparison: Comparison) -> str:
+    """How many seeds would tell a pair apart that cannot be told apart yet."""
+    if comparison.sd is None:
+        return "more seeds are needed to say anything."
+    if comparison.seeds_needed is None:
+        return f"if the true gap is this small, even {MOST_SEEDS:,} seeds would not settle it."
+    return f"about {comparison.seeds_needed:,} seeds would settle it if the true gap is this large."
 
 
 def plural(n: int, noun: str) -> str:

@@ -17,9 +17,12 @@ class Comparison:
     """One pair, the one with the better mean first; every difference is positive where `better` is better.
 
     `difference`, `interval` (95 %) and `sd` are of the paired differences where the two share at least two seeds, and
-    of independent samples otherwise; the `unpaired` ones are of all runs. p-values ending in `_holm` are corrected
-    over all `family` pairs of the setting. `seeds_needed` is None where no number up to 1,000 would do; it is for the
-    level of Holm's first step, 5 % over the number of pairs.
+    of independent samples otherwise; the `unpaired` ones are of all runs. `sd` is the one that the t-test believes.
+    p-values ending in `_holm` are corrected over all `family` pairs of the setting; the intervals are not.
+
+    `seeds_needed` is all that is said anywhere about the seeds that a pair takes: the fewest with power 0.8 at the
+    level of Holm's first step, 5 % over the number of pairs; more than there are where the pair cannot be told apart;
+    None where no number up to 1,000 would do.
     """
 
     better: str
@@ -50,6 +53,11 @@ class Comparison:
         able = statistics.smallest_p(self.n) * self.family <= ALPHA
         return able and (self.sign_flip_p_holm <= ALPHA) != self.differ
 
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the interval, which knows of no other pair, leaves out 0."""
+        return self.interval is not None and self.interval[0] > 0
+
 
 def compare(contest: Contest) -> list[Comparison]:
     """Every pair of contenders that have runs, in the order of their means, best against the next first."""
@@ -76,7 +84,6 @@ def _pair(a: str, of_a: dict[int, float], b: str, of_b: dict[int, float], metric
     n = len(shared) if paired else min(len(x), len(y))
     d = left - right if paired else np.empty(0)
     interval = statistics.mean_interval(d) if paired else statistics.difference_interval(x, y)
-    pooled = float(np.sqrt((x.var(ddof=1) + y.var(ddof=1)) / 2)) if n > 1 else None
     return Comparison(
         better=a,
         worse=b,
@@ -84,7 +91,7 @@ def _pair(a: str, of_a: dict[int, float], b: str, of_b: dict[int, float], metric
         paired=paired,
         difference=float(left.mean() - right.mean()),
         interval=metric.clip(interval, least=-1.0),
-        sd=float(d.std(ddof=1)) if paired else pooled,
+        sd=statistics.believed_sd(left, right, paired=paired, resolution=metric.resolution),
         unpaired_difference=float(x.mean() - y.mean()),
         unpaired_interval=metric.clip(statistics.difference_interval(x, y), least=-1.0),
         improvement=statistics.probability_of_improvement(x, y),
@@ -100,16 +107,18 @@ def _decide(pairs: list[Comparison]) -> list[Comparison]:
     rank = statistics.holm([1.0 if pair.wilcoxon_p is None else pair.wilcoxon_p for pair in pairs])
     decided = []
     for index, pair in enumerate(pairs):
-        needed = None
+        needed, differ = None, pair.n >= LEAST_SEEDS and t[index] <= ALPHA
         if pair.sd is not None:
             needed = statistics.seeds_needed(pair.difference, pair.sd, ALPHA / len(pairs), paired=pair.paired)
+        if needed is not None and not differ:
+            needed = max(needed, pair.n + 1)  # Welch's freedom is less than the plan's where one sample is larger
         decided.append(
             replace(
                 pair,
                 t_p_holm=t[index],
                 sign_flip_p_holm=None if pair.sign_flip_p is None else flip[index],
                 wilcoxon_p_holm=None if pair.wilcoxon_p is None else rank[index],
-                differ=pair.n >= LEAST_SEEDS and t[index] <= ALPHA,
+                differ=differ,
                 seeds_needed=needed,
                 family=len(pairs),
             )

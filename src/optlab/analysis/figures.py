@@ -10,13 +10,13 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, MaxNLocator, NullFormatter
 
 from optlab.analysis import series
 from optlab.analysis.colors import color, dash, marker
 from optlab.analysis.contest import Contender, Contest
 from optlab.analysis.metric import PARTS, Metric
-from optlab.analysis.series import Reference
+from optlab.analysis.published import Band, Published
 from optlab.analysis.target import AXES, AXIS_LABELS
 from optlab.analysis.verdict import Verdict
 from optlab.record import cannot_write
@@ -53,6 +53,7 @@ LINES = {
     "longdash": (0, (8, 3)),
     "longdashdot": (0, (8, 3, 2, 3)),
 }
+SYMBOLS = {"train": "^", "val": "o", "test": "s"}
 MOST_PAIRS = 30  # of a figure; above, only those with the leader
 POINTS = {
     "circle": "o",
@@ -67,19 +68,19 @@ POINTS = {
 
 
 def draw_all(
-    contests: Sequence[Contest], verdicts: Sequence[Verdict], folder: Path, reference: Reference | None = None
+    contests: Sequence[Contest], verdicts: Sequence[Verdict], folder: Path, published: Sequence[Published | None]
 ) -> list[Path]:
-    """Write every figure that the runs have numbers for, as PNG and SVG.
+    """Write every figure that the runs have numbers for, as PNG and SVG; one verdict and reference a contest.
 
     Raises:
         UserError: the folder cannot be written.
     """
     written = []
     with mpl.rc_context(STYLE):
-        for contest, verdict in zip(contests, verdicts, strict=True):
+        for contest, verdict, behind in zip(contests, verdicts, published, strict=True):
             prefix = "" if len(contests) == 1 else f"{slug(contest.label)}-"
             for name, draw in FIGURES.items():
-                figure = draw(contest, verdict, reference)
+                figure = draw(contest, verdict, behind)
                 if figure is not None:
                     written += save(figure, folder / f"{prefix}{name}")
         if len(contests) > 1 and (figure := performance_profile(contests)) is not None:
@@ -121,7 +122,7 @@ def point_of(contender: Contender) -> str:
 # -- one figure a function: None where the runs have nothing to show
 
 
-def learning_curves(contest: Contest, verdict: Verdict, reference: Reference | None) -> Figure | None:
+def learning_curves(contest: Contest, verdict: Verdict, published: Published | None) -> Figure | None:
     """Median and quartiles over seeds, validation above training, by epoch, sample and second."""
     found = series.curves(contest)
     rows = [name for name in found if name.endswith(contest.selection.kind)]
@@ -130,11 +131,11 @@ def learning_curves(contest: Contest, verdict: Verdict, reference: Reference | N
     figure = Figure(figsize=(11, 3.1 * len(rows) + 0.4))
     panels = figure.subplots(len(rows), len(AXES), sharey="row", sharex="col", squeeze=False)
     for row, name in enumerate(rows):
-        metric = Metric(name)
+        metric, bands = Metric(name), series.bands(contest, found, name, published)
         for column, axis in enumerate(AXES):
             panel = panels[row][column]
-            if reference is not None and axis == "epoch":
-                draw_bands(panel, reference, metric, {c.optimizer for c in contest.contenders})
+            if published is not None and axis == "epoch":
+                draw_bands(panel, bands, metric, published.label)
             for curve in found[name]:
                 style = style_of(contest.contender(curve.contender))
                 x = curve.axes[axis]
@@ -142,26 +143,26 @@ def learning_curves(contest: Contest, verdict: Verdict, reference: Reference | N
                 low, high = curve.q1 * metric.scale, curve.q3 * metric.scale
                 panel.fill_between(x, low, high, color=style["color"], alpha=0.15, linewidth=0)
             if row == len(rows) - 1:
-                panel.set_xlabel(AXIS_LABELS[axis])
+                label_time(panel, axis)
         panels[row][0].set_ylabel(metric.axis)
-        if (view := series.window(found[name])) is not None:
+        if (view := series.window(found[name], bands)) is not None:
             panels[row][0].set_ylim(*(end * metric.scale for end in view))
     panels[0][0].set_xlim(0, 1.02 * max(float(c.axes["epoch"][-1]) for c in found[rows[0]]))
-    legend_above(figure, panels[0][0])
+    legend_above(figure, *panels[:, 0])
     return figure
 
 
-def draw_bands(panel: Axes, reference: Reference, metric: Metric, optimizers: set[str]) -> None:
+def draw_bands(panel: Axes, bands: Sequence[Band], metric: Metric, label: str) -> None:
     """Published curves behind one's own: mean ± sd, hatched."""
-    for band in reference.for_metric(metric.name, optimizers):
+    for band in bands:
         low, high = (band.mean - band.sd) * metric.scale, (band.mean + band.sd) * metric.scale
         shade = color(band.optimizer)
         panel.fill_between(band.epochs, low, high, color=shade, alpha=0.12, hatch="////", linewidth=0)
-        label = f"{band.optimizer}, published"
-        panel.plot(band.epochs, band.mean * metric.scale, color=shade, alpha=0.6, linewidth=0.9, label=label)
+        name = f"{band.optimizer}, {label}"
+        panel.plot(band.epochs, band.mean * metric.scale, color=shade, alpha=0.6, linewidth=0.9, label=name)
 
 
-def final_per_seed(contest: Contest, verdict: Verdict, reference: Reference | None) -> Figure | None:
+def final_per_seed(contest: Contest, verdict: Verdict, published: Published | None) -> Figure | None:
     """The final metric of each seed, one seed's runs joined by a line; mean and 95 % interval beside."""
     metric = contest.metric
     shown = [s for s in verdict.standings if s.final.n]
@@ -189,7 +190,7 @@ def final_per_seed(contest: Contest, verdict: Verdict, reference: Reference | No
     return figure
 
 
-def differences(contest: Contest, verdict: Verdict, reference: Reference | None) -> Figure | None:
+def differences(contest: Contest, verdict: Verdict, published: Published | None) -> Figure | None:
     """Every pair: the difference and its 95 % interval; full where they differ, hollow where they may not."""
     pairs = verdict.leading_comparisons(MOST_PAIRS)[::-1]
     if not pairs:
@@ -207,11 +208,11 @@ def differences(contest: Contest, verdict: Verdict, reference: Reference | None)
     panel.set_yticks(range(len(pairs)), [f"{pair.better} − {pair.worse}" for pair in pairs])
     panel.grid(axis="y", visible=False)
     unit = "points" if metric.is_share else "lower"
-    panel.set_xlabel(f"difference in {metric.label} ({unit}); full: differ after Holm's correction")
+    panel.set_xlabel(f"difference in {metric.label} ({unit})\nfull: they differ after Holm's correction; open: not")
     return figure
 
 
-def lr_sensitivity(contest: Contest, verdict: Verdict, reference: Reference | None) -> Figure | None:
+def lr_sensitivity(contest: Contest, verdict: Verdict, published: Published | None) -> Figure | None:
     """Final validation metric by learning rate, a panel a contender; the region where runs diverged is shaded."""
     metric = contest.selection
     tried = [(c, p) for c in contest.contenders if len(p := series.lr_points(c, metric)) > 1 and p[0].lr > 0]
@@ -244,7 +245,7 @@ def lr_sensitivity(contest: Contest, verdict: Verdict, reference: Reference | No
     return figure
 
 
-def best_against_budget(contest: Contest, verdict: Verdict, reference: Reference | None) -> Figure | None:
+def best_against_budget(contest: Contest, verdict: Verdict, published: Published | None) -> Figure | None:
     """Expected best validation metric after k trials: who wins depends on the budget."""
     found = [s for c in contest.contenders if (s := series.search(c, contest.selection)) is not None]
     if not found:
@@ -265,7 +266,7 @@ def best_against_budget(contest: Contest, verdict: Verdict, reference: Reference
     return figure
 
 
-def time_to_target(contest: Contest, verdict: Verdict, reference: Reference | None) -> Figure | None:
+def time_to_target(contest: Contest, verdict: Verdict, published: Published | None) -> Figure | None:
     """The share of seeds that have reached the target, by Kaplan and Meier."""
     reached = [s for s in verdict.standings if s.target]
     if not reached or verdict.target is None or not any(s.target["epoch"].hits for s in reached):
@@ -278,7 +279,7 @@ def time_to_target(contest: Contest, verdict: Verdict, reference: Reference | No
             x, y = series.target_steps(steps.times, steps.share, end)
             label = f"{s.name} ({steps.hits} of {steps.runs})"
             panel.step(x, y, where="post", label=label, **style_of(contest.contender(s.name)))
-        panel.set_xlabel(AXIS_LABELS[axis])
+        label_time(panel, axis)
         panel.set_ylim(-3, 103)
         if axis == "epoch":
             panel.set_ylabel("seeds at the target (%)")
@@ -287,7 +288,7 @@ def time_to_target(contest: Contest, verdict: Verdict, reference: Reference | No
     return figure
 
 
-def generalisation_gap(contest: Contest, verdict: Verdict, reference: Reference | None) -> Figure | None:
+def generalisation_gap(contest: Contest, verdict: Verdict, published: Published | None) -> Figure | None:
     """The final metric on training, validation and test, side by side."""
     found = {c.name: series.parts(c, contest.selection) for c in contest.contenders}
     shown = {name: parts for name, parts in found.items() if len(parts) > 1}
@@ -299,16 +300,17 @@ def generalisation_gap(contest: Contest, verdict: Verdict, reference: Reference 
     for i, (name, measured) in enumerate(shown.items()):
         shade = color(contest.contender(name).optimizer)
         means = []
-        for j, (part, symbol) in enumerate((("train", "^"), ("val", "o"), ("test", "s"))):
+        for j, (part, symbol) in enumerate(SYMBOLS.items()):
             if part not in measured:
                 continue
             x = i + 0.22 * (j - 1)
             values = np.array([value for _, value in measured[part]]) * scale
             panel.plot(np.full(len(values), x), values, ".", color=shade, alpha=0.35)
             means.append((x, float(values.mean())))
-            label = PARTS[part] if i == 0 else None
-            panel.plot(*means[-1], symbol, color=shade, markersize=7, markeredgecolor="white", label=label)
+            panel.plot(*means[-1], symbol, color=shade, markersize=7, markeredgecolor="white")
         panel.plot(*zip(*means, strict=True), color=shade, linewidth=1.2, zorder=1)
+    for part in (part for part in SYMBOLS if any(part in measured for measured in shown.values())):
+        panel.plot([], [], SYMBOLS[part], color="#5b616b", markersize=7, label=PARTS[part])  # of no optimizer's colour
     panel.set_xticks(range(len(shown)), [name.replace(" · ", "\n") for name in shown])
     panel.grid(axis="x", visible=False)
     kind = contest.selection.label.partition(" ")[2]
@@ -334,7 +336,7 @@ def performance_profile(contests: Sequence[Contest]) -> Figure | None:
     return figure
 
 
-FIGURES: dict[str, Callable[[Contest, Verdict, Reference | None], Figure | None]] = {
+FIGURES: dict[str, Callable[[Contest, Verdict, Published | None], Figure | None]] = {
     "learning_curves": learning_curves,
     "final_per_seed": final_per_seed,
     "differences": differences,
@@ -345,7 +347,18 @@ FIGURES: dict[str, Callable[[Contest, Verdict, Reference | None], Figure | None]
 }
 
 
-def legend_above(figure: Figure, panel: Axes) -> None:
+def label_time(panel: Axes, axis: str) -> None:
+    """The x axis of a panel over time: whole epochs, and samples as 20k or 5M."""
+    panel.set_xlabel(AXIS_LABELS[axis])
+    panel.xaxis.set_major_locator(MaxNLocator(6, integer=axis == "epoch"))
+    if axis == "sample":
+        panel.xaxis.set_major_formatter(EngFormatter(sep=""))
+
+
+def legend_above(figure: Figure, *panels: Axes) -> None:
     """One legend for all panels, above them."""
-    handles, labels = panel.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=min(6, len(labels)), handlelength=1.8)
+    pairs = [zip(*panel.get_legend_handles_labels(), strict=True) for panel in panels]
+    named = {label: handle for pair in pairs for handle, label in pair}
+    longest = max(map(len, named), default=0)
+    columns = min(6, len(named)) if longest < 20 else 3
+    figure.legend(named.values(), named, loc="outside upper left", ncols=columns, handlelength=1.8)

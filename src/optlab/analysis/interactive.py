@@ -13,7 +13,7 @@ from optlab.analysis import series
 from optlab.analysis.colors import color, faint, marker
 from optlab.analysis.contest import Contest
 from optlab.analysis.metric import PARTS, Metric
-from optlab.analysis.series import Reference
+from optlab.analysis.published import Published
 from optlab.analysis.target import AXES, AXIS_LABELS
 from optlab.analysis.traces import Figure, Trace, bands_of, figure_of, line, numbers, numbers_of_pairs, ticks, unit
 from optlab.analysis.verdict import Verdict
@@ -23,23 +23,24 @@ MOST_PAIRS = 15  # of a figure; above, only those with the leader
 SEARCH_AXES = {"trial": "trials (configurations)", "epoch": "epochs", "second": "seconds of training"}
 
 
-def figures(contest: Contest, verdict: Verdict, reference: Reference | None = None) -> list[Figure]:
+def figures(contest: Contest, verdict: Verdict, published: Published | None = None) -> list[Figure]:
     """Every figure that the runs of a contest have numbers for: {id, title, note, axes, choices, legend, wide}.
 
     `choices` maps what may be chosen (a metric) to {data, layout}; `axes` maps each x axis to its label, {} for one.
     """
-    drawn = [draw(contest, verdict, reference) for draw in FIGURES]
+    drawn = [draw(contest, verdict, published) for draw in FIGURES]
     return [figure for figure in drawn if figure is not None]
 
 
-def learning_curves(contest: Contest, verdict: Verdict, reference: Reference | None) -> Figure | None:
+def learning_curves(contest: Contest, verdict: Verdict, published: Published | None) -> Figure | None:
     found = series.curves(contest)
     if not found:
         return None
-    choices = {}
+    choices: dict[str, dict[str, Any]] = {}
     for name, curves in found.items():
         metric = Metric(name)
-        data = bands_of(reference, metric, {c.optimizer for c in contest.contenders})
+        bands = series.bands(contest, found, name, published)
+        data = bands_of(bands, metric, "" if published is None else published.label)
         for curve in curves:
             contender = contest.contender(curve.contender)
             shade = color(contender.optimizer)
@@ -67,7 +68,7 @@ def learning_curves(contest: Contest, verdict: Verdict, reference: Reference | N
                     "meta": meta,
                 }
             )
-        view = series.window(curves)
+        view = series.window(curves, bands)
         y_axis: dict[str, Any] = {"title": {"text": metric.axis}}
         if view is not None:
             y_axis["range"] = [round(end * metric.scale, 6) for end in view]
@@ -76,12 +77,12 @@ def learning_curves(contest: Contest, verdict: Verdict, reference: Reference | N
             "layout": {"yaxis": y_axis, "xaxis": {"title": {"text": "epoch"}}, "hovermode": "x unified"},
         }
     note = "Median over seeds; the band holds the middle half of them. A diverged seed counts at chance level."
-    if reference is not None:
-        note += f" Hatched: published curves ({reference.name}), mean ± sd, by epoch."
+    if published is not None and any("published" in t["meta"] for choice in choices.values() for t in choice["data"]):
+        note += f" Hatched: published test curves ({published.label}), mean ± sd, by epoch."
     return figure_of("curves", "Learning curves", note, choices, AXIS_LABELS, wide=True)
 
 
-def final_per_seed(contest: Contest, verdict: Verdict, reference: Reference | None) -> Figure | None:
+def final_per_seed(contest: Contest, verdict: Verdict, published: Published | None) -> Figure | None:
     metric = contest.metric
     shown = [s for s in verdict.standings if s.final.n]
     if not shown:
@@ -150,7 +151,7 @@ def final_per_seed(contest: Contest, verdict: Verdict, reference: Reference | No
     return figure_of("finals", "Final value of every seed", note, choices, wide=len(shown) > MOST_NARROW)
 
 
-def differences(contest: Contest, verdict: Verdict, reference: Reference | None) -> Figure | None:
+def differences(contest: Contest, verdict: Verdict, published: Published | None) -> Figure | None:
     metric, pairs = contest.metric, verdict.leading_comparisons(MOST_PAIRS)
     if not pairs:
         return None
@@ -187,7 +188,7 @@ def differences(contest: Contest, verdict: Verdict, reference: Reference | None)
             }
         )
     names = [f"{pair.better} − {pair.worse}" for pair in pairs]
-    text = f"difference in {metric.label} ({'points' if metric.is_share else 'lower'})"
+    text = f"points of {metric.label}" if metric.is_share else f"{metric.label}, lower by"
     layout = {
         "xaxis": {"title": {"text": text}, "zeroline": True},
         "yaxis": ticks(names) | {"autorange": "reversed"},
@@ -199,7 +200,7 @@ def differences(contest: Contest, verdict: Verdict, reference: Reference | None)
     return figure_of("differences", "Differences", note, {metric.name: {"data": data, "layout": layout}})
 
 
-def lr_sensitivity(contest: Contest, verdict: Verdict, reference: Reference | None) -> Figure | None:
+def lr_sensitivity(contest: Contest, verdict: Verdict, published: Published | None) -> Figure | None:
     metric = contest.selection
     tried = [(c, p) for c in contest.contenders if len(p := series.lr_points(c, metric)) > 1 and p[0].lr > 0]
     if not tried:
@@ -251,7 +252,7 @@ def lr_sensitivity(contest: Contest, verdict: Verdict, reference: Reference | No
     return figure_of("lr", "Sensitivity to the learning rate", note, choices)
 
 
-def best_against_budget(contest: Contest, verdict: Verdict, reference: Reference | None) -> Figure | None:
+def best_against_budget(contest: Contest, verdict: Verdict, published: Published | None) -> Figure | None:
     metric = contest.selection
     found = [s for c in contest.contenders if (s := series.search(c, metric)) is not None]
     if not found:
@@ -279,7 +280,7 @@ def best_against_budget(contest: Contest, verdict: Verdict, reference: Reference
     return figure_of("budget", "Best so far against budget", note, choices, SEARCH_AXES)
 
 
-def time_to_target(contest: Contest, verdict: Verdict, reference: Reference | None) -> Figure | None:
+def time_to_target(contest: Contest, verdict: Verdict, published: Published | None) -> Figure | None:
     reached = [s for s in verdict.standings if s.target]
     if verdict.target is None or not any(s.target["epoch"].hits for s in reached):
         return None
@@ -314,7 +315,7 @@ def time_to_target(contest: Contest, verdict: Verdict, reference: Reference | No
     return figure_of("target", "Time to target", note, choices, AXIS_LABELS)
 
 
-def generalisation_gap(contest: Contest, verdict: Verdict, reference: Reference | None) -> Figure | None:
+def generalisation_gap(contest: Contest, verdict: Verdict, published: Published | None) -> Figure | None:
     metric = contest.selection
     found = {c.name: series.parts(c, metric) for c in contest.contenders}
     shown = {name: parts for name, parts in found.items() if len(parts) > 1}
@@ -368,7 +369,7 @@ def performance_profile(contests: Sequence[Contest]) -> Figure | None:
     return figure_of("profile", "Performance profile", note, {"score": {"data": data, "layout": layout}})
 
 
-FIGURES: tuple[Callable[[Contest, Verdict, Reference | None], Figure | None], ...] = (
+FIGURES: tuple[Callable[[Contest, Verdict, Published | None], Figure | None], ...] = (
     learning_curves,
     final_per_seed,
     differences,

@@ -18,8 +18,8 @@ from optlab.analysis import interactive, tables
 from optlab.analysis.cautions import plural
 from optlab.analysis.colors import color, dash
 from optlab.analysis.contest import Contest
+from optlab.analysis.published import Published
 from optlab.analysis.runs import Runs
-from optlab.analysis.series import Reference
 from optlab.analysis.tables import Table
 from optlab.analysis.verdict import Verdict
 
@@ -46,7 +46,7 @@ def render(
     contests: Sequence[Contest],
     verdicts: Sequence[Verdict],
     relative: Mapping[Path, str],
-    reference: Reference | None = None,
+    published: Sequence[Published | None],
 ) -> str:
     """The page.
 
@@ -54,7 +54,7 @@ def render(
         runs: what was read, for counts, sources and commands.
         contests, verdicts: one verdict a contest, in the same order.
         relative: the link to each run folder.
-        reference: published curves to draw behind the learning curves.
+        published: for each contest, the curves to draw behind its learning curves.
     """
     environment = Environment(
         loader=PackageLoader("optlab.analysis", "page"),
@@ -64,7 +64,7 @@ def render(
         undefined=StrictUndefined,
     )
     sections = []
-    for index, (contest, verdict) in enumerate(zip(contests, verdicts, strict=True)):
+    for index, (contest, verdict, behind) in enumerate(zip(contests, verdicts, published, strict=True)):
         drawn = [replace(table, id=f"{table.id}-{index}") for table in tables_of(contest, verdict, several=False)]
         sections.append(
             {
@@ -73,7 +73,7 @@ def render(
                 "verdict": verdict,
                 "tracks": tracks(contest, verdict),
                 "scale": scale_labels(contest, verdict),
-                "figures": interactive.figures(contest, verdict, reference),
+                "figures": interactive.figures(contest, verdict, behind),
                 "tables": drawn,
                 "commands": commands(contest),
             }
@@ -90,7 +90,7 @@ def render(
         sections=sections,
         profile=profile,
         chips=chips(contests),
-        sweep_commands={name: command for name, command in runs.commands().items() if command},
+        sweep_commands=[command for commands in runs.commands().values() for command in commands],
         links={str(folder): link for folder, link in relative.items()},
         specs=script_json(specs),
         bundle=plotly_bundle(),
@@ -172,16 +172,26 @@ def scale_labels(contest: Contest, verdict: Verdict) -> list[str]:
 # -- commands and colours
 
 
+OF_THE_SWEEP = ("seed=", "sweep=", "phase=", "protocol=")  # a repetition goes into folders of its own
+
+
 def commands(contest: Contest) -> list[tuple[str, str]]:
-    """For each contender, the command that repeats its entered runs: all seeds in one multirun."""
+    """For each contender, the command that repeats its entered runs, all seeds.
+
+    A loop of single runs for those of a study: with -m their preset would start the whole study.
+    """
     found = []
     for contender in contest.contenders:
         if not contender.entered:
             continue
-        seeds = ",".join(str(run.record.seed) for run in contender.entered)
+        seeds = [str(run.record.seed) for run in contender.entered]
         words = contender.entered[0].command.split(" ")[2:]
-        kept = [word for word in words if not word.startswith(("seed=", "sweep="))]  # into a folder of its own
-        found.append((contender.name, " ".join(["python train.py -m", *kept, f"seed={seeds}"])))
+        kept = " ".join(word for word in words if not word.startswith(OF_THE_SWEEP))
+        if contender.entered[0].record.phase == "confirm":
+            command = f"for seed in {' '.join(seeds)}; do python train.py {kept} seed=$seed; done"
+        else:
+            command = f"python train.py -m {kept} seed={','.join(seeds)}"
+        found.append((contender.name, command))
     return found
 
 

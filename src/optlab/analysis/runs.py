@@ -98,16 +98,9 @@ class Runs:
         said = [" ".join(f"{e.get('type')}: {e.get('message')}".split()) for e in errors]
         return [(run, f"{run.folder.name}  {text}") for run, text in zip(failed, said, strict=True)]
 
-    def protocol(self, key: str) -> Any:
-        """The first value that a study's protocol.yaml gives for a key; None where there is none."""
-        for folder in self.folders:
-            if (value := read_yaml(folder / "protocol.yaml").get(key)) is not None:
-                return value
-        return None
-
-    def commands(self) -> dict[str, str | None]:
-        """For each sweep folder, the command that started it; None where multirun.yaml does not say."""
-        return {str(folder): sweep_command(folder) for folder in self.folders}
+    def commands(self) -> dict[str, list[str]]:
+        """For each sweep folder, the commands that were typed for it; none where multirun.yaml does not say."""
+        return {str(folder): sweep_commands(folder) for folder in self.folders}
 
 
 def read_runs(folders: Sequence[Path]) -> Runs:
@@ -212,12 +205,15 @@ def without_duplicates(runs: Iterable[Run]) -> list[Run]:
     return list(kept.values())
 
 
-def sweep_command(folder: Path) -> str | None:
-    """The command of a multirun, from Hydra's multirun.yaml."""
-    overrides = read_yaml(folder / "multirun.yaml").get("hydra", {}).get("overrides", {})
+def sweep_commands(folder: Path) -> list[str]:
+    """The commands of a multirun, by its multirun.yaml; that of Hydra's own sweepers knows the last one only."""
+    content = read_yaml(folder / "multirun.yaml")
+    if isinstance(content.get("commands"), list):
+        return [str(command) for command in content["commands"]]
+    overrides = content.get("hydra", {}).get("overrides", {})
     words = [word for word in overrides.get("hydra", []) if not word.startswith("hydra.mode=")]
     words += overrides.get("task", [])
-    return " ".join(["python train.py -m", *(shlex.quote(str(word)) for word in words)]) if words else None
+    return [" ".join(["python train.py -m", *(shlex.quote(str(word)) for word in words)])] if words else []
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

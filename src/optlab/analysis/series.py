@@ -1,25 +1,22 @@
 """The numbers behind every figure, computed once for the pictures (Matplotlib) and the report (Plotly)."""
 
-import csv
 import math
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
 from optlab.analysis import tuning
 from optlab.analysis.contest import Contender, Contest
 from optlab.analysis.metric import Metric
+from optlab.analysis.published import Band, Published
 from optlab.analysis.runs import Run
 from optlab.analysis.statistics import FloatArray
 from optlab.analysis.target import AXES
-from optlab.errors import UserError
 
 MOST_POINTS = 200  # of a curve; more than a screen shows makes a report slow
-CURVE_METRICS = ("val/acc", "train/acc", "val/loss", "train/loss")
+CURVE_METRICS = ("val/acc", "test/acc", "train/acc", "val/loss", "test/loss", "train/loss")
 
 
 @dataclass(frozen=True)
@@ -59,34 +56,6 @@ class Search:
     best: FloatArray
 
 
-@dataclass(frozen=True)
-class Band:
-    """A published curve: mean and standard deviation by epoch; [epochs]."""
-
-    optimizer: str
-    metric: str
-    epochs: FloatArray
-    mean: FloatArray
-    sd: FloatArray
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Published curves of a file, to be drawn behind one's own."""
-
-    name: str
-    bands: list[Band] = field(default_factory=list)
-
-    def for_metric(self, metric: str, optimizers: set[str]) -> list[Band]:
-        """The bands to draw behind a metric's curves: its own, or those on the test split behind validation's."""
-        asked = [metric, metric.replace("val/", "test/")]
-        for name in asked:
-            bands = [band for band in self.bands if band.metric == name and band.optimizer in optimizers]
-            if bands:
-                return bands
-        return []
-
-
 # -- learning curves
 
 
@@ -116,6 +85,16 @@ def curve(contender: Contender, metric: str) -> Curve | None:
     return Curve(contender.name, metric, axes, median, q1, q3, len(runs))
 
 
+def bands(
+    contest: Contest, found: Mapping[str, Sequence[Curve]], name: str, published: Published | None
+) -> Sequence[Band]:
+    """The published bands behind the curves of a metric; `found` holds all curves of the contest by metric."""
+    if published is None:
+        return []
+    last = max(float(c.axes["epoch"][-1]) for c in found[name])
+    return published.behind(name, found, {c.optimizer for c in contest.contenders}, last)
+
+
 def _stack(columns: Sequence[FloatArray], length: int) -> FloatArray:
     """Columns of different lengths as [runs, length], NaN beyond each end."""
     stacked = np.full((len(columns), length), np.nan)
@@ -131,9 +110,15 @@ def _median(values: FloatArray) -> FloatArray:
     return result
 
 
-def window(found: Sequence[Curve]) -> tuple[float, float] | None:
-    """The range of values worth looking at: what the medians do after the first tenth of training, and a margin."""
+def window(found: Sequence[Curve], bands: Sequence[Band] = ()) -> tuple[float, float] | None:
+    """The range of values worth looking at: what the medians do after the first tenth of training, and a margin.
+
+    With published bands behind them, also what those do in that time.
+    """
     late = [c.median[len(c.median) // 10 :] for c in found]
+    for band in bands:
+        later = band.epochs > band.epochs[-1] / 10 if len(band.epochs) else slice(None)
+        late += [(band.mean + side * band.sd)[later] for side in (-1, 1)]
     values = np.concatenate([v[np.isfinite(v)] for v in late]) if late else np.empty(0)
     if not len(values):
         return None
@@ -223,51 +208,7 @@ def _any_run(contest: Contest) -> Run:
     return contest.runs[0]
 
 
-# -- published curves
-
-
-def shipped() -> dict[str, Path]:
-    """The published curves that come with the program, by name."""
-    return {path.stem: path for path in sorted((Path(__file__).parent / "reference").glob("*.csv"))}
-
-
-def read_reference(path: Path | str) -> Reference:
-    """Published curves, by the name of shipped ones or a file.
-
-    A CSV with `optimizer`, `epoch` and either `mean` and `sd` or `<part>_<kind>_mean` and `_sd` columns.
-
-    Lines that begin with # are comments. `mean` alone stands for validation accuracy.
-
-    Raises:
-        UserError: the file cannot be read or lacks the columns.
-    """
-    path = shipped().get(str(path), Path(path))
-    try:
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
-    except (OSError, ValueError) as error:
-        raise UserError(f"reference {path}: cannot be read; name a CSV file, or {', '.join(shipped())}") from error
-    rows = list(csv.DictReader(lines))
-    names = list(rows[0]) if rows else []
-    means = {name: _reference_metric(name) for name in names if re.fullmatch(r"mean|\w+_mean", name)}
-    if not {"optimizer", "epoch"} <= set(names) or not means:
-        raise UserError(f"reference {path}: needs the columns optimizer, epoch, mean, sd; it has {', '.join(names)}")
-    bands = []
-    try:
-        for optimizer in dict.fromkeys(row["optimizer"] for row in rows):
-            own = [row for row in rows if row["optimizer"] == optimizer]
-            epochs = np.array([float(row["epoch"]) for row in own])
-            for name, metric in means.items():
-                mean = np.array([float(row[name] or math.nan) for row in own])
-                sd = np.array([float(row.get(name[: -len("mean")] + "sd") or 0.0) for row in own])
-                bands.append(Band(optimizer, metric, epochs, mean, sd))
-    except ValueError as error:
-        raise UserError(f"reference {path}: a cell is no number ({error})") from error
-    return Reference(path.stem, bands)
-
-
-def _reference_metric(column: str) -> str:
-    part, _, kind = column.removesuffix("mean").strip("_").partition("_")
-    return f"{part}/{kind}" if kind else "val/acc"
+# -- steps
 
 
 def profile_steps(scores: FloatArray) -> tuple[list[float], list[float]]:

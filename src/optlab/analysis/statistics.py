@@ -146,6 +146,20 @@ def t_test(a: ArrayLike, b: ArrayLike, *, paired: bool, resolution: float = 0.0)
     return min(1.0, 2 / math.comb(len(x) + len(y), len(x))) if x[0] != y[0] else 1.0
 
 
+def believed_sd(a: ArrayLike, b: ArrayLike, *, paired: bool, resolution: float = 0.0) -> float | None:
+    """The standard deviation behind `t_test`: of the paired differences, or the mean one of independent samples.
+
+    None below two values.
+    """
+    x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    if min(len(x), len(y)) < 2:
+        return None
+    rounding = resolution**2 / 12
+    if paired:
+        return _error(x - y, 2 * rounding)[0] * math.sqrt(len(x))
+    return math.sqrt(sum(_error(z, rounding)[0] ** 2 * len(z) for z in (x, y)) / 2)
+
+
 def sign_flip(differences: ArrayLike) -> float:
     """Two-sided p of the sign-flip permutation test of a mean difference of zero.
 
@@ -235,14 +249,16 @@ def power(gap: float, sd: float, n: int, alpha: float = ALPHA, *, paired: bool =
 
 
 def seeds_needed(gap: float, sd: float, alpha: float = ALPHA, *, paired: bool = True) -> int | None:
-    """The fewest seeds with which a t-test at level `alpha` finds this gap with power 0.8; None above 1,000.
+    """The fewest seeds with which `t_test` at level `alpha` finds this gap with power 0.8; None above 1,000.
 
-    The gap and sd that were seen stand in for the true ones, so this is a rough guide.
+    The gap and sd that were seen stand in for the true ones, so this is a rough guide. Without any spread it is the
+    number at which the permutations that `t_test` then counts are enough.
     """
     if not gap:
         return None
     if sd <= 0:
-        return LEAST_SEEDS
+        counted = range(LEAST_SEEDS, MOST_SEEDS + 1)
+        return next((n for n in counted if (smallest_p(n) if paired else 2 / math.comb(2 * n, n)) <= alpha), None)
     enough = LEAST_SEEDS
     while power(gap, sd, enough, alpha, paired=paired) < POWER:
         enough *= 2  # doubling keeps the noncentrality small, where its distribution is computed exactly

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from optlab.analysis.cautions import plural
 from optlab.analysis.compare import Comparison
 from optlab.analysis.contest import Configuration, Contender, Contest
 from optlab.analysis.metric import PARTS, Metric
 from optlab.analysis.runs import Run
-from optlab.analysis.statistics import Spread, spread
+from optlab.analysis.statistics import LEAST_SEEDS, Spread, smallest_p, spread
 from optlab.analysis.target import AXIS_LABELS, TimeToTarget
 from optlab.analysis.verdict import Standing, Verdict
 
@@ -141,14 +142,22 @@ def differences(verdict: Verdict) -> Table:
         "verdict",
         "seeds needed",
     ]
-    note = (
-        "All p-values are two-sided and Holm-corrected over these pairs; the t-test decides. With n seeds the "
-        "sign-flip and Wilcoxon tests cannot go below 2 / 2^n before correction (0.0625 for five). P(better): the "
-        "chance that a run of the better one beats one of the other. Seeds needed: for power 0.8 if the gap and "
-        "spread seen are the true ones."
-    )
     strong = {i for i, c in enumerate(verdict.comparisons) if c.differ}
+    note = how_decided(verdict.comparisons)
     return Table("differences", "Differences", columns, rows, note, {*range(2, 10), 11}, strong)
+
+
+def how_decided(comparisons: Sequence[Comparison]) -> str:
+    """The rule beside the table of pairs, and what its columns mean."""
+    n = min((c.n for c in comparisons), default=0)
+    test = "paired t-test" if all(c.paired for c in comparisons) else "t-test (Welch's where seeds do not pair)"
+    return (
+        f"How it is decided: the {test} at 5 % after Holm's correction for {plural(len(comparisons), 'pair')}, from "
+        f"{LEAST_SEEDS} seeds on. The sign-flip and Wilcoxon tests beside it assume less and do not decide: with "
+        f"{plural(n, 'seed')} they cannot go below {smallest_p(n):.4g} before correction, however large the gap. All "
+        "p-values are two-sided and corrected, the intervals are not. P(better): the chance that a run of the better "
+        "one beats one of the other. Seeds needed: for power 0.8 if the gap and spread seen are the true ones."
+    )
 
 
 def unpaired_text(metric: Metric, c: Comparison) -> str:

@@ -43,7 +43,8 @@ def arrival(run: Run, metric: Metric, target: float, axis: str) -> Arrival | Non
     """The first row of the history that reaches the target; None for a run that has no history of the metric.
 
     A run that is over without having reached it never will, and stays among those at risk for ever; so does a diverged
-    one, whatever it reached before. One that is still running, was interrupted or failed is censored where it stands.
+    one, whatever it reached before. One that is still running or was interrupted is censored where it stands. One that
+    failed is left out (None), as everywhere: its end says something of the machine and nothing of the optimizer.
     """
     column = run.history.get(metric.name)
     times = run.axes[axis]

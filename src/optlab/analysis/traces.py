@@ -8,7 +8,7 @@ import numpy as np
 from optlab.analysis.colors import color, dash, faint
 from optlab.analysis.contest import Contender
 from optlab.analysis.metric import Metric
-from optlab.analysis.series import Reference
+from optlab.analysis.published import Band
 from optlab.analysis.statistics import FloatArray
 
 Trace = dict[str, Any]
@@ -64,12 +64,10 @@ def unit(metric: Metric) -> str:
     return " %" if metric.is_share else ""
 
 
-def bands_of(reference: Reference | None, metric: Metric, optimizers: set[str]) -> list[Trace]:
+def bands_of(bands: Sequence[Band], metric: Metric, label: str) -> list[Trace]:
     """Published curves; they know epochs alone, so they are hidden on the other axes."""
-    if reference is None:
-        return []
     data: list[Trace] = []
-    for band in reference.for_metric(metric.name, optimizers):
+    for band in bands:
         shade, x = color(band.optimizer), numbers(band.epochs)
         meta = {"published": band.optimizer, "x": {"epoch": x}}
         edge = np.concatenate([band.mean + band.sd, (band.mean - band.sd)[::-1]]) * metric.scale
@@ -91,7 +89,7 @@ def bands_of(reference: Reference | None, metric: Metric, optimizers: set[str]) 
             {
                 "type": "scatter",
                 "mode": "lines",
-                "name": f"{band.optimizer}, published",
+                "name": f"{band.optimizer}, {label}",
                 "x": x,
                 "y": numbers(band.mean * metric.scale),
                 "line": {"width": 1, "color": faint(shade, 0.8)},

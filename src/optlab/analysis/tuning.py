@@ -1,8 +1,10 @@
 """What tuning found and cost: sensitivity to the learning rate, the plateau, the gain, the budget."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -95,16 +97,15 @@ def _crossing(x: FloatArray, y: FloatArray, bar: float) -> tuple[float, bool]:
     return float(x[-1]), True
 
 
-def default_lr(contender: Contender, defaults: Mapping[str, Any] | None) -> float | None:
+def default_lr(contender: Contender, defaults: Mapping[str, float]) -> float | None:
     """The optimizer's default learning rate: that of a run that did not set it, or what a study's protocol says."""
     for run in contender.runs:
         if not any(word.lstrip("+").startswith("optimizer.lr=") for word in run.record.overrides):
             return run.record.lr
-    value = (defaults or {}).get(contender.optimizer)
-    return float(value) if isinstance(value, (int, float)) else None
+    return defaults.get(contender.optimizer)
 
 
-def gain(contender: Contender, metric: Metric, defaults: Mapping[str, Any] | None = None) -> Gain | None:
+def gain(contender: Contender, metric: Metric, defaults: Mapping[str, float] = MappingProxyType({})) -> Gain | None:
     """The gain of tuning: the chosen configuration against the tried learning rate nearest to the default.
 
     None where the default is not known, or nothing within a quarter of a decade of it was tried.
@@ -138,44 +139,91 @@ def expected_best(scores: Sequence[float]) -> FloatArray:
 # -- the edges of a search space
 
 
-def on_the_edge(contender: Contender) -> list[str]:
-    """In words, each hyperparameter whose chosen value stands at the end of what was searched."""
+@dataclass(frozen=True)
+class Range:
+    """What a hyperparameter ranged over; values nearer than `near` (a share of the range) to an edge are on it."""
+
+    low: float
+    high: float
+    scale: str
+    near: float
+
+    def place(self, value: float) -> float:
+        """Where a value stands in the range, from 0 to 1 on the range's own scale."""
+        low, high = self.low, self.high
+        if self.scale == "one_minus_log":
+            value, low, high = 1 - value, 1 - low, 1 - high
+        if self.scale in ("log", "one_minus_log") and min(value, low, high) > 0:
+            value, low, high = math.log(value), math.log(low), math.log(high)
+        return (value - low) / (high - low)
+
+
+def on_the_edge(contender: Contender, arm: Mapping[str, Any] = MappingProxyType({})) -> list[str]:
+    """In words, each searched hyperparameter whose chosen value lies on the edge of what was tried.
+
+    Args:
+        arm: the contender's part of a study's protocol.yaml and study.json. What study.json calls an edge is one;
+            before it says so, its rule holds: the lowest or highest value tried, or within half a grid step of it on
+            the range's own scale. Without a study, the lowest or highest of the learning rates, and of any other
+            number with three values or more.
+    """
     chosen = contender.chosen
     if chosen is None:
         return []
-    lrs = sorted({c.lr for c in contender.tried})
-    found = []
-    if len(lrs) > 1 and chosen.lr in (lrs[0], lrs[-1]):
-        found.append(f"lr {chosen.lr:g} is the {'smallest' if chosen.lr == lrs[0] else 'largest'} of {len(lrs)} tried")
-    for name in chosen.varied:
-        key = "beta1" if name == "betas" else name
-        space = _space(chosen.runs[0], key)
-        value = _value(chosen.runs[0], key)
-        if space is None or value is None:
-            continue
-        low, high = float(space["low"]), float(space["high"])
-        place = _place(value, low, high, str(space.get("scale", "uniform")))
-        if place <= 0.02 or place >= 0.98:
-            found.append(f"{key} {value:g} is at the {'lower' if place < 0.5 else 'upper'} end of {low:g} to {high:g}")
-    return found
+    tried = [c for c in contender.tried if any(run.is_over for run in c.runs)]
+    if arm.get("winner") is not None and isinstance(arm.get("edges"), Mapping):
+        sides = dict(arm["edges"])
+    else:
+        sides = {
+            name: side for name, near in searched(tried, arm).items() if (side := _side(tried, chosen, name, near))
+        }
+    return [_edge_in_words(tried, chosen, name, side) for name, side in sides.items()]
 
 
-def _space(run: Run, key: str) -> Mapping[str, Any] | None:
-    family = (run.record.config["optimizer"].get("search") or {}).get("family") or {}
-    space = family.get(key)
-    return space if isinstance(space, Mapping) and {"low", "high"} <= space.keys() else None
+def searched(tried: Sequence[Configuration], arm: Mapping[str, Any]) -> dict[str, Range]:
+    """The hyperparameters that were searched, each with its range: that of the plan, or of what was tried."""
+    space, trials = arm.get("space"), arm.get("trials")
+    if isinstance(space, Mapping) and isinstance(trials, int):
+        ranges = {name: r for name, r in space.items() if isinstance(r, Mapping) and {"low", "high"} <= r.keys()}
+        near = 0.5 / max(trials - 1, 1) - 1e-9
+        return {
+            name: Range(float(r["low"]), float(r["high"]), str(r.get("scale", "log")), near)
+            for name, r in ranges.items()
+        }
+    varied = dict.fromkeys(name for c in tried for name in c.varied)
+    names = [
+        "lr",
+        *(part for name in varied for part in ([name[:-1] + n for n in "12"] if name.endswith("betas") else [name])),
+    ]
+    values = {name: {v for c in tried if (v := _value(c, name)) is not None} for name in names}
+    enough = {name: v for name, v in values.items() if len(v) >= (2 if name == "lr" else 3)}
+    return {name: Range(min(v), max(v), "uniform", 0.0) for name, v in enough.items()}
 
 
-def _value(run: Run, key: str) -> float | None:
-    optimizer = run.record.config["optimizer"]
-    value = optimizer["betas"][0] if key == "beta1" and "betas" in optimizer else optimizer.get(key)
+def _side(tried: Sequence[Configuration], chosen: Configuration, name: str, of: Range) -> str | None:
+    """ "low" or "high" where the chosen value lies on that edge of those tried."""
+    value = _value(chosen, name)
+    places = [of.place(v) for c in tried if (v := _value(c, name)) is not None]
+    if value is None or min(places) == max(places):
+        return None
+    if of.place(value) - min(places) <= of.near:
+        return "low"
+    return "high" if max(places) - of.place(value) <= of.near else None
+
+
+def _edge_in_words(tried: Sequence[Configuration], chosen: Configuration, name: str, side: str) -> str:
+    """`lr 0.1 is the largest of 7 tried`."""
+    values = sorted({v for c in tried if (v := _value(c, name)) is not None})
+    value, end = _value(chosen, name), values[0 if side == "low" else -1]
+    most = "smallest" if side == "low" else "largest"
+    where = f"the {most} of {len(values)} tried" if value == end else f"next to the {most} tried, {end:g}"
+    return f"{name} {value:g} is {where}"
+
+
+def _value(configuration: Configuration, name: str) -> float | None:
+    """The value of a hyperparameter; beta1 and beta2 stand for the parts of betas."""
+    optimizer = configuration.runs[0].record.config["optimizer"]
+    part = re.fullmatch(r"(\w*?)beta([1-3])", name)
+    betas = optimizer.get(f"{part[1]}betas") if part and name not in optimizer else None
+    value = betas[int(part[2]) - 1] if part and isinstance(betas, list) else optimizer.get(name)
     return float(value) if isinstance(value, (int, float)) else None
-
-
-def _place(value: float, low: float, high: float, scale: str) -> float:
-    """Where a value stands in its range, from 0 to 1 on the range's own scale."""
-    if scale == "one_minus_log":
-        value, low, high = 1 - value, 1 - low, 1 - high
-    if scale in ("log", "one_minus_log") and min(value, low, high) > 0:
-        value, low, high = math.log(value), math.log(low), math.log(high)
-    return (value - low) / (high - low)

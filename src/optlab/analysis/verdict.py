@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from optlab.analysis import statistics, tuning
-from optlab.analysis.cautions import cautions, enumerated, label, plural
+from optlab.analysis.cautions import cautions, enumerated, label, plural, settle
 from optlab.analysis.compare import Comparison, compare, find, letters
 from optlab.analysis.contest import Contender, Contest
 from optlab.analysis.metric import Metric
-from optlab.analysis.statistics import MOST_SEEDS, Interval, Spread, spread
+from optlab.analysis.plans import Study, default_lrs, target_of
+from optlab.analysis.statistics import ALPHA, Interval, Spread, spread
 from optlab.analysis.target import TimeToTarget, default_target, times_to_target
 from optlab.analysis.tuning import Budget, Gain, Plateau
 
@@ -64,18 +64,21 @@ class Verdict:
         return [c for c in self.comparisons if leader in (c.better, c.worse)]
 
 
-def judge(contest: Contest, target: float | None = None, defaults: Mapping[str, Any] | None = None) -> Verdict:
+def judge(contest: Contest, target: float | None = None, studies: Sequence[Study] = ()) -> Verdict:
     """The verdict of a contest.
 
     Args:
         contest: from `contests`.
-        target: the value of the selection metric that time-to-target asks for; without one, `default_target`.
-        defaults: each optimizer's default learning rate, where the runs do not show it.
+        target: the value of the selection metric that time-to-target asks for; without one, that of the studies' plans
+            or else `default_target`.
+        studies: those that the runs belong to; they also know default learning rates and search spaces.
     """
     comparisons = compare(contest)
     compared = [c.name for c in contest.contenders if c.values(contest.metric)]
     shown = letters(compared, comparisons)
-    aim = default_target(contest, contest.selection) if target is None else target
+    given = target_of(contest, studies) if target is None else target
+    aim = default_target(contest, contest.selection) if given is None else given
+    defaults = default_lrs(studies)
     reached = {} if aim is None else times_to_target(contest, contest.selection, aim)
     standings = [
         standing(contest, c, shown.get(c.name, ""), reached.get(c.name, {}), defaults) for c in contest.contenders
@@ -87,12 +90,12 @@ def judge(contest: Contest, target: float | None = None, defaults: Mapping[str, 
         selection=contest.selection,
         headline=headline(contest, standings, comparisons),
         sentences=sentences(contest, standings, comparisons),
-        warnings=cautions(contest, comparisons),
+        warnings=cautions(contest, comparisons, studies),
         standings=standings,
         comparisons=comparisons,
         groups=statistics.groups(compared, {(c.better, c.worse): c.differ for c in comparisons}),
         target=aim,
-        target_given=target is not None,
+        target_given=given is not None,
     )
 
 
@@ -101,7 +104,7 @@ def standing(
     contender: Contender,
     letter: str,
     target: Mapping[str, TimeToTarget],
-    defaults: Mapping[str, Any] | None,
+    defaults: Mapping[str, float],
 ) -> Standing:
     values = list(contender.values(contest.metric).values())
     by_epoch = contest.metric if contest.metric.part != "test" else contest.selection
@@ -178,25 +181,26 @@ def sentences(contest: Contest, standings: Sequence[Standing], comparisons: Sequ
         found.append(f"The table of differences has the other {len(alike) - SHOWN}.")
     if len(ranked) <= 2 * SHOWN:
         lrs = enumerated(f"{s.name} {s.lr:g}" for s in ranked if s.lr is not None)
-        found.append(f"Learning rates chosen on {contest.selection.label}: {lrs}.")
+        searched = any(len(c.tried) > 1 for c in contest.contenders)
+        found.append(f"Learning rates{f' chosen on {contest.selection.label}' if searched else ''}: {lrs}.")
     return found
 
 
 def margin(metric: Metric, comparison: Comparison) -> str:
-    """`0.42 points [0.12, 0.71]`: the difference and its 95 % interval."""
+    """`0.42 points [0.12, 0.71]`: the difference, its 95 % interval, and why another decision than its own was made."""
     interval = f" {metric.interval(comparison.interval)}" if comparison.interval else ""
-    return f"{metric.gap(comparison.difference)}{interval}"
+    return f"{metric.gap(comparison.difference)}{interval}{uncorrected(comparison)}"
 
 
-def settle(comparison: Comparison) -> str:
-    """How many seeds would tell a pair apart."""
-    if comparison.sd is None:
-        return "more seeds are needed to say anything."
-    if comparison.seeds_needed is None:
-        return f"if the true gap is this small, even {MOST_SEEDS:,} seeds would not settle it."
-    if comparison.seeds_needed <= comparison.n:
-        return "a few more seeds would probably settle it."
-    return f"about {comparison.seeds_needed:,} seeds would settle it if the true gap is this large."
+def uncorrected(comparison: Comparison) -> str:
+    """What to say where the interval alone, which is corrected for nothing, would decide otherwise."""
+    c = comparison
+    if c.interval is None or c.excludes_zero == c.differ:
+        return ""
+    does = "reaches 0" if c.differ else "leaves out 0"
+    if c.family > 1 and (c.t_p <= ALPHA or c.differ):
+        return f" (the interval {does}, but the t-test has p {c.t_p_holm:.2g} after correcting for {c.family} pairs)"
+    return f" (the interval {does}, but the t-test that decides has p {c.t_p:.2g})"
 
 
 def _ahead(metric: Metric) -> str:

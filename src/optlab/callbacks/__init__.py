@@ -1,4 +1,4 @@
-"""What watches a run: the recorder, the divergence guard, checkpoints, interruption and progress."""
+"""What watches a run: the recorder, the divergence guard, checkpoints, interruption, progress and the test curve."""
 
 from optlab.callbacks.checkpoints import Checkpoints
 from optlab.callbacks.divergence import Diverged, DivergenceGuard
@@ -7,6 +7,7 @@ from optlab.callbacks.print_weights import PrintWeights
 from optlab.callbacks.progress import Progress
 from optlab.callbacks.recorder import Recorder
 from optlab.callbacks.running_sums import RunningSums
+from optlab.callbacks.test_curve import TestCurve
 
 __all__ = [
     "Checkpoints",
@@ -17,4 +18,5 @@ __all__ = [
     "Progress",
     "Recorder",
     "RunningSums",
+    "TestCurve",
 ]

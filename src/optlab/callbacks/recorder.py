@@ -13,7 +13,7 @@ from optlab.record import METRICS_FILE, Row, append_metrics, write_metrics
 class Recorder(Callback):
     """Keeps the history of a run; it is part of every run and comes first among the callbacks.
 
-    The clock (`seconds`) counts training, not validation, recording or checkpoints. The history is part of the
+    The clock (`seconds`) counts training, not evaluation, recording or checkpoints. The history is part of the
     checkpoint, so a continued run's metrics.csv holds the epochs before the interruption too.
     """
 
@@ -44,13 +44,13 @@ class Recorder(Callback):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.sanity_checking:
-            self._stop(trainer)
+            self.stop_clock(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn == "fit":
             self._since = time.perf_counter()
 
-    def _stop(self, trainer: Trainer) -> None:
+    def stop_clock(self, trainer: Trainer) -> None:
         """Stop the training clock. The device has finished by the time a sum is read back, so read one."""
         if not self._since:
             return
@@ -63,7 +63,7 @@ class Recorder(Callback):
         self.seconds_here += elapsed
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._stop(trainer)
+        self.stop_clock(trainer)
         assert isinstance(pl_module, TrainingModule)
         pl_module.publish(pl_module.read_sums("train"))
         self.samples_here += pl_module.sums["train"].samples * trainer.world_size

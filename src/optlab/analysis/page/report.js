@@ -37,6 +37,10 @@
     const wide = element.closest(".wide") !== null;
     const x = { ...lines, ...given.xaxis };
     if (state.axis) x.title = { text: state.spec.axes[state.axis] };
+    if (!printing && element.clientWidth < 420) { // a phone
+      if (x.type === "log") x.dtick = 2; // every second decade, or the labels would be turned
+      if (x.title) x.title = { text: x.title.text.replace(" (", "<br>(") };
+    }
     if (["epoch", "trial"].includes(state.axis)) {
       const last = Math.max(...placesOf(state));
       if (last <= 12) x.dtick = 1; // there is no epoch 2.5

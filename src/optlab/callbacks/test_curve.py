@@ -1,0 +1,50 @@
+"""The test split by epoch, to draw beside published test curves; nothing is chosen on it."""
+
+from itertools import islice
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+
+from optlab.callbacks.recorder import Recorder
+from optlab.data.batches import DeviceBatches
+from optlab.module import TrainingModule
+
+
+class TestCurve(Callback):
+    """Adds `test/loss` and `test/acc` to each epoch's row of metrics.csv.
+
+    The numbers go to the row alone and never to `trainer.callback_metrics`, so that no checkpoint, schedule or early
+    stopping can look at them. The training clock stands still meanwhile, and evaluating draws no random numbers: a run
+    with the curve is the run without it, bit for bit. A run of phase "tune" has no curve: it never sees the split.
+    """
+
+    __test__ = False  # not a pytest class
+    measures = True  # it adds to the row, so it comes before the recorder
+
+    def __init__(self) -> None:
+        self.batches: DeviceBatches | None = None  # of the test split; the run sets it when its data is loaded
+
+    @torch.no_grad()
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.batches is None:
+            return
+        assert isinstance(pl_module, TrainingModule)
+        recorder = next(c for c in trainer.callbacks if isinstance(c, Recorder))  # type: ignore[attr-defined]
+        recorder.stop_clock(trainer)
+        training = [layer for layer in pl_module.modules() if layer.training]
+        pl_module.eval()
+        pl_module.open_sums("test")
+        with trainer.precision_plugin.val_step_context():
+            for batch in islice(self.batches, limited(len(self.batches), trainer.limit_test_batches)):
+                loss, outputs = pl_module.evaluate(batch)
+                pl_module.sums["test"].add(loss, outputs, batch.targets)
+        for layer in training:
+            layer.training = True
+        pl_module.metrics |= pl_module.read_sums("test")
+
+
+def limited(batches: int, limit: float | None) -> int:
+    """The number of batches that `trainer.limit_test_batches` leaves: a number, or a share of them."""
+    if limit is None:
+        return batches
+    return min(batches, limit) if isinstance(limit, int) else int(batches * limit)
