@@ -126,8 +126,8 @@ def predict(cfg: DictConfig | Mapping[str, Any], folder: Path) -> list[dict[str,
 
 
 def read_those_that_can_be(
-    files: list[Path], info: DataInfo, unreadable: list[str]
-) -> tuple[list[Path], torch.Tensor | None]:
+    files: list[str], info: DataInfo, unreadable: list[str]
+) -> tuple[list[str], torch.Tensor | None]:
     """The files that are images, and their pixels; what is wrong with the others is added to `unreadable`."""
     channels, height, width = info.input_shape
     try:

@@ -133,13 +133,13 @@ def test_images_are_found_in_all_folders_in_a_fixed_order(tmp_path: Path):
     for name in ("b/2.PNG", "b/10.jpeg", "a/deep/1.Jpg", "0.webp", ".hidden/1.jpg", "a/._1.jpg", "notes.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    found = [str(path.relative_to(tmp_path)) for path in find_images(tmp_path)]
+    found = [str(Path(path).relative_to(tmp_path)) for path in find_images(tmp_path)]
     assert found == ["0.webp", "a/deep/1.Jpg", "b/10.jpeg", "b/2.PNG"]
 
 
 def test_one_file_is_itself_and_what_is_not_there_is_named(tmp_path: Path):
     (tmp_path / "photo").touch()
-    assert find_images(str(tmp_path / "photo")) == [tmp_path / "photo"]
+    assert find_images(str(tmp_path / "photo")) == [str(tmp_path / "photo")]
     with pytest.raises(UserError, match="nowhere is neither a file nor a folder"):
         find_images(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()

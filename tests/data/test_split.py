@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from optlab.data.arrays import Arrays, DataInfo, Source, Splits
-from optlab.data.split import holdout, split
+from optlab.data.split import divide, split
 from optlab.errors import UserError
 
 
@@ -156,5 +156,5 @@ def test_an_empty_part_is_refused(part: str):
 
 def test_a_test_part_and_a_validation_part_are_drawn_from_streams_of_their_own():
     arrays = made().train
-    held = [ids(holdout(arrays, 0.2, 7, info(), option=option)[1]) for option in ("test_size", "val_size")]
+    held = [divide(arrays, 0.2, 7, info(), option=option)[1].tolist() for option in ("test_size", "val_size")]
     assert held[0] != held[1]

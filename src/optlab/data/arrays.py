@@ -68,9 +68,65 @@ class Arrays:
     def __len__(self) -> int:
         return len(self.inputs)
 
+    @property
+    def device(self) -> torch.device:
+        return self.inputs.device
+
+    def take(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Inputs and targets at `indices` (int64 [m]), copied, in the same memory format."""
+        return take(self.inputs, indices), self.targets.index_select(0, indices)
+
+    def part(self, where: slice) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of a slice, not copied."""
+        return self.inputs[where], self.targets[where]
+
     def select(self, indices: Tensor) -> Arrays:
         """The samples at `indices` (int64 [m]), copied, in the same memory format."""
-        return Arrays(take(self.inputs, indices), self.targets.index_select(0, indices))
+        return Arrays(*self.take(indices))
+
+    def to(self, device: torch.device) -> Arrays:
+        return Arrays(self.inputs.to(device), self.targets.to(device))
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Some samples of other arrays, without a copy: a split costs no second data set in memory.
+
+    To read, it is as `Arrays`; `inputs` and `targets` are copied when they are asked for.
+    """
+
+    of: Arrays
+    rows: Tensor  # int64 [n], where the samples stand in `of`
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def inputs(self) -> Tensor:
+        return take(self.of.inputs, self.rows)
+
+    @property
+    def targets(self) -> Tensor:
+        return self.of.targets.index_select(0, self.rows)
+
+    @property
+    def device(self) -> torch.device:
+        return self.of.device
+
+    def take(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of the samples at `indices` (int64 [m]), copied."""
+        return self.of.take(self.rows.index_select(0, indices))
+
+    def part(self, where: slice) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of a slice, copied."""
+        return self.of.take(self.rows[where])
+
+    def to(self, device: torch.device) -> Samples:
+        """Itself where it lies there already; elsewhere a copy of its samples alone."""
+        return self if device == self.device else Arrays(self.inputs, self.targets).to(device)
+
+
+Samples = Arrays | Subset
 
 
 @dataclass(frozen=True)
@@ -93,8 +149,8 @@ class Splits:
     """What a run trains on, chooses on and is tested on."""
 
     info: DataInfo
-    train: Arrays
-    val: Arrays | None
+    train: Samples
+    val: Samples | None
     test: Arrays
     split_seed: int
     fingerprint: str  # of the source, so it does not depend on how it was split

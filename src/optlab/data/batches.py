@@ -6,7 +6,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from optlab.data.arrays import Arrays, take
+from optlab.data.arrays import Samples
 from optlab.data.augment import Augmentation
 from optlab.seeds import generator
 
@@ -37,7 +37,7 @@ class DeviceBatches:
 
     def __init__(
         self,
-        arrays: Arrays,
+        arrays: Samples,
         augmentation: Augmentation,
         *,
         batch_size: int,
@@ -80,27 +80,39 @@ class DeviceBatches:
         if not self.shuffle:
             return None
         order = torch.randperm(len(self.arrays), generator=generator(self.seed, "order", self.epoch))
-        return order.to(self.arrays.inputs.device)
+        return order.to(self.arrays.device)
 
     def batch(self, order: Tensor | None, index: int) -> Batch:
         begin = index * self.batch_size
-        end = min(begin + self.batch_size, len(self.arrays))
-        mine = slice(begin + self.rank, end, self.world_size)
-        inputs, targets = self.arrays.inputs, self.arrays.targets
+        size = self.size(index)
+        mine = slice(begin + self.rank, begin + size, self.world_size)
         if order is None:
-            inputs, targets = inputs[mine], targets[mine]
+            inputs, targets = self.arrays.part(mine)
         else:
-            chosen = order[mine]
-            inputs, targets = take(inputs, chosen), targets[chosen]
-        if self.train:
-            device = inputs.device
-            stream = generator(self.seed, "augment", self.epoch, index, device=device)
-            draws = self.augmentation.draw(end - begin, stream)
-            own = slice(self.rank, None, self.world_size)
-            inputs = self.augmentation.train(inputs, {name: draw[own] for name, draw in draws.items()})
-        else:
-            inputs = self.augmentation.eval(inputs)
-        return Batch(inputs, targets, end - begin)
+            inputs, targets = self.gather(order[mine])
+        return Batch(self.prepare(inputs, self.draw(index)), targets, size)
+
+    # -- what a batch is made by, for those who make it in another order
+
+    def size(self, index: int) -> int:
+        """The samples of a batch: `batch_size`, or fewer in the last one."""
+        return min(self.batch_size, len(self.arrays) - index * self.batch_size)
+
+    def gather(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """The stored inputs and the targets of the samples `chosen` (int64 [n])."""
+        return self.arrays.take(chosen)
+
+    def draw(self, index: int) -> dict[str, Tensor]:
+        """The random numbers of a batch's augmentation, of this process' share: tensors [n, ...] by name."""
+        if not self.train:
+            return {}
+        stream = generator(self.seed, "augment", self.epoch, index, device=self.arrays.device)
+        draws = self.augmentation.draw(self.size(index), stream)
+        return {name: draw[self.rank :: self.world_size] for name, draw in draws.items()}
+
+    def prepare(self, inputs: Tensor, draws: dict[str, Tensor]) -> Tensor:
+        """Stored inputs as the network takes them: augmented where this is the training split, and normalised."""
+        return self.augmentation.train(inputs, draws) if self.train else self.augmentation.eval(inputs)
 
     def state_dict(self) -> dict[str, int]:
         return {"seen": self.seen}

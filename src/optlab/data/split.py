@@ -8,8 +8,9 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from optlab.data.arrays import Arrays, DataInfo, Source, Splits, fingerprint
+from optlab.data.arrays import Arrays, DataInfo, Samples, Source, Splits, Subset, fingerprint
 from optlab.errors import UserError
 
 # One seed draws the test part and then the validation part: each needs a stream of its own.
@@ -38,21 +39,25 @@ def split(
     """
     for part, arrays in source.parts().items():
         _check(arrays, source.info, part)
-    train, val = (source.test if train_split == "test" else source.train), source.val
+    everything = source.test if train_split == "test" else source.train
+    train: Samples = everything
+    val: Samples | None = source.val
     if val is None and val_size != 0:
-        train, val = holdout(train, val_size, split_seed, source.info, option="val_size")
+        kept, held = divide(everything, val_size, split_seed, source.info, option="val_size")
+        train, val = Subset(everything, kept), Subset(everything, held)
     return Splits(source.info, train, val, source.test, split_seed, fingerprint(source))
 
 
-def holdout(
-    arrays: Arrays,
-    size: float | int,
-    seed: int,
-    info: DataInfo,
-    *,
-    option: Literal["val_size", "test_size"] = "test_size",
-) -> tuple[Arrays, Arrays]:
-    """Divides `arrays` into what is kept and what is held out, both in their original order.
+def holdout(arrays: Arrays, size: float | int, seed: int, info: DataInfo) -> tuple[Arrays, Arrays]:
+    """Divides data that comes without a test part into what is kept and what is held out; see `divide`."""
+    kept, held = divide(arrays, size, seed, info, option="test_size")
+    return arrays.select(kept), arrays.select(held)
+
+
+def divide(
+    arrays: Arrays, size: float | int, seed: int, info: DataInfo, *, option: Literal["val_size", "test_size"]
+) -> tuple[Tensor, Tensor]:
+    """Where the samples to keep and those to hold out stand (int64), both in their original order.
 
     Args:
         size: a fraction in (0, 1), or a whole number of samples.
@@ -74,7 +79,7 @@ def holdout(
     kept = np.flatnonzero(~is_held)
     if len(kept) + count != len(arrays) or len(held) != count:
         raise RuntimeError("the split is not disjoint: a sample was held out twice")
-    return arrays.select(torch.from_numpy(kept)), arrays.select(torch.from_numpy(np.flatnonzero(is_held)))
+    return torch.from_numpy(kept), torch.from_numpy(np.flatnonzero(is_held))
 
 
 def _check(arrays: Arrays, info: DataInfo, part: str) -> None:

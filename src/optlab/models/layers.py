@@ -29,7 +29,8 @@ def activation_layers(activation: str | None) -> list[nn.Module]:
         return []
     if activation not in ACTIVATIONS:
         raise UserError(f"model.activation={activation}: choose one of {', '.join(ACTIVATIONS)}, or null for none")
-    return [ACTIVATIONS[activation]()]
+    # What comes before, a convolution, a pooling or a linear layer, does not need its output again.
+    return [nn.ReLU(inplace=True) if activation == "relu" else ACTIVATIONS[activation]()]
 
 
 def image_shape(input_shape: tuple[int, ...], *, model: str, smallest: int) -> tuple[int, int, int]:

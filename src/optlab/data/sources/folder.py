@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 MANY = 2000  # images that take longer to read than one likes to wait without a word
 _LAYOUT = "it should hold one folder a class, like {root}/cat/1.jpg and {root}/dog/1.jpg"
 
-Files = dict[str, list[Path]]  # the image files of each class, by its name
+Files = dict[str, list[str]]  # the image files of each class, by its name
 
 
 def image_folder(
@@ -127,7 +127,7 @@ def _read_parts(files: dict[str, Files], image_size: ImageSize, channels: int) -
     return {part: Arrays(x, y) for part, x, y in zip(files, inputs, targets, strict=True)}
 
 
-def _mixed(classes: Files) -> list[tuple[Path, int]]:
+def _mixed(classes: Files) -> list[tuple[str, int]]:
     """Every file with its label, the classes spread evenly.
 
     In a folder one class comes after the other; with `shuffle=false` a network would see them so, and learn nothing.
