@@ -27,6 +27,7 @@ SETTINGS: dict[str, Any] = {
     "ckpt": str | None,
     "input": str | None,
     "tf32": bool,
+    "engine": Literal["auto", "graph", "eager"],
     "channels_last": bool,
     "retry": bool,
     "phase": Literal["train", "tune", "confirm"],
@@ -38,6 +39,7 @@ SETTINGS: dict[str, Any] = {
 TRAINER: dict[str, Any] = {
     "max_epochs": AtLeast1 | Literal[-1],
     "max_steps": AtLeast1 | Literal[-1],
+    "compile": bool,
     "accumulate_grad_batches": AtLeast1,
     "gradient_clip_val": Annotated[float, Field(gt=0)] | None,
     "check_val_every_n_epoch": AtLeast1 | None,
@@ -87,7 +89,12 @@ def check_config(config: Mapping[str, Any]) -> None:
     for name, options in config["callbacks"].items():
         if options is not None:
             check_call(f"callbacks.{name}", options, given={"folder"})
-    check_call("trainer", trainer, function=Trainer)
+            if str(options.get("monitor")).startswith("test/"):
+                raise UserError(
+                    f"callbacks.{name}.monitor={options['monitor']}: nothing is chosen on the test split; "
+                    f"type callbacks.{name}.monitor=val/loss"
+                )
+    check_call("trainer", {key: value for key, value in trainer.items() if key != "compile"}, function=Trainer)
     tracking.check(config["logger"])
 
 

@@ -85,10 +85,9 @@ def complain(error: Exception) -> NoReturn:
 def task(cfg: DictConfig) -> float | None:
     """One job of Hydra's: do what `mode` says in the folder that Hydra made; returns the objective."""
     process.keep_large_blocks()
-    process.leave_out_triton()
-    import optlab.run  # noqa: F401  while nothing is collected
-
-    process.collect_new_garbage()
+    with process.importing():
+        process.leave_out_triton()
+        import optlab.run  # noqa: F401
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
     first_process = int(os.environ.get("LOCAL_RANK", 0)) == 0

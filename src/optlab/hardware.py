@@ -34,6 +34,8 @@ def build_trainer(config: Mapping[str, Any], folder: Path, callbacks: Sequence[C
     for chatter in ("lightning.pytorch", "lightning.fabric"):  # they announce devices and give tips
         logging.getLogger(chatter).setLevel(logging.WARNING)
     settings = dict(config["trainer"])
+    if settings.pop("compile", False):
+        check_compiler()
     accelerator = settings.get("accelerator")
     if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
         raise UserError(
@@ -67,3 +69,17 @@ def build_trainer(config: Mapping[str, Any], folder: Path, callbacks: Sequence[C
     except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"trainer: Lightning refuses these settings: {reason}") from error
+
+
+def check_compiler() -> None:
+    """Raise UserError where torch.compile finds no C++ compiler to work with."""
+    from torch._inductor.cpp_builder import get_cpp_compiler
+    from torch._inductor.exc import InvalidCxxCompiler
+
+    try:
+        get_cpp_compiler()
+    except InvalidCxxCompiler as error:
+        raise UserError(
+            "trainer.compile=true needs a C++ compiler, and none is found; install one (apt-get install g++), "
+            "or leave it out"
+        ) from error

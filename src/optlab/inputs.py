@@ -9,7 +9,7 @@ from lightning import Trainer
 
 from optlab.check import SPLIT
 from optlab.create import create
-from optlab.data.arrays import Arrays, DataInfo, Source, Splits
+from optlab.data.arrays import DataInfo, Samples, Source, Splits
 from optlab.data.augment import augmentation
 from optlab.data.batches import DeviceBatches
 from optlab.data.split import split
@@ -56,11 +56,17 @@ def check_against_data(config: Mapping[str, Any], data: Splits) -> None:
 
 
 def batches(
-    config: Mapping[str, Any], info: DataInfo, arrays: Arrays, trainer: Trainer, *, train: bool
+    config: Mapping[str, Any],
+    info: DataInfo,
+    arrays: Samples,
+    trainer: Trainer,
+    *,
+    train: bool,
+    kind: type[DeviceBatches] = DeviceBatches,
 ) -> DeviceBatches:
     device = trainer.strategy.root_device
-    return DeviceBatches(
-        Arrays(arrays.inputs.to(device), arrays.targets.to(device)),
+    return kind(
+        arrays.to(device),
         augmentation(config["dataset"]["augment"], info),
         batch_size=config["batch_size"] if train else config["eval_batch_size"],
         seed=config["seed"],

@@ -16,6 +16,7 @@ from optlab.data.arrays import DataInfo
 from optlab.data.batches import Batch, DeviceBatches
 from optlab.lr import Horizon
 from optlab.quality import TestQuality
+from optlab.rates import DeviceRates
 from optlab.seeds import default_stream, derive
 
 log = logging.getLogger(__name__)
@@ -28,10 +29,18 @@ class Sums:
     """
 
     def __init__(self, device: torch.device, counts_correct: bool) -> None:
+        self.device = device
         # Metal has no float64.
         kind = torch.float32 if device.type == "mps" else torch.float64
         self.loss = torch.zeros((), dtype=kind, device=device)
         self.correct = torch.zeros((), dtype=torch.int64, device=device) if counts_correct else None
+        self.samples = 0
+
+    def reset(self) -> None:
+        """Back to zero in the same tensors."""
+        self.loss.zero_()
+        if self.correct is not None:
+            self.correct.zero_()
         self.samples = 0
 
     def add(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
@@ -59,13 +68,16 @@ class Sums:
 
 
 class TrainingModule(LightningModule):
-    """A network that learns with the configured loss, optimizer and schedule.
+    """A network that learns with the configured loss, optimizer and schedule; Lightning takes one batch a step.
 
     Args:
         config: the resolved config of the run (plain containers).
         info: what the data set looks like; the network takes its input shape and outputs from it.
         overrides: the command line that composed the config; it travels in checkpoints, so they can be continued.
     """
+
+    engine = "eager"  # how the steps are taken, for the record; `optlab.engine` knows another way
+    batches_type = DeviceBatches  # of the training split
 
     def __init__(self, config: dict[str, Any], info: DataInfo, overrides: Sequence[str] = ()) -> None:
         super().__init__()
@@ -82,6 +94,7 @@ class TrainingModule(LightningModule):
         self.sums: dict[str, Sums] = {}
         self.metrics: dict[str, float] = {}
         self.quality = TestQuality(info) if self.classifies else None
+        self.rates: DeviceRates | None = None
         self._counted = -1
         self._resumed: Mapping[str, Any] | None = None
 
@@ -136,7 +149,10 @@ class TrainingModule(LightningModule):
         return metrics
 
     def open_sums(self, part: str) -> None:
-        self.sums[part] = Sums(self.device, self.classifies)
+        if part in self.sums and self.sums[part].device == self.device:
+            self.sums[part].reset()  # in place: a captured step goes on adding to these tensors
+        else:
+            self.sums[part] = Sums(self.device, self.classifies)
 
     def publish(self, metrics: dict[str, float]) -> None:
         """Keep metrics for the record, and give them to callbacks that watch `trainer.callback_metrics`."""
@@ -157,6 +173,8 @@ class TrainingModule(LightningModule):
             self.sums["train"].restore(self._resumed["sums"])
             self.train_batches.load_state_dict({"seen": self._resumed["seen"]})
             torch.set_rng_state(self._resumed["rng"].cpu())
+            if self.device.type == "cuda" and "cuda_rng" in self._resumed:
+                torch.cuda.set_rng_state(self._resumed["cuda_rng"].cpu(), self.device)
             self._resumed = None
 
     def on_train_epoch_start(self) -> None:
@@ -196,15 +214,20 @@ class TrainingModule(LightningModule):
     def build_optimizer(self) -> torch.optim.Optimizer:
         settings = self.config["optimizer"]
         groups = optimizers.parameter_groups(self.network, settings)
-        optimizer: torch.optim.Optimizer = create(
-            {"_target_": settings["_target_"], **optimizers.arguments(settings)}, groups
-        )
+        arguments = optimizers.arguments(settings) | optimizers.device_flags(settings, self.device)
+        optimizer: torch.optim.Optimizer = create({"_target_": settings["_target_"], **arguments}, groups)
+        optimizers.keep_flags(optimizer)
+        # Fused ones say that they unscale float16 gradients, and Lightning then refuses to clip, in bfloat16 too.
+        optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
         return optimizer
 
     def configure_optimizers(self) -> Any:
         optimizer = self.build_optimizer()
         if line := optimizers.describe(optimizer):
             log.info(line)
+        if optimizers.device_flags(self.config["optimizer"], self.device):
+            optimizers.align_gradients(optimizer)
+            self.rates = DeviceRates(optimizer, self.device)
         self.trainer.fit_loop.setup_data()  # else an open number of epochs leaves the number of batches unknown
         steps = int(self.trainer.estimated_stepping_batches)
         batches = int(self.trainer.num_training_batches)
@@ -232,6 +255,8 @@ class TrainingModule(LightningModule):
                 "sums": self.sums["train"].state(),
                 "rng": torch.get_rng_state(),
             }
+            if self.device.type == "cuda":
+                checkpoint["optlab"]["within_epoch"]["cuda_rng"] = torch.cuda.get_rng_state(self.device)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._resumed = checkpoint["optlab"].get("within_epoch")

@@ -18,6 +18,8 @@ from torch.optim import Optimizer
 from optlab.errors import UserError
 from optlab.signature import check_value, unknown_argument
 
+ACCELERATED = ("fused", "capturable")
+COMPUTES_BY = (*ACCELERATED, "foreach", "differentiable")  # how a step is computed, not what
 OWN_KEYS = frozenset({"name", "decay_bias_and_norm", "channels_last", "search"})
 
 # pytorch_optimizer's classes that pass scripts/conformance.py, and nothing else of that package. What
@@ -109,6 +111,76 @@ def describe(optimizer: Optimizer) -> str | None:
     """One line on which parameters each rule covers, for an optimizer that splits them, else None."""
     own = getattr(optimizer, "describe", None)
     return None if own is None else str(own())
+
+
+def device_flags(settings: Mapping[str, Any], device: torch.device) -> dict[str, bool]:
+    """`fused` and `capturable` as the class takes them on an NVIDIA GPU, unless the settings say otherwise.
+
+    Fused kernels update all weights in a launch or two; what is capturable keeps its counters on the GPU. Both then
+    read the lr from a tensor. Every run on a GPU has the same flags, so that its numbers do not depend on the engine.
+    Elsewhere, and for a class with neither: {}.
+    """
+    return _working_flags(settings, device) if device.type == "cuda" else {}
+
+
+def _working_flags(settings: Mapping[str, Any], device: torch.device) -> dict[str, bool]:
+    """The first of all such flags, each alone and none with which the class takes a step on this device.
+
+    The signature does not tell: Adagrad, for one, had fused kernels for CPUs long before those for GPUs.
+    """
+    cls = _optimizer_class(settings.get("_target_"))
+    given = arguments(settings)
+    own = {key: given[key] for key in ACCELERATED if given.get(key)}
+    open_ = [key for key in ACCELERATED if key in _hints(cls) and given.get(key) is None]
+    for names in dict.fromkeys([tuple(open_), *((key,) for key in open_), ()]):
+        flags = dict.fromkeys(names, True)
+        if flags | own and _steps_with_device_rate(cls, given | flags, device):
+            return flags | own
+    return {}
+
+
+def _steps_with_device_rate(cls: type[Optimizer], given: dict[str, Any], device: torch.device) -> bool:
+    weight = nn.Parameter(torch.ones(2, 2, device=device))
+    weight.grad = torch.ones_like(weight)
+    try:
+        optimizer = cls([weight], **given)
+        optimizer.param_groups[0]["lr"] = torch.tensor(float(given["lr"]), device=device)
+        optimizer.step()
+    except Exception:  # each class refuses in its own way
+        return False
+    return True
+
+
+def align_gradients(optimizer: Optimizer) -> None:
+    """Give each gradient the strides of its parameter before a step.
+
+    Autograd is free in dimensions of size 1 (the weight of a convolution over grey images in channels_last, say), and
+    fused kernels refuse strides that differ (pytorch/pytorch#106951).
+    """
+
+    def align(optimizer: Optimizer, *_: Any) -> None:
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                if p.grad is not None and p.grad.layout == torch.strided and p.grad.stride() != p.stride():
+                    p.grad = torch.empty_like(p).copy_(p.grad)
+
+    optimizer.register_step_pre_hook(align)
+
+
+def keep_flags(optimizer: Optimizer) -> None:
+    """Make `load_state_dict` keep how this optimizer computes, wherever the state was saved.
+
+    Torch takes these flags from the saved groups, so that a checkpoint from a GPU could not be continued on a CPU. With
+    its own flags in their place it also puts the step counters where they are needed.
+    """
+
+    def with_own_flags(optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any]:
+        groups = [dict(group) for group in state["param_groups"]]
+        for group, own in zip(groups, optimizer.param_groups, strict=False):  # torch itself refuses another number
+            group.update({key: own[key] for key in COMPUTES_BY if key in own})
+        return {**state, "param_groups": groups}
+
+    optimizer.register_load_state_dict_pre_hook(with_own_flags)
 
 
 def _optimizer_class(target: object) -> type[Optimizer]:

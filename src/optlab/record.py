@@ -37,12 +37,15 @@ NOT_IDENTITY = (
     "logger",
     "traceback",
     "eval_batch_size",
+    "engine",
     "callbacks.progress",
     "callbacks.checkpoint",
+    "callbacks.test_curve",
     "optimizer.search",
     "dataset.download",
     "trainer.enable_progress_bar",
     "trainer.profiler",
+    "trainer.compile",
 )
 
 

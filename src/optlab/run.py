@@ -16,12 +16,13 @@ from lightning import Callback, Trainer
 from omegaconf import DictConfig
 
 from optlab import checkpoint, environment, optimizers, tracking
-from optlab.callbacks import Diverged, Interruption, Recorder
+from optlab.callbacks import Diverged, Interruption, Recorder, TestCurve
 from optlab.check import check_config
 from optlab.config import resolve
 from optlab.create import create
-from optlab.data.arrays import Arrays, Splits
+from optlab.data.arrays import Samples, Splits
 from optlab.data.batches import DeviceBatches
+from optlab.engine import Choice, GraphModule, choose
 from optlab.errors import Interrupted, UserError
 from optlab.hardware import build_trainer
 from optlab.inputs import Sources, batches, check_against_data, describe_data, load_data
@@ -74,6 +75,7 @@ class Prepared:
     data: Splits
     trainer: Trainer
     module: TrainingModule
+    engine: Choice
     recorder: Recorder
     record: RunRecord
     resumed: dict[str, Any] | None
@@ -85,15 +87,16 @@ def prepare(
     """Load and build everything; raises UserError for what cannot work, and writes nothing."""
     recorder = Recorder()
     trainer = build_trainer(config, folder, in_order(recorder, interruption, *build_callbacks(config, folder)))
+    engine = choose(config, trainer)
     data = load_data(config, sources)
     check_against_data(config, data)
-    module = build_module(config, data, overrides)
+    module = build_module(config, data, overrides, engine)
     resumed = continue_from(config, data)
     record = RunRecord.begin(config, overrides)
-    record.environment = environment.describe(trainer, config["tf32"])
+    record.environment = environment.describe(trainer, config["tf32"]) | {"engine": module.engine}
     record.data = describe_data(data)
     recorder.aim(*objective_of(config, data), folder=folder if trainer.is_global_zero else None)
-    return Prepared(config, folder, data, trainer, module, recorder, record, resumed)
+    return Prepared(config, folder, data, trainer, module, engine, recorder, record, resumed)
 
 
 def carry_out(prepared: Prepared) -> RunRecord:
@@ -141,10 +144,15 @@ def new_folder(config: Mapping[str, Any]) -> Path:
     return next(folder for folder in (Path("outputs", "runs", name) for name in names) if not folder.exists())
 
 
-def build_module(config: dict[str, Any], data: Splits, overrides: Sequence[str] = ()) -> TrainingModule:
-    module = TrainingModule(config, data.info, overrides)
+def build_module(
+    config: dict[str, Any], data: Splits, overrides: Sequence[str] = (), engine: Choice | None = None
+) -> TrainingModule:
+    kind = GraphModule if engine is not None and engine.name == "graph" else TrainingModule
+    module = kind(config, data.info, overrides)
     if config["channels_last"] and config["optimizer"].get("channels_last", True) and data.info.is_image:
         module.network.to(memory_format=torch.channels_last)
+    if config["trainer"]["compile"]:
+        module.network.compile(dynamic=False)  # in place, so checkpoints keep their names
     module.fingerprint = data.fingerprint
     module.validates = data.val is not None and config["trainer"]["limit_val_batches"] != 0
     try_out(module, config, data)
@@ -207,10 +215,11 @@ def in_order(*callbacks: Callback) -> list[Callback]:
     return sorted(callbacks, key=lambda callback: not getattr(callback, "measures", False))
 
 
-def loader(prepared: Prepared, arrays: Arrays, *, train: bool) -> DeviceBatches:
+def loader(prepared: Prepared, arrays: Samples, *, train: bool) -> DeviceBatches:
     """Batches of a split on the trainer's device, this process' share of each."""
     config, trainer = prepared.config, prepared.trainer
-    return batches(config, prepared.data.info, arrays, trainer, train=train)
+    kind = prepared.module.batches_type if train else DeviceBatches
+    return batches(config, prepared.data.info, arrays, trainer, train=train, kind=kind)
 
 
 def carry_best_over(prepared: Prepared) -> None:
@@ -227,6 +236,9 @@ def carry_best_over(prepared: Prepared) -> None:
 def fit(prepared: Prepared) -> None:
     trainer, data = prepared.trainer, prepared.data
     validation = loader(prepared, data.val, train=False) if data.val is not None else None
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, TestCurve) and prepared.config["phase"] != "tune":
+            callback.batches = loader(prepared, data.test, train=False)
     trainer.fit(
         prepared.module,
         loader(prepared, data.train, train=True),
@@ -303,6 +315,7 @@ def fill(prepared: Prepared) -> None:
     record.epochs = len(recorder.rows)
     record.steps = prepared.trainer.global_step
     record.timing |= recorder.timing()
+    record.environment["engine"] = module.engine  # a step that could not be captured has made it eager
     record.data["metric"] = recorder.metric
     record.test = module.quality.details() if module.quality is not None else {}
 
@@ -334,6 +347,8 @@ def announce(prepared: Prepared) -> None:
         trainer.world_size,
         trainer.precision,
     )
+    if prepared.engine.line is not None:
+        log.info(prepared.engine.line)
     if config["dataset"]["train_split"] == "test":
         log.warning(
             "dataset.train_split=test: training on the test split, so test accuracy says nothing about new data"

@@ -31,6 +31,8 @@ class DivergenceGuard(Callback):
         bound: end the run also when the running mean of the loss passes this value.
     """
 
+    every_batch = False  # the engine may take several steps between two calls, up to the next look
+
     def __init__(self, every_n_steps: Annotated[int, Field(ge=1)] = 50, bound: float | None = None) -> None:
         self.every_n_steps = every_n_steps
         self.bound = math.inf if bound is None else bound
@@ -38,7 +40,7 @@ class DivergenceGuard(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        if (batch_idx + 1) % self.every_n_steps == 0:
+        if (trainer.fit_loop.epoch_loop.batch_idx + 1) % self.every_n_steps == 0:
             assert isinstance(pl_module, TrainingModule)
             self.check(trainer, "train/loss", pl_module.read_sums("train")["train/loss"])
 

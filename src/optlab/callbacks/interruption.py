@@ -24,6 +24,8 @@ class Interruption(Callback):
     A second signal stops at once; the last completed epoch is then the one to continue from.
     """
 
+    every_batch = False  # the engine may take several steps between two calls
+
     def __init__(self) -> None:
         self.signum: int | None = None
         self.training = False
@@ -75,7 +77,7 @@ class Interruption(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        batches = batch_idx + 1
+        batches = trainer.fit_loop.epoch_loop.batch_idx + 1
         if batches % trainer.accumulate_grad_batches:
             return  # gradients that were gathered for the next step are in no checkpoint
         if trainer.world_size > 1 and batches % BATCHES_BETWEEN_AGREEMENTS:

@@ -25,6 +25,8 @@ class Progress(Callback):
         every_n_epochs: epochs between two lines; the last one always has its own.
     """
 
+    every_batch = False  # the engine may take several steps between two calls
+
     def __init__(self, bar: bool = True, table: bool = True, every_n_epochs: Annotated[int, Field(ge=1)] = 1) -> None:
         self.every_n_epochs = every_n_epochs
         self.console = Console(highlight=False)

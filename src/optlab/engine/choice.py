@@ -1,0 +1,85 @@
+"""Which engine a run gets, and why."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from lightning import Callback, Trainer
+from lightning.pytorch.strategies import SingleDeviceStrategy
+
+from optlab.errors import UserError
+from optlab.optimizers import device_flags
+from optlab.signature import locate
+
+STEPS_A_CHUNK = 50  # replays to one batch of Lightning's: its hooks, the bar and Ctrl-C come between two chunks
+DEVICES = ("cuda",)  # where steps can be captured
+PRECISIONS = ("32-true", "bf16-mixed")  # float16 scales its losses, and reads back whether a step overflowed
+
+# Callbacks that override one of these are called once a batch, and a chunk is one batch. Those that do not mind say so
+# with `every_batch = False`; where they have `every_n_steps`, chunks end at multiples of it.
+BATCH_HOOKS = (
+    "on_train_batch_start",
+    "on_train_batch_end",
+    "on_before_zero_grad",
+    "on_before_backward",
+    "on_after_backward",
+    "on_before_optimizer_step",
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The engine of a run, and the line that says why (None where there was nothing to choose)."""
+
+    name: Literal["graph", "eager"]
+    line: str | None = None
+
+
+def choose(config: Mapping[str, Any], trainer: Trainer) -> Choice:
+    """The engine for a config on the trainer's device.
+
+    Raises:
+        UserError: engine=graph, and the machine or the config does not allow it.
+    """
+    wanted, device = config["engine"], trainer.strategy.root_device
+    if wanted == "eager":
+        return Choice("eager")
+    if device.type not in DEVICES:
+        if wanted == "graph":
+            raise UserError(f"engine=graph needs an NVIDIA GPU, and this run is on {device.type}; type engine=auto")
+        return Choice("eager")
+    if reason := obstacle(config, trainer, device):
+        if wanted == "graph":
+            raise UserError(f"engine=graph: not possible, because {reason}; type engine=auto")
+        return Choice("eager", f"engine: eager, because {reason}")
+    return Choice("graph", f"engine: graph (up to {STEPS_A_CHUNK} replays of one captured step between two looks)")
+
+
+def obstacle(config: Mapping[str, Any], trainer: Trainer, device: torch.device) -> str | None:
+    """What stands against capturing the steps of this run; None where nothing is known to."""
+    settings, optimizer = config["trainer"], config["optimizer"]
+    if not isinstance(trainer.strategy, SingleDeviceStrategy):
+        return f"{type(trainer.strategy).__name__} is for several processes"
+    for key, plain in (("accumulate_grad_batches", 1), ("gradient_clip_val", None)):
+        if settings[key] != plain:
+            return f"trainer.{key}={settings[key]}"
+    if trainer.precision not in PRECISIONS:
+        return f"trainer.precision={trainer.precision}"
+    cls = locate("optimizer", optimizer["_target_"])
+    closure = inspect.signature(cls.step).parameters.get("closure")  # type: ignore[attr-defined]
+    if closure is not None and closure.default is closure.empty:
+        return f"{cls.__name__} evaluates the loss itself"
+    if not device_flags(optimizer, device):
+        return f"{cls.__name__} has neither fused nor capturable steps"
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if wants_every_batch(callback):
+            return f"the callback {type(callback).__name__} looks at every batch"
+    return None
+
+
+def wants_every_batch(callback: Callback) -> bool:
+    if hasattr(callback, "every_batch"):
+        return bool(callback.every_batch)
+    return any(getattr(type(callback), hook) is not getattr(Callback, hook) for hook in BATCH_HOOKS)

@@ -1,0 +1,189 @@
+"""Capturing the step, trusting it after a check, and replaying it."""
+
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from optlab.engine.snapshot import Snapshot
+from optlab.engine.step import TrainStep
+from optlab.errors import UserError
+
+log = logging.getLogger(__name__)
+
+WARM_UPS = 3  # steps before a capture, in which libraries choose their kernels and allocate their workspaces
+TOLERANCE = 0.01  # of the step's length. Kernels that add in any order differ far less, a wrong counter far more
+
+
+class Capture(Protocol):
+    """What a step is captured with."""
+
+    def warm_up(self, step: Callable[[], None]) -> None:
+        """Take some steps as they will be captured."""
+
+    def capture(self, step: Callable[[], None]) -> None:
+        """Record a step without taking it."""
+
+    def replay(self) -> None:
+        """Take the recorded step."""
+
+    def abandon(self) -> None:
+        """Clean up behind a capture that failed."""
+
+
+class CudaCapture:
+    """A CUDA graph."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self.graph = torch.cuda.CUDAGraph()
+
+    def warm_up(self, step: Callable[[], None]) -> None:
+        self.stream.wait_stream(torch.cuda.current_stream(self.device))
+        with torch.cuda.stream(self.stream):
+            for _ in range(WARM_UPS):
+                step()
+        torch.cuda.current_stream(self.device).wait_stream(self.stream)
+
+    def capture(self, step: Callable[[], None]) -> None:
+        # The outer context: when a capture fails, `torch.cuda.graph` leaves without going back to the stream before.
+        with torch.cuda.stream(self.stream), torch.cuda.graph(self.graph, stream=self.stream):
+            step()
+
+    def replay(self) -> None:
+        self.graph.replay()
+
+    def abandon(self) -> None:
+        # A capture that failed may have left the default generator in its capturing state; a clone of it is not.
+        generator = torch.cuda.default_generators[self.device.index]
+        generator.graphsafe_set_state(generator.clone_state())
+
+
+new_capture: Callable[[torch.device], Capture] = CudaCapture
+
+
+class Uncapturable(Exception):
+    """The step cannot be replayed; the text is the reason."""
+
+
+class StepRunner:
+    """Takes the steps of a run: the first as it is, the second captured and compared, the others as replays.
+
+    The first step creates the optimizer's state with its true initial values. Where capturing fails, or the replayed
+    step is not the step, all further ones are taken uncaptured, and `reason` says why.
+
+    Args:
+        required: raise UserError instead (engine=graph).
+    """
+
+    def __init__(self, step: TrainStep, schedule: LRScheduler | ReduceLROnPlateau, required: bool) -> None:
+        self.step = step
+        self.schedule = None if isinstance(schedule, ReduceLROnPlateau) else schedule  # that one goes by epochs
+        self.required = required
+        self.reason: str | None = None
+        self._capture: Capture | None = None
+        self._settings = self.settings()
+        self._first = True
+
+    def take(self, index: int) -> None:
+        """The step over batch number `index` of the epoch, and the schedule's after it."""
+        step = self.step
+        if step.batches.size(index) < step.batches.batch_size:
+            step.short(index)
+        else:
+            step.aim(index)
+            if self.reason is None and self.settings() != self._settings:
+                self.give_up("the schedule changes more than the lr")
+            if self._capture is not None:
+                self.replay(self._capture)
+            elif self._first or self.reason is not None:
+                step()
+            else:
+                self.capture()
+        self._first = False
+        if self.schedule is not None:
+            self.schedule.step()
+
+    def replay(self, capture: Capture) -> None:
+        if self.step.module.rates is not None:
+            self.step.module.rates.refresh()
+        capture.replay()
+        self.step.sums.samples += self.step.batches.batch_size
+
+    def capture(self) -> None:
+        """Capture the step, and take it twice from the same state: by replay to compare, and as it is to go on."""
+        before, capture, reason = Snapshot(self.step), new_capture(self.step.device), None
+        replayed: list[Tensor] = []
+        try:
+            replayed = self.captured(capture, before)
+        except Exception as error:  # whatever a network or an optimizer does that cannot be captured
+            capture.abandon()
+            reason = f"the step cannot be captured ({first_line(error)})"
+        before.restore()
+        self.step()  # not before the exception is gone: it holds the tensors of a half step
+        if reason is None and (difference := relative_difference(replayed, before)) > TOLERANCE:
+            reason = f"the replayed step differs from the step by {difference:.2g} of its length"
+        if reason is None:
+            self._capture = capture
+        else:
+            self.give_up(reason)
+
+    def captured(self, capture: Capture, before: Snapshot) -> list[Tensor]:
+        """Fill `capture`, and give the values that its first replay from `before` leaves."""
+        if any(p.grad is not None and p.grad.is_sparse for p in self.step.module.parameters()):
+            raise Uncapturable("its gradients are sparse")
+        capture.warm_up(self.step.rehearse)
+        if name := before.replaced():
+            raise Uncapturable(f"it keeps {name} where no replay finds it")
+        before.restore()
+        self.step.optimizer.zero_grad()
+        capture.capture(self.step)
+        before.restore()
+        capture.replay()
+        return before.values()
+
+    def settings(self) -> list[dict[str, Any]]:
+        """What the optimizer's groups hold besides the lr; as plain numbers they become part of the graph."""
+        plain = (int, float, str, tuple, list, type(None))
+        return [
+            {key: value for key, value in group.items() if key not in ("lr", "params") and isinstance(value, plain)}
+            for group in self.step.optimizer.param_groups
+        ]
+
+    def give_up(self, reason: str) -> None:
+        self._capture = None
+        self.reason = reason
+        if self.required:
+            raise UserError(f"engine=graph: not possible, because {reason}; type engine=auto")
+        self.step.module.engine = "eager"
+        log.info("engine: eager, because %s", reason)
+
+
+def relative_difference(replayed: list[Tensor], before: Snapshot) -> float:
+    """How far the weights of a replayed step are from those of the step taken since, as a share of its length."""
+    if all(map(same_bits, replayed, before.tensors)):
+        return 0.0
+    weights, starts = before.weights, before.copies[: len(before.weights)]
+    apart = length([a - b for a, b in zip(replayed, weights, strict=False)])
+    step = length([a - b for a, b in zip(weights, starts, strict=True)])
+    if not step.isfinite():  # a run that diverges at once does so in either way
+        return 0.0 if not apart.isfinite() else float("inf")
+    return float(apart / step) if step > 0 else float("inf")
+
+
+def length(tensors: list[Tensor]) -> Tensor:
+    """The Euclidean norm over all tensors together."""
+    norms: list[Tensor] = [torch.linalg.vector_norm(tensor, dtype=torch.float64) for tensor in tensors]
+    return torch.stack(norms).square().sum().sqrt()
+
+
+def same_bits(a: Tensor, b: Tensor) -> bool:
+    return bool(((a == b) | ((a != a) & (b != b))).all())
+
+
+def first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__

@@ -1,0 +1,76 @@
+"""One training step over tensors that stay where they are, so that it can be captured once and replayed."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from optlab.data.batches import Batch, DeviceBatches
+from optlab.module import TrainingModule
+
+
+class TrainStep:
+    """Gathers a batch by index, prepares it, learns from it and adds to the sums: `step()`.
+
+    What differs from step to step lies in buffers on the device: `order` (the epoch's permutation, int64 [samples]),
+    `cursor` (the first sample of the next batch, int64 [], which the step itself moves on) and `draws` (the
+    augmentation's random numbers).
+    """
+
+    def __init__(self, module: TrainingModule, batches: DeviceBatches, optimizer: Optimizer, bf16: bool) -> None:
+        self.module, self.batches, self.optimizer = module, batches, optimizer
+        self.device = module.device
+        self.order = torch.arange(len(batches.arrays), device=self.device)
+        self.cursor = torch.zeros((), dtype=torch.int64, device=self.device)
+        self.lanes = torch.arange(batches.batch_size, device=self.device)
+        self.draws: dict[str, Tensor] = {}
+        # Around forward and loss only, and without a cache: it would keep weights as they were when it was filled.
+        self.autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bf16, cache_enabled=False)
+        self._next = 0  # where the cursor stands, known without asking the device
+
+    @property
+    def sums(self) -> Any:
+        return self.module.sums["train"]
+
+    def begin_epoch(self) -> None:
+        """Take up the epoch's order."""
+        order = self.batches.order()
+        if order is not None:
+            self.order.copy_(order)
+
+    def aim(self, index: int) -> None:
+        """Set the buffers for batch number `index` of the epoch."""
+        if index != self._next:
+            self.cursor.fill_(index * self.batches.batch_size)
+        self._next = index + 1
+        draws = self.batches.draw(index)
+        if not self.draws:
+            self.draws = draws
+        for name, draw in draws.items():
+            self.draws[name].copy_(draw)
+
+    def __call__(self) -> None:
+        """The step at the cursor, over a full batch."""
+        chosen = self.order.index_select(0, self.cursor + self.lanes)
+        self.cursor.add_(self.batches.batch_size)
+        self.learn(chosen, self.draws)
+
+    def rehearse(self) -> None:
+        """The step without moving on: several in a row would run over the end of the order."""
+        self()
+        self.cursor.sub_(self.batches.batch_size)
+
+    def short(self, index: int) -> None:
+        """The step over the last batch of an epoch where it holds fewer samples."""
+        self.learn(self.order[index * self.batches.batch_size :], self.batches.draw(index))
+
+    def learn(self, chosen: Tensor, draws: dict[str, Tensor]) -> None:
+        inputs, targets = self.batches.gather(chosen)
+        batch = Batch(self.batches.prepare(inputs, draws), targets, len(chosen))
+        self.optimizer.zero_grad()
+        with self.autocast:
+            loss, outputs = self.module.evaluate(batch)
+        torch.autograd.backward(loss)
+        self.optimizer.step()
+        self.sums.add(loss, outputs, targets)
