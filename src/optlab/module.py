@@ -227,7 +227,8 @@ class TrainingModule(LightningModule):
             log.info(line)
         if optimizers.device_flags(self.config["optimizer"], self.device):
             optimizers.align_gradients(optimizer)
-            self.rates = DeviceRates(optimizer, self.device)
+            if self.device.type == "cuda":
+                self.rates = DeviceRates(optimizer, self.device)
         self.trainer.fit_loop.setup_data()  # else an open number of epochs leaves the number of batches unknown
         steps = int(self.trainer.estimated_stepping_batches)
         batches = int(self.trainer.num_training_batches)

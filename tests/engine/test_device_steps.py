@@ -21,8 +21,18 @@ def settings(*words: str) -> dict[str, Any]:
     return values
 
 
-def test_flags_are_for_gpus_only() -> None:
-    assert optimizers.device_flags(settings("optimizer=adam"), CPU) == {}
+@pytest.mark.parametrize(
+    ("words", "flags"),
+    [
+        (["optimizer=adam"], {"fused": True}),
+        (["optimizer=sgd"], {}),
+        (["optimizer=rmsprop"], {}),
+        (["optimizer=adam", "+optimizer.foreach=true"], {}),
+        (["optimizer=adam", "+optimizer.fused=false"], {}),
+    ],
+)
+def test_a_cpu_takes_the_fused_steps_that_are_faster_there(words: list[str], flags: dict[str, bool]) -> None:
+    assert optimizers.device_flags(settings(*words), CPU) == flags
 
 
 @pytest.mark.parametrize(
