@@ -1,13 +1,23 @@
-"""A data set that writes down which function reads its test images."""
+"""A data set that writes down in which phase of a study, and by which function, its test images are read."""
 
 import sys
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
+
+from hydra.core.hydra_config import HydraConfig
 
 from optlab.data import Arrays, Source
 from optlab.data import digits as plain_digits
 
-readers: list[str] = []  # the functions that read test images, in order
+
+class Access(NamedTuple):
+    """Who had the test images, in which run's phase."""
+
+    phase: str
+    reader: str
+
+
+accesses: list[Access] = []  # in order
 
 
 class Counted(Arrays):
@@ -15,7 +25,9 @@ class Counted(Arrays):
 
     def __getattribute__(self, name: str) -> Any:
         if name == "inputs":
-            readers.append(sys._getframe(1).f_code.co_name)
+            words = HydraConfig.get().overrides.task
+            [phase] = [word.removeprefix("phase=") for word in words if word.startswith("phase=")]
+            accesses.append(Access(phase, sys._getframe(1).f_code.co_name))
         return super().__getattribute__(name)
 
 

@@ -1,5 +1,6 @@
 """The end of a sweep: what is written and printed, and the exit code."""
 
+import html
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +9,9 @@ import pytest
 
 from optlab.sweep.conclude import conclude
 from optlab.sweep.job import Outcome, SweepInterrupted, outcome
+from tests.commandline import command
 from tests.sweep.helpers import SIGNAL, finish, jobs_of, multirun, write
+from tests.sweep.test_study import SMALL as STUDY
 
 
 def ended(*states: str) -> list[Outcome]:
@@ -92,4 +95,18 @@ def test_a_sweep_leaves_table_summary_and_report_also_when_it_is_stopped() -> No
     assert whole.code == 0, whole
     assert len((folder / "runs.csv").read_text().splitlines()) == 1 + 4
     assert json.loads((folder / "summary.json").read_text())
+    assert list((folder / "figures").glob("*.png"))
+
+
+def test_a_study_ends_with_a_report_that_says_who_won_and_who_is_tuned() -> None:
+    assert command(*STUDY, "sweep=which", "hydra.sweeper.extensions=0").code == 0
+    folder = Path("outputs/sweeps/which")
+    assert len((folder / "runs.csv").read_text().splitlines()) == 1 + 8
+    [verdict] = json.loads((folder / "summary.json").read_text())["verdicts"]
+    assert {standing["name"] for standing in verdict["standings"]} == {"adam", "sgd"}
+    assert [standing["final"]["n"] for standing in verdict["standings"]] == [2, 2]
+    assert any("not tuned" in warning for warning in verdict["warnings"])  # two trials: each is on an edge
+    page = (folder / "report.html").read_text()
+    assert html.escape(verdict["headline"]) in page
+    assert "hydra/sweeper=study" in page[page.index('id="reproduce"') :]
     assert list((folder / "figures").glob("*.png"))

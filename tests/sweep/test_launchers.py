@@ -15,8 +15,9 @@ from optlab.errors import UserError
 from optlab.sweep.launchers import slots
 from optlab.sweep.launchers.parcel import Ending
 from optlab.sweep.launchers.pool import run_all
+from optlab.sweep.launchers.queue import Queued
 from optlab.sweep.launchers.slots import Slot, share_out
-from tests.sweep.helpers import LOG, SIGNAL, assert_same_run, folder_of, multirun, record_of
+from tests.sweep.helpers import LOG, SIGNAL, assert_same_run, folder_of, multirun, record_of, rows, start
 from tests.sweep.troubles import trained
 
 LOCAL = ("joblib", "submitit_local", "ray")
@@ -63,34 +64,60 @@ def fake_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr("optlab.sweep.launchers.queue.SECONDS_BETWEEN_LOOKS", 0.1)
 
 
-def check(*launcher: str) -> None:
-    """One job finishes and one raises, in other processes and with the same results as here."""
-    words = ("optimizer.lr=0.1,0.2", LOG, *RAISES)
+JOBS = ("optimizer.lr=0.1,0.2,1e18", "loss=mse", LOG, *RAISES)
+ENDS = {0.1: "finished", 0.2: "failed", "1e+18": "diverged"}
+
+
+def check(words: tuple[str, ...], *launcher: str) -> None:
+    """A job that finishes, one that raises and one that diverges end in other processes as they do here."""
     assert multirun(*words, name="basic").code == 1
+    here = len(trained())
+    Path("armed").touch()
     result = multirun(*words, *launcher)
     assert result.code == 1, result
-    assert [record_of(lr).status for lr in (0.1, 0.2)] == ["finished", "failed"], result
+    assert {lr: record_of(lr).status for lr in ENDS} == ENDS, result
+    for lr in ENDS:
+        assert record_of(lr).metrics == record_of(lr, "basic").metrics
+        assert record_of(lr).error == record_of(lr, "basic").error
+    assert rows("1e+18") == rows("1e+18", "basic")
     assert_same_run(0.1, "first", "basic")
-    assert record_of(0.2).error == record_of(0.2, "basic").error
     assert "troubles.py" in (folder_of(0.2) / "train.log").read_text()
-    assert len(trained()) == 4
-    assert os.getpid() not in {process for *_, process in trained()[2:]}
+    assert len(trained()[here:]) >= 3
+    assert os.getpid() not in {process for *_, process in trained()[here:]}
 
 
 @pytest.mark.parametrize("launcher", LOCAL)
-def test_a_launcher_trains_what_the_basic_one_trains(launcher: str) -> None:
-    check(*by(launcher, 2))
+def test_a_launcher_trains_what_the_basic_one_trains_and_survives_a_job_that_is_killed(launcher: str) -> None:
+    kill = (SIGNAL, "+callbacks.signal.signame=SIGKILL", "+callbacks.signal.lr=0.3", "+callbacks.signal.step=3")
+    check((*JOBS, *kill, "+callbacks.signal.once=false", "optimizer.lr=0.3,0.1,0.2,1e18"), *by(launcher, 2))
+    assert record_of(0.3).status == "failed"
+    assert (record_of(0.3).error or {})["type"] == "ProcessDied"
+    assert [lr for lr, *_ in trained()].count(0.3) == 1 + 2  # here, and the two attempts there
+    assert [lr for lr, *_ in trained()].count(0.1) == 1 + 1
 
 
 @pytest.mark.usefixtures("fake_slurm")
 @pytest.mark.filterwarnings("ignore:The `srun` command is available")
 def test_slurm_trains_what_the_basic_launcher_trains() -> None:
-    check("hydra/launcher=submitit_slurm", "hydra.launcher.slurm_partition=gpu", "hydra.launcher.cpus_per_task=1")
+    check(JOBS, "hydra/launcher=submitit_slurm", "hydra.launcher.slurm_partition=gpu", "hydra.launcher.cpus_per_task=1")
     script = Path("outputs/sweeps/first/.submitit/7_submission.sh").read_text()
     assert "#SBATCH --partition=gpu" in script
-    assert "#SBATCH --array=0-1%2\n" in script
+    assert "#SBATCH --array=0-2%3\n" in script
+
+
+def test_a_job_of_two_processes_follows_one_that_failed() -> None:
+    words = ("optimizer.lr=0.2,0.1", "trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu", LOG, *RAISES)
+    both = start(*words), start(*words, *by("joblib", 1), name="joblib")
+    printed = [process.communicate(timeout=300) for process in both]
+    assert [process.returncode for process in both] == [1, 1], printed
+    for name in ("first", "joblib"):
+        assert [record_of(lr, name).status for lr in (0.2, 0.1)] == ["failed", "finished"], printed
+        assert record_of(0.1, name).environment["devices"] == 2
+    assert_same_run(0.1, "first", "joblib")
+    assert sorted(lr for lr, *_ in trained()) == [0.1] * 4 + [0.2] * 4  # each job in two processes
 
 
 def test_a_job_whose_process_dies_goes_on_in_a_new_one() -> None:
@@ -131,17 +158,55 @@ def test_ctrl_c_saves_what_is_under_way_and_the_same_command_goes_on(launcher: s
     assert stopped.code == 130, stopped
     assert record_of(0.1).status == "interrupted"
     assert [lr for lr, *_ in trained()] == [0.1]
-    assert multirun(*words).code == 0
+    assert multirun(*words, *by(launcher, 1)).code == 0
     assert trained()[1][1] > 0  # epochs before
-    assert multirun("optimizer.lr=0.1", "trainer.max_epochs=60", LOG, name="whole").code == 0
-    assert_same_run(0.1, "first", "whole")
+    assert os.getpid() not in {process for *_, process in trained()}
+    assert multirun(*words, name="whole").code == 0
+    for lr in (0.1, 0.2):
+        assert_same_run(lr, "first", "whole")
 
 
-def test_a_launcher_whose_package_is_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("sweeper", ["grid", "study"])
+@pytest.mark.parametrize(
+    ("launcher", "extra"),
+    [("joblib", "joblib"), ("ray", "ray"), ("submitit_local", "submitit"), ("submitit_slurm", "submitit")],
+)
+def test_a_launcher_whose_package_is_missing_says_what_to_install_before_anything_is_planned(
+    launcher: str, extra: str, sweeper: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(importlib.import_module("hydra_plugins.optlab_launchers._base"), "find_spec", lambda name: None)
-    result = multirun(*by("ray", 1))
+    result = multirun(f"hydra/launcher={launcher}", f"hydra/sweeper={sweeper}", "optimizer.lr=no-number")
     assert result.code == 1
-    assert result.err == "optlab: hydra/launcher=ray needs a package: pip install -e '.[ray]'\n"
+    assert result.err == f"optlab: hydra/launcher={launcher} needs a package: pip install -e '.[{extra}]'\n"
+    assert not Path("outputs").exists()
+
+
+def test_slurm_is_refused_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = multirun("hydra/launcher=submitit_slurm")
+    assert result.code == 1
+    assert result.err.startswith("optlab: hydra/launcher=submitit_slurm: there is no sbatch on this machine; type it")
+    assert result.err.count("\n") == 1
+    assert not Path("outputs").exists()
+
+
+def test_a_clusters_queue_is_asked_every_two_seconds_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("optlab.sweep.launchers.queue.time.monotonic", lambda: clock[0])
+    asked: list[float] = []
+
+    class Job:
+        def done(self) -> bool:
+            asked.append(clock[0])
+            return len(asked) == 4
+
+    queued = Queued(Job())
+    while not queued.done():
+        clock[0] += 0.25
+    assert asked == [100.0, 102.0, 104.0, 106.0]
+    clock[0] += 10
+    assert queued.done()
+    assert len(asked) == 4  # what is over is not asked about again
 
 
 # -- the pool, without processes

@@ -4,6 +4,7 @@ import fcntl
 import gc
 import json
 import os
+import shlex
 import signal
 import threading
 import weakref
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hydra.core.utils import setup_globals
 from lightning import Callback
 from omegaconf import OmegaConf
@@ -28,6 +30,7 @@ from tests.sweep.helpers import (
     record_of,
     rows,
     start,
+    words_of,
 )
 from tests.sweep.troubles import trained
 
@@ -73,6 +76,22 @@ def test_more_values_add_only_what_is_missing() -> None:
     assert result.code == 0
     assert [lr for lr, *_ in trained()] == [0.1, 0.2, 0.3]
     assert "2 done already, 1 to run" in result.out
+
+
+def test_every_command_of_a_sweep_is_kept_once_and_in_order() -> None:
+    words = ["trainer.max_epochs=1", "model.hidden=[8, 8]"]
+    for more in (["optimizer.lr=0.1"], ["seed=1,2"], ["optimizer.lr=0.1", "retry=true"]):
+        assert multirun(*words, *more).code == 0
+    path = Path("outputs/sweeps/first/multirun.yaml")
+    typed = "python train.py -m " + shlex.join(words_of(*words)[1:])
+    content = yaml.safe_load(path.read_text())
+    assert content["commands"] == [f"{typed} optimizer.lr=0.1", f"{typed} seed=1,2"]
+    assert content["hydra"]["overrides"]["task"][-1] == "retry=true"
+
+    # One that an earlier version wrote, with its only command in Hydra's own place.
+    path.write_text(yaml.safe_dump({key: value for key, value in content.items() if key != "commands"}))
+    assert multirun(*words, "seed=1").code == 0
+    assert yaml.safe_load(path.read_text())["commands"] == [f"{typed} optimizer.lr=0.1", f"{typed} seed=1"]
 
 
 def test_failed_jobs_run_again_from_their_beginning_only_with_retry() -> None:
@@ -146,15 +165,22 @@ class Watched(Callback):
         self.seen.append(weakref.ref(pl_module.network))
 
 
-def test_the_network_of_a_job_is_freed_before_the_next_one_starts() -> None:
+def test_the_network_of_a_job_is_freed_before_the_next_one_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     Watched.seen.clear()
     Watched.alive.clear()
+    collect, looked_through = gc.collect, []
+    monkeypatch.setattr(gc, "collect", lambda: looked_through.append(len(gc.get_objects())) or collect())
     gc.disable()
     try:
         multirun(*FOUR, "+callbacks.watched._target_=tests.sweep.test_multirun.Watched")
     finally:
         gc.enable()
     assert Watched.alive == [0, 0, 0, 0]
+    assert [reference() for reference in Watched.seen] == [None] * 4
+    # Cheaply: what was there before a job, as all imported modules, is not looked through after it.
+    assert len(looked_through) == 4
+    assert max(looked_through[1:]) < len(gc.get_objects()) / 5
+    assert gc.get_freeze_count() == 0
 
 
 def test_each_job_is_a_run_of_its_own_in_the_sweeps_wandb_group(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from optlab.sweep.progress import Board, duration, state, watching
+from optlab.sweep.progress import Board, duration, state, watching, watching_plan
 from tests.sweep.helpers import finish, jobs_of, write
 
 
@@ -19,6 +19,14 @@ def console(*, terminal: bool, width: int = 100) -> Console:
 def text_of(console_: Console) -> str:
     assert isinstance(console_.file, io.StringIO)
     return console_.file.getvalue()
+
+
+def wait_for(text: str, console_: Console) -> None:
+    """Until the progress thread has written this."""
+    patience = time.monotonic() + 60
+    while text not in text_of(console_):
+        assert time.monotonic() < patience, text_of(console_)
+        time.sleep(0.01)
 
 
 def epochs(folder: Path, count: int) -> None:
@@ -96,7 +104,7 @@ def test_a_terminal_gets_one_line_that_changes_and_a_line_a_failure() -> None:
     out = console(terminal=True)
     with watching(jobs, "first", out):
         write(b, "failed", error={"type": "ValueError", "message": "no [b]"})
-        time.sleep(0.6)
+        wait_for("1/2 done", out)
         finish(a)
     text = text_of(out)
     assert "1/2 done" in text
@@ -123,3 +131,37 @@ def test_a_complete_sweep_says_so() -> None:
     with watching(jobs, "first", out):
         pass
     assert text_of(out).strip() == "first: 1 run, done already"
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_plan_of_several_rounds_has_one_line(terminal: bool) -> None:
+    a, b, c = jobs_of("a", "b", "c")
+    finish(a, 0.7)
+    out = console(terminal=terminal)
+    with watching_plan(4, "which", out) as watch:
+        with watch.during([a], "tune"):
+            pass
+        assert text_of(out) == ""  # it begins with the first job that is not over
+        with watch.during([b], "tune"):
+            finish(b, 0.9)
+        assert "2/4" in text_of(out)
+        out.print("chosen")
+        with watch.during([c], "confirm", total=3):
+            finish(c, 0.8)
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text_of(out)).replace("\r", "\n")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    assert lines[0] == "which: 4 runs, 1 done already, 3 to run"
+    assert "best val/acc 0.9000" in text
+    assert lines[-1].startswith("confirm")
+    assert "3/3" in lines[-1]
+    assert lines.index("chosen") < len(lines) - 1
+
+
+def test_a_plan_that_was_carried_out_already_says_so() -> None:
+    jobs = jobs_of("a", "b")
+    for job in jobs:
+        finish(job)
+    out = console(terminal=False)
+    with watching_plan(2, "which", out) as watch, watch.during(jobs, "tune"):
+        pass
+    assert text_of(out) == "which: 2 runs, done already\n"

@@ -1,6 +1,11 @@
 """A whole study on the command line: real runs of a linear network on the digits."""
 
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -9,7 +14,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from optlab.record import RunRecord
-from tests.commandline import Result, command
+from tests.commandline import ROOT, Result, command
 from tests.conftest import QUICK
 from tests.sweep import counted
 from tests.sweep.troubles import trained
@@ -59,7 +64,7 @@ def outcome(name: str) -> dict[tuple[str, str, float, int], dict[str, float | No
 def test_a_study_tunes_on_validation_confirms_on_fresh_seeds_and_runs_nothing_twice(
     concluded: list[Path],
 ) -> None:
-    counted.readers.clear()
+    counted.accesses.clear()
     first = study(*COUNTED, LOG)
     assert first.code == 0, first.err
     folder = Path("outputs/sweeps/which")
@@ -85,14 +90,22 @@ def test_a_study_tunes_on_validation_confirms_on_fresh_seeds_and_runs_nothing_tw
     ]
     assert not any(name.startswith("test/") for record in tuning for name in record.metrics)
     assert all("test/acc" in record.metrics for record in confirmed)
-    assert set(NOT_EVALUATION) <= set(counted.readers)
-    assert len([name for name in counted.readers if name not in NOT_EVALUATION]) == len(confirmed)
+    assert {access.reader for access in counted.accesses} > set(NOT_EVALUATION)
+    evaluations = [place for place, access in enumerate(counted.accesses) if access.reader not in NOT_EVALUATION]
+    assert [counted.accesses[place].phase for place in evaluations] == ["confirm"] * len(confirmed)
+    last_of_tuning = max(place for place, access in enumerate(counted.accesses) if access.phase == "tune")
+    assert min(evaluations) > last_of_tuning
 
     # What was said, and that saying it again trains nothing.
     assert "protocol.yaml" in first.out
     assert "tune     2 trials (grid) x 1 seed (0) x 2 = 4 runs, on validation" in first.out
     assert "in all   8 to 12 runs" in first.out
-    assert first.out.index("in all") < first.out.index("a run takes about") < first.out.index("confirm: 4 runs")
+    assert first.out.index("in all") < first.out.index("runs to run") < first.out.index("a run takes about")
+    assert first.out.count(" runs to run") == 1  # one progress over all phases
+    places = re.findall(r"^(first run|tune|extend|confirm) +(\d+)/(\d+)  ", first.out, re.MULTILINE)
+    assert [int(place) for _, place, _ in places] == list(range(1, len(records()) + 1))
+    assert [phase for phase, *_ in places][-4:] == ["confirm"] * 4
+    assert (places[0][2], int(places[-1][2])) == ("8", len(records()))  # extensions are added to the plan
     assert result()["complete"]
     runs = len(trained())
     assert runs == len(records())
@@ -123,21 +136,29 @@ def test_a_study_tunes_on_validation_confirms_on_fresh_seeds_and_runs_nothing_tw
 NOT_EVALUATION = ("__post_init__", "__len__", "fingerprint")
 
 
-def test_a_study_that_is_stopped_goes_on_to_the_same_end() -> None:
-    once = ("hydra.sweeper.extensions=0", STOP)
+def test_a_study_that_is_stopped_or_killed_goes_on_to_the_same_end() -> None:
+    stops = ("hydra.sweeper.extensions=0", STOP)
+    dies = (*stops, "callbacks.stop.signame=SIGKILL")
     Path("armed").touch()
-    stopped = study(*once, name="stopped")
+    stopped = study(*stops, name="stopped")
     assert stopped.code == 130
     assert "the same command goes on from here" in stopped.out
     assert not result("stopped")["complete"]
-    done = {record.id for record in records("stopped") if record.status == "finished"}
-    assert 0 < len(done) < 8
 
-    assert study(*once, name="stopped").code == 0
-    assert study(*once, name="whole").code == 0
-    assert outcome("stopped") == outcome("whole")
-    assert result("stopped")["arms"] == result("whole")["arms"]
-    assert done < {record.id for record in records("stopped")}
+    Path("armed").touch()
+    words = [sys.executable, str(ROOT / "train.py"), *SMALL, "sweep=killed", *dies]
+    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # as this process has
+    killed = subprocess.run(words, capture_output=True, check=False, env=one_thread)
+    assert killed.returncode == -signal.SIGKILL, killed
+
+    assert study(*stops, name="whole").code == 0
+    for name, typed in (("stopped", stops), ("killed", dies)):
+        done = {record.id for record in records(name) if record.status == "finished"}
+        assert 0 < len(done) < 8
+        assert study(*typed, name=name).code == 0
+        assert outcome(name) == outcome("whole")
+        assert result(name)["arms"] == result("whole")["arms"]
+        assert done < {record.id for record in records(name)}
 
 
 def test_the_first_run_that_is_refused_ends_the_study_in_one_line() -> None:

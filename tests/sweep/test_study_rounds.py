@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from optlab.sweep.study.conduct import warnings
-from optlab.sweep.study.rounds import Score, Tuning, next_round, tune
+from optlab.sweep.study.conduct import result, warnings
+from optlab.sweep.study.rounds import Score, Trial, Tuning, edges_of, next_round, tune
 from optlab.sweep.study.samplers import TreeParzen
-from tests.sweep.surfaces import conduct, lrs, peak, protocol, read
+from tests.sweep.surfaces import Surface, conduct, lrs, peak, protocol, read
 
 
 def tuned(plan, known, propose=None) -> list[Tuning]:  # type: ignore[no-untyped-def]
@@ -27,7 +27,8 @@ def test_the_best_lr_of_each_optimizer_is_found_within_half_a_grid_step(best: fl
     rounds, known = conduct(plan, peak({"adam": best, "sgd": 30 * best}))
     for tuning, true in zip(tuned(plan, known), (best, 30 * best), strict=True):
         assert abs(math.log10(chosen_lr(tuning) / true)) <= 0.25 + 1e-3
-        assert tuning.edge == 0
+        assert tuning.tuned
+        assert not tuning.edges
     assert [each.phase for each in rounds] == ["tune", "confirm"]
 
 
@@ -78,8 +79,8 @@ def test_a_winner_on_the_edge_extends_the_space_by_two_points_at_the_same_ratio(
     assert lrs(rounds[1].runs, "adam") == beyond
     assert lrs(rounds[1].runs, "sgd") == []
     adam, sgd = tuned(plan, known)
-    assert (adam.extensions, adam.edge, len(adam.trials)) == (1, 0, 9)
-    assert (sgd.extensions, sgd.edge, len(sgd.trials)) == (0, 0, 7)
+    assert (adam.extensions, adam.edges, len(adam.trials)) == (1, {}, 9)
+    assert (sgd.extensions, sgd.edges, len(sgd.trials)) == (0, {}, 7)
     assert chosen_lr(adam) in beyond
     assert warnings(plan, [adam, sgd]) == []
 
@@ -90,43 +91,93 @@ def test_a_winner_that_stays_on_the_edge_is_confirmed_and_called_not_tuned(exten
     rounds, known = conduct(plan, peak({"adam": 1e6}))
     [adam] = tuned(plan, known)
     assert len(rounds) == 2 + extensions
-    assert (adam.extensions, adam.edge, len(adam.trials)) == (extensions, 1, 7 + 2 * extensions)
+    assert (adam.extensions, adam.edges, len(adam.trials)) == (extensions, {"lr": "high"}, 7 + 2 * extensions)
+    assert not adam.tuned
     assert rounds[-1].phase == "confirm"
     [warning] = warnings(plan, [adam])
     assert "adam is not tuned" in warning
     assert f"{chosen_lr(adam):g}" in warning
 
 
-def test_a_range_is_not_continued_past_what_its_parameter_can_be() -> None:
+def lowest(name: str) -> Surface:
+    """A surface on which less of a hyperparameter is better."""
+    return lambda run: Score(-float(run[f"optimizer.{name}"]), 0.0)
+
+
+def test_a_winner_at_the_limit_of_its_parameter_is_not_tuned() -> None:
     space = {"momentum": {"low": 0.5, "high": 0.99, "scale": "one_minus_log"}}
     plan = protocol("momentum", space=space, trials=3)
-    rounds, known = conduct(plan, lambda run: Score(-float(run["optimizer.momentum"]), 0.0))
+    rounds, known = conduct(plan, lowest("momentum"))
     [tuning] = tuned(plan, known)
-    assert [trial.settings["momentum"] for trial in tuning.trials] == [0.5, 0.9293, 0.99]
-    assert len(rounds) == 2  # below 0.5 the next step would be negative
-    assert tuning.edge == 0
+    assert [trial.settings["momentum"] for trial in tuning.trials] == [0.5, 0.9293, 0.99, 0.0]
+    assert len(rounds) == 3  # there is nothing below 0
+    assert (tuning.extensions, tuning.edges, tuning.tuned) == (1, {"momentum": "low"}, False)
+    assert "momentum is not tuned: its best has momentum 0 on the low edge" in warnings(plan, [tuning])[0]
 
 
 def test_whole_numbers_are_not_tried_twice_beyond_the_edge() -> None:
     space = {"history_size": {"low": 3, "high": 6, "scale": "log"}}
     plan = protocol("lbfgs", space=space, trials=4)
-    rounds, known = conduct(plan, lambda run: Score(-float(run["optimizer.history_size"]), 0.0))
+    rounds, known = conduct(plan, lowest("history_size"))
     [tuning] = tuned(plan, known)
     assert [trial.settings["history_size"] for trial in tuning.trials] == [3, 4, 5, 6, 2, 1]
-    assert (len(rounds), tuning.edge) == (3, 0)
+    assert (len(rounds), tuning.edges, tuning.tuned) == (3, {"history_size": "low"}, False)
 
 
-def test_in_several_dimensions_the_edge_rule_watches_the_lr_alone() -> None:
-    plan = protocol("adam", track="family", sampler="halton", trials=9)
-    rounds, known = conduct(plan, peak({"adam": 10.0}))
+@pytest.mark.parametrize(
+    ("name", "edge", "factor"),
+    [("lr", "high", 1000 ** (1 / 8)), ("eps", "high", 1e7 ** (1 / 8)), ("weight_decay", "low", 1e4 ** (-1 / 8))],
+)
+def test_in_several_dimensions_every_hyperparameter_counts(name: str, edge: str, factor: float) -> None:
+    plan = protocol("adam", track="family", sampler="halton", trials=9)  # so a step is an eighth of a range
+    sign = 1 if edge == "high" else -1
+    rounds, known = conduct(plan, lambda run: Score(sign * math.log10(float(run[f"optimizer.{name}"])), 0.0))
     [adam] = tuned(plan, known)
+    first, last = adam.trials[:9], adam.trials[-1]
+    winner = max(first, key=lambda trial: sign * trial.settings[name])
+    beyond = [trial for trial in adam.trials[9:] if trial.extends == name]
+
+    # Two more trials each time, a grid step apart, all else as the winner's.
+    assert [trial.settings[name] for trial in beyond] == [
+        pytest.approx(winner.settings[name] * factor**step, rel=0.01) for step in (1, 2, 3, 4)
+    ]
+    assert all(trial.settings | {name: 0} == winner.settings | {name: 0} for trial in beyond)
     assert adam.extensions == 2
-    first, extended = lrs(rounds[0].runs, "adam"), lrs(rounds[1].runs, "adam")
-    ratio = 1000 ** (1 / 8)  # a step of nine points over three decades
-    assert extended == [pytest.approx(max(first) * ratio, rel=0.01), pytest.approx(max(first) * ratio**2, rel=0.01)]
-    winner = next(words for words in rounds[0].runs if float(read(words)["optimizer.lr"]) == max(first))
-    others = ("optimizer.betas", "optimizer.eps", "optimizer.weight_decay")
-    assert all(read(words)[key] == read(winner)[key] for words in rounds[1].runs for key in others)
+    assert adam.edges[name] == edge
+    assert not adam.tuned
+    assert read(rounds[-1].runs[0])["phase"] == "confirm"
+    assert f"{name} {last.settings[name]:g} on the {edge}" in warnings(plan, [adam])[0]
+
+    # What was searched, in its last form.
+    spaces = adam.space.to_dict(), adam.arm.space.to_dict()
+    assert spaces[0][name][edge] == last.settings[name] != spaces[1][name][edge]
+    assert all(spaces[0][key] == spaces[1][key] for key in spaces[1].keys() - {trial.extends for trial in adam.trials})
+
+
+def test_an_edge_is_half_a_grid_step_wide_and_failed_trials_lie_beyond_nothing() -> None:
+    plan = protocol("sgd", trials=5, sampler="halton")
+    [arm] = plan.arms
+    trials = [Trial(number, (x,), arm.space.settings((x,))) for number, x in enumerate([0.0, 0.3, 0.7, 0.88, 1.0])]
+    edges = [edges_of(plan, arm, trials, trial) for trial in trials]
+    assert edges == [{"lr": "low"}, {}, {}, {"lr": "high"}, {"lr": "high"}]
+    assert edges_of(plan, arm, trials[:3], trials[2]) == {"lr": "high"}
+
+    def fails_above(run: Mapping[str, str]) -> Score | None:
+        return None if float(run["optimizer.lr"]) > 0.05 else Score(float(run["optimizer.lr"]), 0.0)
+
+    plan = protocol("sgd", extensions=0)
+    [sgd] = tuned(plan, conduct(plan, fails_above)[1])
+    assert (chosen_lr(sgd), sgd.edges) == (0.0316, {"lr": "high"})
+
+
+def test_the_result_says_who_is_tuned_what_lies_on_an_edge_and_what_was_searched() -> None:
+    plan = protocol("adam", "sgd", extensions=1)
+    _, known = conduct(plan, peak({"adam": 1e6, "sgd": 0.03}))
+    adam, sgd = result(plan, tuned(plan, known), complete=True)["arms"]
+    assert (adam["tuned"], adam["edges"], adam["extensions"]) == (False, {"lr": "high"}, 1)
+    assert adam["space"] == {"lr": {"low": 3e-5, "high": 0.3, "scale": "log"}}
+    assert (sgd["tuned"], sgd["edges"], sgd["extensions"]) == (True, {}, 0)
+    assert sgd["space"] == {"lr": {"low": 0.001, "high": 1.0, "scale": "log"}}
 
 
 # -- choosing

@@ -27,15 +27,42 @@ def test_one_minus_log_spaces_0_9_and_0_99_and_0_999_evenly() -> None:
     each = Range.parse("momentum", {"low": 0.9, "high": 0.999, "scale": "one_minus_log"})
     assert [each.value(position) for position in (0, 0.5, 1)] == [0.9, 0.99, 0.999]
     assert each.value(1.5) == 0.9999
-    assert each.reaches(5)
-    assert each.reaches(-0.5)
-    assert not each.reaches(-0.6)  # a negative momentum
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "default", "position", "step", "values"),
+    [
+        ("lr", {"low": 0.1, "high": 1.0, "scale": "log"}, 0.1, 0, -0.5, [0.0316, 0.01, 0.00316]),
+        ("lr", {"low": 0.1, "high": 0.7, "scale": "uniform"}, 0.1, 0, -0.25, [0.05, 0.025, 0.012]),
+        ("momentum", {"low": 0.5, "high": 0.98, "scale": "one_minus_log"}, 0.9, 0, -0.5, [0.0]),
+        ("momentum", {"low": 0.9, "high": 0.99, "scale": "one_minus_log"}, 0.9, 1, 1, [0.999, 0.9999]),
+        ("beta1", {"low": 0.5, "high": 0.9, "scale": "uniform"}, 0.9, 1, 0.5, [0.95, 0.975]),
+        ("alpha", {"low": 0.2, "high": 0.8, "scale": "log"}, 0.9, 1, 0.5, [0.894, 0.946]),
+        ("momentum", {"low": 0.5, "high": 1.5, "scale": "uniform"}, 0.9, 1, 0.5, [2.0, 2.5]),
+        ("weight_decay", {"low": 0.01, "high": 0.05, "scale": "uniform"}, 0, 0, -0.5, [0.0]),
+        ("weight_decay", {"low": 0.0, "high": 0.05, "scale": "uniform"}, 0, 0, -0.5, []),
+        ("history_size", {"low": 3, "high": 6, "scale": "log"}, 10, 0, -0.7, [2, 1]),
+        ("shift", {"low": -1.0, "high": 1.0, "scale": "uniform"}, 0, 0, -0.5, [-2.0, -3.0]),
+    ],
+)
+def test_beyond_its_end_a_range_goes_on_to_the_limit_of_its_parameter_and_no_further(
+    name: str, given: dict[str, object], default: object, position: float, step: float, values: list[float]
+) -> None:
+    each = Range.parse(f"search.{name}", given, default)
+    found: list[float] = []
+    at: float | None = position
+    while len(found) < len(values) and (at := each.beyond(at, step)) is not None:
+        found.append(each.value(at))
+    assert found == pytest.approx(values, rel=1e-9)
+    if values and values[-1] == 0:
+        assert at is not None
+        assert each.beyond(at, step) is None
 
 
 def test_uniform_spacing_keeps_its_sign() -> None:
     each = Range.parse("x", {"low": 0.0, "high": 2.0, "scale": "uniform"})
     assert [each.value(position) for position in (0, 0.25, 1)] == [0.0, 0.5, 2.0]
-    assert not each.reaches(-0.1)
+    assert not each.allows(-0.1)
 
 
 def test_whole_numbers_stay_whole() -> None:
@@ -62,7 +89,7 @@ def test_points_fill_every_range_evenly_and_depend_on_the_seed_alone(sampler: st
 def test_every_optimizer_has_both_tracks_with_values_inside_their_ranges(name: str, track: str) -> None:
     config = optimizer(name)
     space = Space.parse("space", config["search"][track], config)
-    assert space.watched == "lr"
+    assert "lr" in space.ranges
     for point in design("halton", len(space.ranges), 5, seed=0):
         values = space.settings(point)
         assert values.keys() == config["search"][track].keys()

@@ -19,24 +19,27 @@ if TYPE_CHECKING:
 class ProcessLauncher(Launcher):
     """Runs each job in another process; a subclass says how such a process is started."""
 
-    extra = ""  # of pyproject.toml, which brings the package
-    package = ""
+    name = ""  # as typed: hydra/launcher=NAME
+    package = ""  # and the extra of pyproject.toml that brings it
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.check()
         self.hydra_context = hydra_context
         self.task_function = task_function
         self.config = config
+
+    def check(self) -> None:
+        """Raise UserError where this launcher cannot start anything, before anything is planned or written."""
+        from optlab.errors import UserError
+
+        if any(find_spec(package) is None for package in (self.package, "cloudpickle")):
+            raise UserError(f"hydra/launcher={self.name} needs a package: pip install -e '.[{self.package}]'")
 
     @abstractmethod
     def backend(self, content: bytes, jobs: Sequence[Sequence[str]], first: int) -> Backend:
         """How the jobs' processes are started; `content` is what they need to know of the sweep."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from optlab.errors import UserError
-
-        for package in (self.package, "cloudpickle"):
-            if find_spec(package) is None:
-                raise UserError(f"hydra/launcher={self.extra} needs a package: pip install -e '.[{self.extra}]'")
         from optlab.sweep.launchers.parcel import pack
         from optlab.sweep.launchers.pool import run_all
 

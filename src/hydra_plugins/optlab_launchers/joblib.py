@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class JoblibLauncher(ProcessLauncher):
     """Several jobs at a time, each in a process of this machine; see conf/hydra/launcher/joblib.yaml."""
 
-    extra = package = "joblib"
+    name = package = "joblib"
 
     def __init__(
         self, n_jobs: int | None = None, threads: int | None = None, gpus: Sequence[int] | None = None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class RayLauncher(ProcessLauncher):
     """Ray's tasks, on this machine or on a cluster; see conf/hydra/launcher/ray.yaml."""
 
-    extra = package = "ray"
+    name = package = "ray"
 
     def __init__(
         self,

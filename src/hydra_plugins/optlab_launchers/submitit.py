@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 class SubmititLocalLauncher(ProcessLauncher):
     """submitit's own local executor; see conf/hydra/launcher/submitit_local.yaml."""
 
-    extra = package = "submitit"
+    name = "submitit_local"
+    package = "submitit"
 
     def __init__(
         self,
@@ -42,7 +44,8 @@ class SubmititLocalLauncher(ProcessLauncher):
 class SubmititSlurmLauncher(ProcessLauncher):
     """A SLURM cluster's queue; see conf/hydra/launcher/submitit_slurm.yaml."""
 
-    extra = package = "submitit"
+    name = "submitit_slurm"
+    package = "submitit"
 
     def __init__(self, folder: str, **parameters: Any) -> None:
         self.folder = folder
@@ -50,6 +53,16 @@ class SubmititSlurmLauncher(ProcessLauncher):
             key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
             for key, value in parameters.items()
         }
+
+    def check(self) -> None:
+        from optlab.errors import UserError
+
+        super().check()
+        if shutil.which("sbatch") is None:
+            raise UserError(
+                "hydra/launcher=submitit_slurm: there is no sbatch on this machine; type it on a login node of the "
+                "cluster, or hydra/launcher=submitit_local to run here"
+            )
 
     def backend(self, content: bytes, jobs: Sequence[Sequence[str]], first: int) -> Backend:
         from optlab.sweep.launchers.queue import Slurm

@@ -3,8 +3,8 @@
 import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -21,18 +21,23 @@ SECONDS_BETWEEN_LOOKS = 0.5  # at jobs that another process is running
 
 
 def execute(
-    launcher: Launcher, jobs: Sequence[Job], *, retry: bool = False, title: str = "", first: int = 0
+    launcher: Launcher,
+    jobs: Sequence[Job],
+    *,
+    retry: bool = False,
+    first: int = 0,
+    watch: Callable[[Sequence[Job]], AbstractContextManager[None]] = watching,
 ) -> list[Outcome]:
     """Bring every job to its end once: through this launcher, or by waiting for the process that has it.
 
-    Jobs that are settled (finished, diverged, failed) are left alone. One progress line is shown meanwhile.
+    Jobs that are settled (finished, diverged, failed) are left alone.
 
     Args:
         launcher: Hydra's, set up.
         jobs: what is to be done; a job that stands there twice is done once.
         retry: run failed jobs again, from their beginning.
-        title: stands before the progress line; a study names its phase.
         first: Hydra's number (`hydra.job.num`) of the first job, for sweeps that call this several times.
+        watch: shows meanwhile how the jobs get on.
 
     Returns:
         What became of each job, in the order of `jobs`.
@@ -48,7 +53,7 @@ def execute(
     settled = {job for job in jobs if outcome(job).settled}
     numbers = {job: first + index for index, job in enumerate(jobs)}
     try:
-        with stoppable(), watching(jobs, title):
+        with stoppable(), watch(jobs):
             settle(launcher, [job for job in jobs if job not in settled], numbers)
     except (Interrupted, KeyboardInterrupt) as stop:
         signum = stop.signum if isinstance(stop, Interrupted) else signal.SIGINT

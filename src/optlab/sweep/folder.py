@@ -1,10 +1,14 @@
 """The folder of a sweep: named and shared, or new and nobody else's; and the locks of its jobs."""
 
+import math
 import re
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import yaml
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
@@ -85,12 +89,31 @@ def check_is_ours(folder: Path) -> None:
 
 
 def write_plan(config: DictConfig, folder: Path) -> None:
-    """Write multirun.yaml: what was typed and composed, as Hydra's own sweepers do."""
+    """Write multirun.yaml: `commands`, all that were typed for this sweep, and the last one's config as Hydra does."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        (folder / LOCKS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_write(folder, error) from error
-    write_whole(folder / PLAN_FILE, OmegaConf.to_yaml(config))
+    with FileLock(folder / LOCKS / "plan.lock"):
+        commands = dict.fromkeys([*commands_of(folder), command(config.hydra.overrides)])
+        text = yaml.safe_dump({"commands": list(commands)}, width=math.inf)
+        write_whole(folder / PLAN_FILE, text + OmegaConf.to_yaml(config))
+
+
+def commands_of(folder: Path) -> list[str]:
+    """The commands typed so far for a sweep, in order; a file that cannot be read is replaced."""
+    try:
+        content = yaml.safe_load((folder / PLAN_FILE).read_text(encoding="utf-8"))
+        return [str(each) for each in content.get("commands") or [command(content["hydra"]["overrides"])]]
+    except (OSError, ValueError, yaml.YAMLError, AttributeError, LookupError, TypeError):
+        return []
+
+
+def command(overrides: Mapping[str, Any]) -> str:
+    """A multirun as it is typed, by Hydra's record of its words; without those that change no run's result."""
+    words = [word for word in overrides["hydra"] if not word.startswith("hydra.mode=")]
+    words += [word for word in overrides["task"] if not word.startswith("retry=")]
+    return " ".join(["python train.py -m", *(shlex.quote(str(word)) for word in words)])
 
 
 @contextmanager

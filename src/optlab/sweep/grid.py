@@ -1,6 +1,7 @@
 """Plain multirun: every combination of the values that are separated by commas, each trained once."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.plugins.launcher import Launcher
@@ -11,6 +12,7 @@ from optlab.sweep.conclude import conclude
 from optlab.sweep.execute import execute
 from optlab.sweep.folder import open_sweep, write_plan
 from optlab.sweep.job import check, plan, unique
+from optlab.sweep.progress import watching
 
 
 def sweep(
@@ -28,4 +30,5 @@ def sweep(
         jobs = unique(plan(config_loader, config, overrides) for overrides in combinations)
         check(jobs)
         write_plan(config, folder)
-        conclude(folder, lambda: execute(launcher, jobs, retry=config.retry, title=config.sweep))
+        watch = partial(watching, title=config.sweep)
+        conclude(folder, lambda: execute(launcher, jobs, retry=config.retry, watch=watch))

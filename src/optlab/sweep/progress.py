@@ -24,40 +24,86 @@ SECONDS_BETWEEN_LOOKS = 0.25
 @contextmanager
 def watching(jobs: Sequence[Job], title: str = "", console: Console | None = None) -> Iterator[None]:
     """Show how these jobs get on while the body runs: one live line on a terminal, elsewhere a line for each job."""
-    board = Board(jobs)
-    console = console or Console(highlight=False)
-    announce(board, title, console)
-    if board.left == 0:
+    with watching_plan(len(jobs), title, console) as watch, watch.during(jobs):
         yield
-        return
-    display = LiveLine(board, title, console) if console.is_terminal else PlainLines(board, title, console)
-    over = threading.Event()
 
-    def watch() -> None:
-        while not over.wait(SECONDS_BETWEEN_LOOKS):
-            display.show(board.refresh())
 
-    watcher = threading.Thread(target=watch, name="sweep-progress", daemon=True)
-    watcher.start()
+@contextmanager
+def watching_plan(total: int, title: str = "", console: Console | None = None) -> Iterator["Watch"]:
+    """One display for a plan of so many jobs that come to be known round by round: see `Watch.during`."""
+    watch = Watch(Board(total=total), title, console or Console(highlight=False))
     try:
-        yield
+        yield watch
     finally:
-        over.set()
-        watcher.join()
-        display.show(board.refresh())
-        display.close()
+        watch.close()
+    if watch.display is None:
+        watch.announce()
 
 
-def announce(board: "Board", title: str, console: Console) -> None:
-    """One line before the first job: how much there is to do."""
-    done, total = board.done, len(board.jobs)
-    what = f"{title}: " if title else ""
-    if done == total:
-        console.print(f"{what}{counted(total)}, done already")
-    elif done:
-        console.print(f"{what}{counted(total)}, {done} done already, {total - done} to run")
-    else:
-        console.print(f"{what}{counted(total)} to run")
+class Watch:
+    """The display of a plan: it begins with the first job that is not over, and shows the whole plan to its end."""
+
+    def __init__(self, board: "Board", title: str, console: Console) -> None:
+        self.board = board
+        self.title = title
+        self.console = console
+        self.display: LiveLine | PlainLines | None = None
+        self.lock = threading.Lock()  # the board is looked at from a thread
+        self.over = threading.Event()
+        self.watcher = threading.Thread(target=self.watch, name="sweep-progress", daemon=True)
+
+    @contextmanager
+    def during(self, jobs: Sequence[Job], title: str = "", total: int = 0) -> Iterator[None]:
+        """Count these jobs in, and show how they get on while the body runs.
+
+        Args:
+            title: what is being done now, in place of the plan's title.
+            total: the number of jobs in the whole plan as it is now.
+        """
+        with self.lock:
+            self.board.add(jobs)
+            self.board.planned = total or self.board.planned
+            self.board.title = title or self.title
+        if self.display is None and not all(self.board.seen[job].final for job in jobs):
+            self.begin()
+        try:
+            yield
+        finally:
+            self.show()  # now, so that what is printed next stands below
+
+    def begin(self) -> None:
+        self.announce()
+        kind = LiveLine if self.console.is_terminal else PlainLines
+        self.display = kind(self.board, self.console)
+        self.board.began = time.monotonic()
+        self.watcher.start()
+
+    def announce(self) -> None:
+        """One line: how much there is to do."""
+        done, total = self.board.done, self.board.total
+        what = f"{self.title}: " if self.title else ""
+        if done == total:
+            self.console.print(f"{what}{counted(total)}, done already")
+        elif done:
+            self.console.print(f"{what}{counted(total)}, {done} done already, {total - done} to run")
+        else:
+            self.console.print(f"{what}{counted(total)} to run")
+
+    def watch(self) -> None:
+        while not self.over.wait(SECONDS_BETWEEN_LOOKS):
+            self.show()
+
+    def show(self) -> None:
+        with self.lock:
+            ended = self.board.refresh()
+            if self.display is not None:
+                self.display.show(ended)
+
+    def close(self) -> None:
+        if self.display is not None:
+            self.over.set()
+            self.watcher.join()
+            self.display.close()
 
 
 # -- what the run folders say
@@ -79,21 +125,35 @@ class Seen:
 
 
 class Board:
-    """The state of a sweep's jobs, kept up to date by looking at what changed."""
+    """The state of a sweep's jobs, kept up to date by looking at what changed.
 
-    def __init__(self, jobs: Sequence[Job]) -> None:
-        self.jobs = list(jobs)
-        self.seen = {job: Seen() for job in self.jobs}
+    Args:
+        jobs: those that are known so far.
+        total: how many there will be.
+    """
+
+    def __init__(self, jobs: Sequence[Job] = (), total: int = 0) -> None:
+        self.planned = total
+        self.title = ""
+        self.seen: dict[Job, Seen] = {}
         self.best: RunRecord | None = None
-        self.refresh()
-        for seen in self.seen.values():
-            seen.alive = False  # what an earlier process left behind
         self.began = time.monotonic()
-        self.work_before = self.work
+        self.work_before = 0.0  # done by earlier processes
+        self.add(jobs)
+
+    def add(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            if job not in self.seen:
+                self.seen[job] = seen = Seen()
+                look(job, seen)
+                seen.alive = False  # what an earlier process left behind
+                self.work_before += share(job, seen)
+                if seen.final:
+                    self.compare(seen.record)
 
     def refresh(self) -> list[Job]:
         """Look at every job that is not over; returns those that ended since the last look, in that order."""
-        going = [job for job in self.jobs if not self.seen[job].final]
+        going = [job for job, seen in self.seen.items() if not seen.final]
         for job in going:
             look(job, self.seen[job])
         ended = [job for job in going if self.seen[job].final]
@@ -110,6 +170,10 @@ class Board:
             self.best = record
 
     @property
+    def total(self) -> int:
+        return max(self.planned, len(self.seen))
+
+    @property
     def done(self) -> int:
         return sum(seen.final for seen in self.seen.values())
 
@@ -119,7 +183,7 @@ class Board:
 
     @property
     def left(self) -> int:
-        return len(self.jobs) - self.done
+        return self.total - self.done
 
     def count(self, status: str) -> int:
         return sum(seen.record is not None and seen.record.status == status for seen in self.seen.values())
@@ -127,14 +191,14 @@ class Board:
     @property
     def work(self) -> float:
         """Jobs done, each unfinished one counted by its share of epochs."""
-        return sum(1.0 if seen.final else share(job, seen) for job, seen in self.seen.items())
+        return sum(share(job, seen) for job, seen in self.seen.items())
 
     def seconds_left(self) -> float | None:
         """An estimate from the speed since this process looks; None before there is one."""
         done = self.work - self.work_before
         if done <= 0:
             return None
-        return (time.monotonic() - self.began) / done * (len(self.jobs) - self.work)
+        return (time.monotonic() - self.began) / done * (self.total - self.work)
 
 
 def look(job: Job, seen: Seen) -> None:
@@ -160,7 +224,9 @@ def changed_at(job: Job, name: str) -> int | None:
 
 
 def share(job: Job, seen: Seen) -> float:
-    """The part of a job's epochs that is done."""
+    """The part of a job that is done, by its epochs."""
+    if seen.final:
+        return 1.0
     epochs = job.config["trainer"]["max_epochs"]
     return min(seen.epochs / epochs, 1.0) if epochs > 0 else 0.0
 
@@ -178,7 +244,7 @@ def value_of(record: RunRecord | None) -> float | None:
 class LiveLine:
     """One line that changes in place; a failure is printed above it."""
 
-    def __init__(self, board: Board, title: str, console: Console) -> None:
+    def __init__(self, board: Board, console: Console) -> None:
         self.board = board
         self.console = console
         rest = Column(no_wrap=True, overflow="ellipsis", ratio=1)
@@ -188,7 +254,7 @@ class LiveLine:
             TextColumn("{task.fields[state]}", table_column=rest),
         )
         self.line = Progress(*columns, console=console, transient=True, expand=True, auto_refresh=False)
-        self.task = self.line.add_task(title or "sweep", total=len(board.jobs), state="")
+        self.task = self.line.add_task(board.title or "sweep", total=board.total, state="")
         self.line.start()
 
     def show(self, ended: Sequence[Job]) -> None:
@@ -196,8 +262,12 @@ class LiveLine:
             record = self.board.seen[job].record
             if record is not None and record.status == "failed":
                 self.console.print(f"[red]failed[/red]  {job.folder.name}  {escape(message(record))}", soft_wrap=True)
-        text = f"{self.board.done}/{len(self.board.jobs)} done, {state(self.board)}"
-        self.line.update(self.task, completed=self.board.work, state=text, refresh=True)
+        board = self.board
+        text = f"{board.done}/{board.total} done, {state(board)}"
+        title = board.title or "sweep"
+        self.line.update(
+            self.task, description=title, completed=board.work, total=board.total, state=text, refresh=True
+        )
 
     def close(self) -> None:
         self.line.stop()
@@ -206,17 +276,16 @@ class LiveLine:
 class PlainLines:
     """A line for each job that ends, for logs and pipes."""
 
-    def __init__(self, board: Board, title: str, console: Console) -> None:
+    def __init__(self, board: Board, console: Console) -> None:
         self.board = board
-        self.title = f"{title} " if title else ""
         self.console = console
 
     def show(self, ended: Sequence[Job]) -> None:
-        total = str(len(self.board.jobs))
+        total, title = str(self.board.total), f"{self.board.title} " if self.board.title else ""
         for place, job in enumerate(ended, start=self.board.done - len(ended) + 1):
             record = self.board.seen[job].record
             assert record is not None
-            line = f"{self.title}{place:>{len(total)}}/{total}  {job.folder.name}  {result(record)}"
+            line = f"{title}{place:>{len(total)}}/{total}  {job.folder.name}  {result(record)}"
             if job is ended[-1] and self.board.left:
                 line += f"  ({state(self.board)})"
             self.console.print(line, markup=False, soft_wrap=True)

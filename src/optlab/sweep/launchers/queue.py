@@ -1,7 +1,9 @@
 """`hydra/launcher=submitit_local` and `submitit_slurm`: jobs as submitit starts them, here or in a cluster's queue."""
 
+import math
 import os
 import signal
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ import submitit
 from optlab.sweep.launchers.parcel import Ending, Place, run_parcel
 from optlab.sweep.launchers.slots import Slot
 
+SECONDS_BETWEEN_LOOKS = 2.0  # at a job in a cluster's queue
 FOREVER_MINUTES = 60 * 24 * 365  # submitit ends a local job after two minutes unless it is told a time
 
 
@@ -55,10 +58,30 @@ class Submitted:
 
 @dataclass
 class SubmittedHere(Submitted):
+    """A job in a process of this machine."""
+
+    def ending(self) -> Ending:
+        """At once, where submitit would wait ten seconds for a file that a network's file system may yet bring."""
+        return super().ending() if self.job.paths.result_pickle.exists() else Ending("raised", "its process died")
+
     def stop(self) -> None:
         """Submitit's controller passes SIGTERM on to the job; to SIGINT it would give one second to save."""
         with suppress(ProcessLookupError):
             os.kill(int(self.job.job_id), signal.SIGTERM)
+
+
+@dataclass
+class Queued(Submitted):
+    """A job in a cluster's queue, whose file system and accounting are shared with everybody: seldom asked."""
+
+    looked: float = -math.inf
+    over: bool = False
+
+    def done(self) -> bool:
+        now = time.monotonic()
+        if not self.over and now - self.looked >= SECONDS_BETWEEN_LOOKS:
+            self.looked, self.over = now, self.job.done()
+        return self.over
 
 
 class Local:
@@ -98,8 +121,8 @@ class Slurm:
             ]
         self.first = first
 
-    def start(self, overrides: Sequence[str], number: int, place: int) -> Submitted:
-        return Submitted(self.jobs[number - self.first])
+    def start(self, overrides: Sequence[str], number: int, place: int) -> Queued:
+        return Queued(self.jobs[number - self.first])
 
     def close(self) -> None:
         pass

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from optlab.sweep.conclude import conclude
 from optlab.sweep.execute import execute
 from optlab.sweep.folder import LOCKS, open_sweep, write_plan
 from optlab.sweep.job import Job, Outcome, SweepInterrupted, check, plan
+from optlab.sweep.progress import Watch, watching_plan
 from optlab.sweep.study import command, show
 from optlab.sweep.study.protocol import OURS, RESULT_FILE, Options, Protocol, check_folder, write
-from optlab.sweep.study.rounds import Round, Score, Trial, Tuning, Words, next_round, run_words, tune
+from optlab.sweep.study.rounds import Round, Score, Trial, Tuning, Words, expected_runs, next_round, run_words, tune
 from optlab.sweep.study.samplers import TreeParzen
 
 
@@ -122,32 +124,40 @@ class Study:
             SweepInterrupted: the user stopped it; its outcomes are those of the whole study so far.
         """
         try:
-            while (upcoming := self.next_round()) is not None:
-                if upcoming.phase == "confirm":
-                    show.print_chosen(self.tunings(), self.protocol, console)
-                if upcoming.note:
-                    console.print(upcoming.note, soft_wrap=True)
-                self.execute(upcoming, console)
+            with watching_plan(self.protocol.fewest_runs, self.folder.name, console) as watch:
+                while (upcoming := self.next_round()) is not None:
+                    if upcoming.phase == "confirm":
+                        show.print_chosen(self.tunings(), self.protocol, console)
+                    if upcoming.note:
+                        console.print(upcoming.note, soft_wrap=True)
+                    self.execute(upcoming, watch)
         except SweepInterrupted as stop:
             raise SweepInterrupted(stop.signum, [*self.outcomes, *stop.outcomes]) from stop
         return self.outcomes
 
-    def execute(self, upcoming: Round, console: Console) -> None:
+    def execute(self, upcoming: Round, watch: Watch) -> None:
         """Execute a round; the very first run goes ahead of the others, to learn whether it works and what it takes."""
         runs = list(upcoming.runs)
         if not self.outcomes:
-            self.settle(runs[:1], "first run")
+            self.settle(runs[:1], "first run", watch)
             self.check_first_result(self.outcomes[0])
-            show.print_estimate(self.protocol, self.outcomes[0], console)
+            show.print_estimate(self.protocol, self.outcomes[0], watch.console)
             runs = runs[1:]
         if runs:
-            self.settle(runs, upcoming.title)
+            self.settle(runs, upcoming.title, watch)
 
-    def settle(self, runs: Sequence[Words], title: str) -> None:
+    def settle(self, runs: Sequence[Words], title: str, watch: Watch) -> None:
         jobs = [self.job(words) for words in runs]
         check(jobs)
         by_folder = dict(zip((job.folder for job in jobs), runs, strict=True))
-        done = execute(self.launcher, jobs, retry=bool(self.config.retry), title=title, first=len(self.outcomes))
+        total = expected_runs(self.protocol, self.tunings())
+        done = execute(
+            self.launcher,
+            jobs,
+            retry=bool(self.config.retry),
+            first=len(self.outcomes),
+            watch=partial(watch.during, title=title, total=total),
+        )
         for outcome in done:
             self.known[by_folder[outcome.job.folder]] = score(outcome, self.protocol)
         self.outcomes += done
@@ -219,7 +229,12 @@ def judged(record: RunRecord) -> Score | None:
 
 
 def result(protocol: Protocol, tunings: Sequence[Tuning], *, complete: bool) -> dict[str, Any]:
-    """The content of study.json: what was chosen for each arm, on what evidence, and what is to be said about it."""
+    """The content of study.json: what was chosen for each arm, on what evidence, and what is to be said about it.
+
+    `edges` names each searched hyperparameter of the winner that lies on the "low" or "high" edge of what was tried
+    (see `rounds.edges_of`); `tuned` is true only of a winner on no edge; `space` is what was searched, extensions
+    included, as in protocol.yaml.
+    """
     return {
         "schema": 1,
         "protocol": protocol.hash,
@@ -230,8 +245,9 @@ def result(protocol: Protocol, tunings: Sequence[Tuning], *, complete: bool) -> 
                 **dict(tuning.arm.factors),
                 "trials": len(tuning.trials) if tuning.arm.tuned else 0,
                 "extensions": tuning.extensions,
-                "edge": {-1: "low", 0: None, 1: "high"}[tuning.edge],
-                "tuned": tuning.arm.tuned and not tuning.missing and tuning.winner is not None and tuning.edge == 0,
+                "tuned": tuning.tuned,
+                "edges": dict(tuning.edges),
+                "space": tuning.space.to_dict(),
                 "failed_trials": tuning.failed,
                 "winner": None if tuning.winner is None else tuning.winner.settings,
                 "score": tuning.score,
@@ -246,15 +262,12 @@ def warnings(protocol: Protocol, tunings: Sequence[Tuning]) -> list[str]:
     """What a reader must know before believing a winner, a sentence each."""
     said = []
     for tuning in tunings:
-        name, extended = tuning.arm.name, tuning.extensions
-        if tuning.edge and tuning.winner is not None:
-            watched = tuning.arm.space.watched
-            value = tuning.winner.settings[str(watched)]
+        name = tuning.arm.name
+        if tuning.edges and tuning.winner is not None:
+            settings, extended = tuning.winner.settings, tuning.extensions
             times = {0: "without an extension", 1: "after 1 extension"}.get(extended, f"after {extended} extensions")
-            said.append(
-                f"{name} is not tuned: its best {watched}, {value:g}, is on the "
-                f"{'low' if tuning.edge < 0 else 'high'} edge of what was tried, {times}"
-            )
+            where = " and ".join(f"{each} {settings[each]:g} on the {edge}" for each, edge in tuning.edges.items())
+            said.append(f"{name} is not tuned: its best has {where} edge of what was tried, {times}")
         if tuning.failed:
             said.append(f"{name}: {tuning.failed} of {len(tuning.trials)} trials have a failed run: not in the choice")
         if not tuning.missing and tuning.winner is None:

@@ -17,7 +17,7 @@ from optlab.sweep.study.samplers import JOURNAL_FILE, Sampler, design
 from optlab.sweep.study.space import Settings, Space
 
 SCHEMA = 1
-POINTS_OF_AN_EXTENSION = 2  # trials beyond the edge on which a winner lies
+POINTS_OF_AN_EXTENSION = 2  # trials beyond each edge on which a winner lies
 REFERENCES = Path(__file__).parents[2] / "analysis" / "reference"
 PROTOCOL_FILE = "protocol.yaml"
 RESULT_FILE = "study.json"
@@ -28,6 +28,10 @@ HEADER = (
 RULE = (
     "highest mean over the tuning seeds of the final metric; a diverged run counts as chance level; "
     "ties: the lower mean loss, then the smaller lr"
+)
+EDGE_RULE = (
+    "a winner with the lowest or highest value tried of a searched hyperparameter, or within half a grid step of it, "
+    "lies on an edge: two more trials beyond each, up to `extensions` times; still on an edge then: not tuned"
 )
 
 
@@ -195,11 +199,9 @@ class Protocol:
 
     @property
     def most_runs(self) -> int:
-        """Runs when every arm uses all its extensions."""
-        watched = sum(arm.space.watched is not None for arm in self.arms)
-        return self.fewest_runs + watched * self.options.extensions * POINTS_OF_AN_EXTENSION * len(
-            self.options.tuning_seeds
-        )
+        """Runs when every arm uses all its extensions, each time beyond an edge of every range."""
+        trials = sum(len(arm.space.ranges) for arm in self.arms) * self.options.extensions * POINTS_OF_AN_EXTENSION
+        return self.fewest_runs + trials * len(self.options.tuning_seeds)
 
     def plan(self) -> dict[str, Any]:
         """What decides the outcome of the study, as plain containers: the content that is hashed."""
@@ -213,6 +215,7 @@ class Protocol:
             "tuning_seeds": list(options.tuning_seeds) if self.trials else [],
             "confirmation_seeds": list(options.confirmation_seeds),
             "rule": RULE,
+            "edge_rule": EDGE_RULE,
             "metric": options.metric,  # null: the run's own, val/acc for classes and val/loss for numbers
             "target": options.target,
             "extensions": options.extensions,
@@ -296,10 +299,12 @@ def differences(found: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
     for key, value in plan.items():
         if found.get(key) == value:
             continue
-        if key != "arms":
-            changed.append(f"{key}: {found.get(key)} there, {value} here")
-            continue
-        changed += arm_differences(found.get(key) or [], value)
+        if key not in found:
+            changed.append(f"made by another version, without {key}")
+        elif key != "arms":
+            changed.append(f"{key}: {found[key]} there, {value} here")
+        else:
+            changed += arm_differences(found[key] or [], value)
     return "; ".join(changed[:3]) or "its file was edited"
 
 

@@ -6,14 +6,15 @@ anywhere goes on as if it never had been.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from optlab.sweep.study.protocol import POINTS_OF_AN_EXTENSION, Arm, Protocol
 from optlab.sweep.study.samplers import Evaluated, Point, Propose
-from optlab.sweep.study.space import Settings, overrides
+from optlab.sweep.study.space import Settings, Space, overrides
 
 Words = tuple[str, ...]  # the overrides of a run
+Edge = Literal["low", "high"]
 
 
 class Score(NamedTuple):
@@ -33,6 +34,7 @@ class Trial:
     number: int
     point: Point
     settings: Settings
+    extends: str | None = None  # the hyperparameter that this trial carries beyond the edge of its range
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,18 @@ class Tuning:
     winner: Trial | None = None  # of the trials so far; None while runs are missing, or where all trials failed
     score: float | None = None  # the winner's mean over the tuning seeds, on the scale of `Score.value`
     extensions: int = 0  # how often the space was extended
-    edge: Literal[-1, 0, 1] = 0  # the winner lies on the low or high edge of what was tried
+    edges: Mapping[str, Edge] = field(default_factory=dict)  # the hyperparameters of the winner that lie on one
     failed: int = 0  # trials that were left out, because a run of theirs failed
+
+    @property
+    def tuned(self) -> bool:
+        """Whether a winner was found inside of what was tried; one on an edge is the best so far, and no more."""
+        return self.arm.tuned and not self.missing and self.winner is not None and not self.edges
+
+    @property
+    def space(self) -> Space:
+        """The space in its last, extended form."""
+        return self.arm.space.reaching([trial.settings for trial in self.trials])
 
 
 class Round(NamedTuple):
@@ -91,9 +103,11 @@ def tune(protocol: Protocol, arm: Arm, known: Known, propose: Propose | None = N
         if missing:
             return Tuning(arm, tuple(trials), missing, extensions=extensions)
         winner = choose(protocol, arm, trials, known)
-        more = extension(protocol, arm, trials, winner) if winner is not None else []
-        edge = edge_of(arm, trials, winner) if winner is not None and more else 0
-        if edge == 0 or extensions == protocol.options.extensions:
+        judged = [trial for trial in trials if mean_value(protocol, arm, trial, known) is not None]
+        edges = edges_of(protocol, arm, judged, winner) if winner is not None else {}
+        may_extend = winner is not None and extensions < protocol.options.extensions
+        more = extension(protocol, arm, trials, winner, edges) if winner is not None and may_extend else []
+        if not more:
             return Tuning(
                 arm,
                 tuple(trials),
@@ -101,8 +115,8 @@ def tune(protocol: Protocol, arm: Arm, known: Known, propose: Propose | None = N
                 winner=winner,
                 score=mean_value(protocol, arm, winner, known) if winner is not None else None,
                 extensions=extensions,
-                edge=edge,
-                failed=sum(mean_value(protocol, arm, trial, known) is None for trial in trials),
+                edges=edges,
+                failed=len(trials) - len(judged),
             )
         trials += more
         extensions += 1
@@ -147,43 +161,53 @@ def mean(values: Sequence[float]) -> float:
 # -- the edge rule
 
 
-def edge_of(arm: Arm, trials: Sequence[Trial], winner: Trial) -> Literal[-1, 0, 1]:
-    """-1 or 1 where the winner has the lowest or highest value tried of the range that the space watches, else 0."""
-    axis = axis_of(arm)
-    if axis is None or len(trials) < 2:
-        return 0
-    tried = [trial.point[axis] for trial in trials]
-    if winner.point[axis] <= min(tried):
-        return -1
-    return 1 if winner.point[axis] >= max(tried) else 0
+def edges_of(protocol: Protocol, arm: Arm, judged: Sequence[Trial], winner: Trial) -> dict[str, Edge]:
+    """The hyperparameters whose winning value is the lowest or highest tried, or within half a grid step of it.
 
+    Half a step, as a sampler that looks at results (TPE) crowds its trials at an edge that it would like to cross.
 
-def extension(protocol: Protocol, arm: Arm, trials: Sequence[Trial], winner: Trial) -> list[Trial]:
-    """Two more trials beyond the edge on which the winner lies, a grid step apart; all else as the winner's.
-
-    A grid step is the distance of `trials` points that are evenly spread over the range. Fewer, or none, where the
-    range ends for good: a momentum does not fall below 0.
+    Args:
+        judged: the trials without a failed run; one that failed says nothing about what lies beyond the winner.
     """
-    side, axis = edge_of(arm, trials, winner), axis_of(arm)
-    if side == 0 or axis is None:
-        return []
-    watched = list(arm.space.ranges.values())[axis]
+    near = grid_step(protocol) / 2 - 1e-9
+    edges: dict[str, Edge] = {}
+    for axis, name in enumerate(arm.space.ranges):
+        tried = [trial.point[axis] for trial in judged]
+        if min(tried) == max(tried):
+            continue
+        if winner.point[axis] - min(tried) < near:
+            edges[name] = "low"
+        elif max(tried) - winner.point[axis] < near:
+            edges[name] = "high"
+    return edges
+
+
+def extension(
+    protocol: Protocol, arm: Arm, trials: Sequence[Trial], winner: Trial, edges: Mapping[str, Edge]
+) -> list[Trial]:
+    """Two more trials beyond each edge on which the winner lies, a grid step apart; all else as the winner's.
+
+    Fewer, or none, where the range ends for good: a momentum does not fall below 0.
+    """
     tried = [trial.settings for trial in trials]
     more: list[Trial] = []
-    step = side / max(protocol.trials - 1, 1)
-    position = winner.point[axis] + step
-    while len(more) < POINTS_OF_AN_EXTENSION and watched.reaches(position):
-        point = (*winner.point[:axis], position, *winner.point[axis + 1 :])
-        settings = arm.space.settings(point)
-        if settings not in tried:  # whole numbers lie closer than the steps
-            more.append(Trial(len(trials) + len(more), point, settings))
-            tried.append(settings)
-        position += step
+    for name, edge in edges.items():
+        axis = list(arm.space.ranges).index(name)
+        step = grid_step(protocol) * (-1 if edge == "low" else 1)
+        position, wanted = arm.space.ranges[name].beyond(winner.point[axis], step), len(more) + POINTS_OF_AN_EXTENSION
+        while position is not None and len(more) < wanted:
+            point = (*winner.point[:axis], position, *winner.point[axis + 1 :])
+            settings = arm.space.settings(point)
+            if settings not in tried:  # whole numbers lie closer than the steps
+                more.append(Trial(len(trials) + len(more), point, settings, extends=name))
+                tried.append(settings)
+            position = arm.space.ranges[name].beyond(position, step)
     return more
 
 
-def axis_of(arm: Arm) -> int | None:
-    return None if arm.space.watched is None else list(arm.space.ranges).index(arm.space.watched)
+def grid_step(protocol: Protocol) -> float:
+    """The distance of `trials` points that are evenly spread over a range."""
+    return 1 / max(protocol.trials - 1, 1)
 
 
 # -- runs
@@ -214,6 +238,13 @@ def run_words(protocol: Protocol, arm: Arm, trial: Trial, seed: int, phase: str)
     return (*words, f"seed={seed}", f"phase={phase}", f"protocol={protocol.hash}")
 
 
+def expected_runs(protocol: Protocol, tunings: Sequence[Tuning]) -> int:
+    """The runs of the whole study, as far as results show: without extensions that may come yet."""
+    trials = sum(max(len(tuning.trials), protocol.trials) for tuning in tunings if tuning.arm.tuned)
+    confirmed = sum(tuning.winner is not None or bool(tuning.missing) for tuning in tunings)
+    return trials * len(protocol.options.tuning_seeds) + confirmed * len(protocol.options.confirmation_seeds)
+
+
 def title(protocol: Protocol, tunings: Sequence[Tuning]) -> str:
     busy = [tuning for tuning in tunings if tuning.missing]
     if all(tuning.extensions for tuning in busy):
@@ -227,12 +258,11 @@ def note(protocol: Protocol, tunings: Sequence[Tuning], known: Known) -> str:
     """Which spaces are extended, and to where: `adam to lr 0.0949, 0.3`."""
     parts = []
     for tuning in tunings:
-        if tuning.missing and tuning.extensions:
-            watched = str(tuning.arm.space.watched)
-            new = [
-                trial.settings[watched]
-                for trial in tuning.trials[protocol.trials :]
-                if any(words not in known for words in tuning_runs(protocol, tuning.arm, trial))
-            ]
-            parts.append(f"{tuning.arm.name} to {watched} {', '.join(f'{value:g}' for value in new)}")
+        reached: dict[str, list[str]] = {}
+        for trial in tuning.trials:
+            if trial.extends and any(words not in known for words in tuning_runs(protocol, tuning.arm, trial)):
+                reached.setdefault(trial.extends, []).append(f"{trial.settings[trial.extends]:g}")
+        if reached:
+            values = " and ".join(f"{name} {', '.join(new)}" for name, new in reached.items())
+            parts.append(f"{tuning.arm.name} to {values}")
     return f"best on the edge of what was tried, extending {'; '.join(parts)}" if parts else ""

@@ -56,7 +56,9 @@ def phases(plan: Protocol) -> list[str]:
         )
     if more := plan.most_runs - plan.fewest_runs:
         times = "once" if options.extensions == 1 else f"{options.extensions} times"
-        lines.append(f"extend   a winner on the edge of its space: 2 more trials, at most {times}: up to {more} runs")
+        lines.append(
+            f"extend   a winner on an edge of its space: 2 more trials beyond it, at most {times}: up to {more} runs"
+        )
     confirm = arms * len(options.confirmation_seeds)
     what = "the winners" if plan.trials else "these"
     seeds = named(options.confirmation_seeds, "fresh " if plan.trials else "")
@@ -98,7 +100,7 @@ def print_chosen(tunings: Sequence[Tuning], plan: Protocol, console: Console) ->
         chosen = "nothing: every trial failed" if tuning.winner is None else shortly(tuning.winner.settings)
         table.add_row(
             *(option for _, option in tuning.arm.factors),
-            f"{chosen}  (on the edge)" if tuning.edge else chosen,
+            f"{chosen}  (on the edge: {', '.join(tuning.edges)})" if tuning.edges else chosen,
             "" if tuning.score is None else f"{abs(tuning.score):.4f}",
             str(len(tuning.trials)),
         )

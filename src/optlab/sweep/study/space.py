@@ -1,13 +1,13 @@
 """What an optimizer's trials range over: the ranges of a track, and the way from a sampler's unit cube to values.
 
 A range stands in conf/optimizer/*.yaml as `{low, high, scale}`. Positions are numbers on the range's own scale: 0 is
-`low`, 1 is `high`, and what lies outside continues the range at the same ratio.
+`low`, 1 is `high`, and what lies outside continues the range at the same ratio, up to what its parameter can be.
 """
 
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, get_args
 
 from optlab.errors import UserError
@@ -16,6 +16,10 @@ Scale = Literal["log", "uniform", "one_minus_log"]
 DIGITS = 3  # significant digits of a value: finer than any lr matters, and folder names stay readable
 KEYS = ("low", "high", "scale", "points")
 EXAMPLE = "{low: 1.0e-3, high: 1.0, scale: log}"
+
+# Rates of forgetting end below 1 on every scale: at 1 nothing is ever forgotten.
+BELOW_ONE = re.compile(r"\w*beta[123]?|momentum|rho|alpha|dampening")
+ABOVE_ZERO = re.compile(r"(\w*_)?lr")
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Range:
     high: float
     scale: Scale = "log"
     whole: bool = False  # whole numbers only
+    name: str = ""
 
     @classmethod
     def parse(cls, path: str, given: Any, default: Any = None) -> Self:
@@ -59,7 +64,7 @@ class Range:
         if scale == "one_minus_log" and high >= 1:
             raise UserError(f"{path}.high={high:g}: must be below 1 with scale one_minus_log")
         whole = all(isinstance(value, int) and not isinstance(value, bool) for value in (low, high, default))
-        return cls(float(low), float(high), scale, whole)
+        return cls(float(low), float(high), scale, whole, path.rpartition(".")[2])
 
     def value(self, position: float) -> float | int:
         """The value at a position, to three significant digits (of 1 - value on the scale one_minus_log)."""
@@ -74,12 +79,42 @@ class Range:
             value = round(raw, max(digits, 0)) + 0.0  # no negative zero
         return round(value) if self.whole else value
 
-    def reaches(self, position: float) -> bool:
-        """Whether a range may be continued to this position: no sign changes, and 1 - value stays above 0."""
-        value = self.value(position)
-        if self.scale == "one_minus_log" and value >= 1:
+    def beyond(self, position: float, step: float) -> float | None:
+        """The position a step further out, at most at the limit of the parameter; None where nothing is left.
+
+        A limit that the parameter may have (a momentum of 0) is taken itself; towards one that it may not have (a
+        momentum of 1, a learning rate of 0) half of the way is gone.
+        """
+        further = position + step
+        if self.allows(further):
+            return further
+        limit = self._position(1.0 if step > 0 or self.whole else 0.0)
+        if self.allows(limit):
+            return limit if (limit - position) * step > 1e-9 else None
+        halfway = (position + limit) / 2
+        return halfway if self.allows(halfway) and self.value(halfway) != self.value(position) else None
+
+    def allows(self, position: float) -> bool:
+        """Whether the parameter may have the value at this position; a range that is not negative stays so."""
+        if not math.isfinite(position):
             return False
-        return value > 0 if self.scale == "log" else value >= 0 or self.low < 0
+        value = self.value(position)
+        ends_below_one = self.scale == "one_minus_log" or (BELOW_ONE.fullmatch(self.name) and self.high < 1)
+        if ends_below_one and value >= 1:
+            return False
+        if self.whole or self.scale == "log" or ABOVE_ZERO.fullmatch(self.name):
+            return value > 0
+        return value >= 0 or self.low < 0
+
+    def reaching(self, values: Sequence[float]) -> "Range":
+        """The range, widened to hold these values."""
+        return replace(self, low=min(self.low, *values), high=max(self.high, *values))
+
+    def _position(self, value: float) -> float:
+        """Where a value stands; infinite for what a logarithm never reaches."""
+        low, high = self._scaled(self.low), self._scaled(self.high)
+        never = value <= 0 if self.scale == "log" else value >= 1 and self.scale == "one_minus_log"
+        return math.inf if never else (self._scaled(value) - low) / (high - low)
 
     def _scaled(self, value: float) -> float:
         if self.scale == "log":
@@ -127,13 +162,10 @@ class Space:
                 fixed[str(name)] = entry
         return cls(ranges, fixed)
 
-    @property
-    def watched(self) -> str | None:
-        """The range that the edge rule watches: lr, or the only one.
-
-        The others end where they stop to matter (eps, weight decay) or to be defined (momentum).
-        """
-        return "lr" if "lr" in self.ranges else next(iter(self.ranges)) if len(self.ranges) == 1 else None
+    def reaching(self, tried: Sequence[Settings]) -> "Space":
+        """The space with every range widened to hold what was tried of it."""
+        wider = {name: each.reaching([settings[name] for settings in tried]) for name, each in self.ranges.items()}
+        return Space(wider, self.fixed)
 
     def settings(self, point: Sequence[float]) -> Settings:
         """The hyperparameters at a point: one position a range, in the order of `ranges`."""
