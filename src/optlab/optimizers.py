@@ -119,7 +119,7 @@ def device_flags(settings: Mapping[str, Any], device: torch.device) -> dict[str,
 
     Fused kernels update all weights in a launch or two; what is capturable keeps its counters on the GPU. On an NVIDIA
     GPU both then read the lr from a tensor, and every run there has the same flags, so that its numbers do not depend
-    on the engine. On a CPU a fused Adam step takes less than half the time. Elsewhere, and for a class with neither: {}.
+    on the engine. On a CPU a fused Adam step takes half the time. Elsewhere, and for a class with neither: {}.
     """
     if device.type == "cuda":
         return _working_flags(settings, device)
