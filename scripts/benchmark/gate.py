@@ -18,6 +18,8 @@ class Gate(Callback):
             when training begins and ends, for what a run costs besides.
     """
 
+    every_batch = False  # no obstacle to engines that take many steps between two calls
+
     def __init__(self, watch: Literal["epochs", "first_step", "ends"] = "epochs") -> None:
         self.watch = watch
         self.began = 0.0

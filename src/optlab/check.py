@@ -27,7 +27,7 @@ SETTINGS: dict[str, Any] = {
     "ckpt": str | None,
     "input": str | None,
     "tf32": bool,
-    "engine": Literal["auto", "graph", "eager"],
+    "engine": Literal["auto", "graph", "loop", "eager"],
     "channels_last": bool,
     "retry": bool,
     "phase": Literal["train", "tune", "confirm"],

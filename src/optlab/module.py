@@ -17,7 +17,7 @@ from optlab.data.batches import Batch, DeviceBatches
 from optlab.lr import Horizon
 from optlab.quality import TestQuality
 from optlab.rates import DeviceRates
-from optlab.seeds import default_stream, derive
+from optlab.seeds import default_stream, derive, seed_default
 
 log = logging.getLogger(__name__)
 
@@ -157,8 +157,8 @@ class TrainingModule(LightningModule):
     def publish(self, metrics: dict[str, float]) -> None:
         """Keep metrics for the record, and give them to callbacks that watch `trainer.callback_metrics`."""
         self.metrics |= metrics
-        # Already equal on all processes; Lightning warns unless it may make them so.
-        self.log_dict(metrics, logger=False, sync_dist=self.trainer.world_size > 1)
+        # Where `self.log` would put them too, in a fortieth of a small network's epoch.
+        self.trainer.callback_metrics.update({name: torch.tensor(value) for name, value in metrics.items()})
 
     @property
     def train_batches(self) -> DeviceBatches:
@@ -183,7 +183,7 @@ class TrainingModule(LightningModule):
         self._counted = -1
         self.train_batches.load_state_dict({"seen": 0})
         # A user's own network may use dropout, which draws from the default generators.
-        torch.manual_seed(derive(self.config["seed"], "dropout", self.current_epoch))
+        seed_default(derive(self.config["seed"], "dropout", self.current_epoch), self.device)
 
     def on_validation_epoch_start(self) -> None:
         self.open_sums("val")

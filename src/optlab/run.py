@@ -22,7 +22,7 @@ from optlab.config import resolve
 from optlab.create import create
 from optlab.data.arrays import Samples, Splits
 from optlab.data.batches import DeviceBatches
-from optlab.engine import Choice, GraphModule, choose
+from optlab.engine import Choice, GraphModule, LoopModule, choose
 from optlab.errors import Interrupted, UserError
 from optlab.hardware import build_trainer
 from optlab.inputs import Sources, batches, check_against_data, describe_data, load_data
@@ -135,6 +135,8 @@ def carry_out(prepared: Prepared) -> RunRecord:
 
 # -- the steps of the story
 
+MODULES: dict[str, type[TrainingModule]] = {"eager": TrainingModule, "loop": LoopModule, "graph": GraphModule}
+
 
 def new_folder(config: Mapping[str, Any]) -> Path:
     """A name of the command line's form that is not taken; the folder is made when the run begins."""
@@ -147,8 +149,7 @@ def new_folder(config: Mapping[str, Any]) -> Path:
 def build_module(
     config: dict[str, Any], data: Splits, overrides: Sequence[str] = (), engine: Choice | None = None
 ) -> TrainingModule:
-    kind = GraphModule if engine is not None and engine.name == "graph" else TrainingModule
-    module = kind(config, data.info, overrides)
+    module = MODULES[engine.name if engine else "eager"](config, data.info, overrides)
     if config["channels_last"] and config["optimizer"].get("channels_last", True) and data.info.is_image:
         module.network.to(memory_format=torch.channels_last)
     if config["trainer"]["compile"]:

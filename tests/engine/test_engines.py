@@ -189,11 +189,11 @@ def test_auto_takes_the_graph_and_says_so(
     assert len(captures) == 1
 
 
-def test_without_a_gpu_auto_is_eager_in_silence_and_graph_is_refused(
+def test_without_a_gpu_auto_loops_in_silence_and_graph_is_refused(
     train: Train, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    assert train("trainer.max_epochs=1").environment["engine"] == "eager"
+    assert train("trainer.max_epochs=1").environment["engine"] == "loop"
     assert not any(message.startswith("engine:") for message in caplog.messages)
     with pytest.raises(UserError, match="engine=graph needs an NVIDIA GPU, and this run is on cpu; type engine=auto"):
         train("engine=graph", "dataset=cifar10", "dataset.root=nowhere", folder="graph")

@@ -8,12 +8,13 @@ from pydantic import Field
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from rich.text import Text
 
 from optlab.callbacks.recorder import Recorder
 from optlab.module import TrainingModule
 from optlab.record import Row
 
-SECONDS_BETWEEN_LOOKS = 0.25  # each look reads the sums back from the device
+SECONDS_BETWEEN_LOOKS = 0.25  # each look reads the sums back from the device, and drawing takes time
 
 
 class Progress(Callback):
@@ -34,6 +35,8 @@ class Progress(Callback):
         self.table = table
         self._live: Bar | None = None
         self._looked = 0.0
+        self._printed = 0.0
+        self._lines: list[Text] = []
         self._columns: list[str] = []
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -76,18 +79,25 @@ class Progress(Callback):
         due = epoch % self.every_n_epochs == 0 or trainer.fit_loop.done
         if self.table and due and trainer.is_global_zero:
             recorder = next(c for c in trainer.callbacks if isinstance(c, Recorder))  # type: ignore[attr-defined]
-            self.print_row(recorder.rows[-1])
+            self.add_line(recorder.rows[-1])
+            if time.monotonic() - self._printed >= SECONDS_BETWEEN_LOOKS:
+                self.print_lines()
 
-    def print_row(self, row: Row) -> None:
+    def add_line(self, row: Row) -> None:
         if set(row) - set(self._columns):
             self._columns = list(row)
-            self.console.print(
-                "  ".join(f"{name:>{width(name)}}" for name in self._columns), style="bold", soft_wrap=True
-            )
-        cells = (f"{text(name, row.get(name)):>{width(name)}}" for name in self._columns)
-        self.console.print("  ".join(cells), soft_wrap=True)
+            self._lines.append(Text("  ".join(f"{name:>{width(name)}}" for name in self._columns), style="bold"))
+        self._lines.append(Text("  ".join(f"{text(name, row.get(name)):>{width(name)}}" for name in self._columns)))
+
+    def print_lines(self) -> None:
+        """Print the lines that wait: rich takes as long for one as a small network for two of its steps."""
+        if self._lines:
+            self.console.print(Text("\n").join(self._lines), soft_wrap=True)
+            self._lines.clear()
+            self._printed = time.monotonic()
 
     def stop(self) -> None:
+        self.print_lines()
         if self._live is not None:
             self._live.stop()
             self._live = None

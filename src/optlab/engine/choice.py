@@ -14,6 +14,7 @@ from optlab.optimizers import device_flags
 from optlab.signature import locate
 
 STEPS_A_CHUNK = 50  # replays to one batch of Lightning's: its hooks, the bar and Ctrl-C come between two chunks
+SECONDS_A_CHUNK = 0.1  # a chunk of slow steps ends sooner
 DEVICES = ("cuda",)  # where steps can be captured
 PRECISIONS = ("32-true", "bf16-mixed")  # float16 scales its losses, and reads back whether a step overflowed
 
@@ -33,7 +34,7 @@ BATCH_HOOKS = (
 class Choice:
     """The engine of a run, and the line that says why (None where there was nothing to choose)."""
 
-    name: Literal["graph", "eager"]
+    name: Literal["graph", "loop", "eager"]
     line: str | None = None
 
 
@@ -46,32 +47,36 @@ def choose(config: Mapping[str, Any], trainer: Trainer) -> Choice:
     wanted, device = config["engine"], trainer.strategy.root_device
     if wanted == "eager":
         return Choice("eager")
-    if device.type not in DEVICES:
-        if wanted == "graph":
-            raise UserError(f"engine=graph needs an NVIDIA GPU, and this run is on {device.type}; type engine=auto")
-        return Choice("eager")
-    if reason := obstacle(config, trainer, device):
-        if wanted == "graph":
-            raise UserError(f"engine=graph: not possible, because {reason}; type engine=auto")
-        return Choice("eager", f"engine: eager, because {reason}")
+    can_capture = device.type in DEVICES
+    if wanted == "graph" and not can_capture:
+        raise UserError(f"engine=graph needs an NVIDIA GPU, and this run is on {device.type}; type engine=auto")
+    captures = can_capture and wanted != "loop"
+    if reason := obstacle(config, trainer, device, captures):
+        if wanted != "auto":
+            raise UserError(f"engine={wanted}: not possible, because {reason}; type engine=auto")
+        return Choice("eager", f"engine: eager, because {reason}" if captures else None)
+    if not captures:
+        return Choice("loop")
     return Choice("graph", f"engine: graph (up to {STEPS_A_CHUNK} replays of one captured step between two looks)")
 
 
-def obstacle(config: Mapping[str, Any], trainer: Trainer, device: torch.device) -> str | None:
-    """What stands against capturing the steps of this run; None where nothing is known to."""
+def obstacle(config: Mapping[str, Any], trainer: Trainer, device: torch.device, captures: bool) -> str | None:
+    """What stands against taking many steps at once, or against capturing them; None where nothing is known to."""
     settings, optimizer = config["trainer"], config["optimizer"]
     if not isinstance(trainer.strategy, SingleDeviceStrategy):
         return f"{type(trainer.strategy).__name__} is for several processes"
     for key, plain in (("accumulate_grad_batches", 1), ("gradient_clip_val", None)):
         if settings[key] != plain:
             return f"trainer.{key}={settings[key]}"
+    if settings["profiler"] is not None:
+        return f"trainer.profiler={settings['profiler']} is to see every step"
     if trainer.precision not in PRECISIONS:
         return f"trainer.precision={trainer.precision}"
     cls = locate("optimizer", optimizer["_target_"])
     closure = inspect.signature(cls.step).parameters.get("closure")  # type: ignore[attr-defined]
     if closure is not None and closure.default is closure.empty:
         return f"{cls.__name__} evaluates the loss itself"
-    if not device_flags(optimizer, device):
+    if captures and not device_flags(optimizer, device):
         return f"{cls.__name__} has neither fused nor capturable steps"
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if wants_every_batch(callback):

@@ -73,18 +73,23 @@ class Uncapturable(Exception):
 class StepRunner:
     """Takes the steps of a run: the first as it is, the second captured and compared, the others as replays.
 
+    Or all of them as they are, one after the other (engine=loop).
+
     The first step creates the optimizer's state with its true initial values. Where capturing fails, or the replayed
     step is not the step, all further ones are taken uncaptured, and `reason` says why.
 
     Args:
-        required: raise UserError instead (engine=graph).
+        captures: whether to capture at all.
+        required: raise UserError where that fails (engine=graph).
     """
 
-    def __init__(self, step: TrainStep, schedule: LRScheduler | ReduceLROnPlateau, required: bool) -> None:
+    def __init__(
+        self, step: TrainStep, schedule: LRScheduler | ReduceLROnPlateau, *, captures: bool, required: bool = False
+    ) -> None:
         self.step = step
         self.schedule = None if isinstance(schedule, ReduceLROnPlateau) else schedule  # that one goes by epochs
         self.required = required
-        self.reason: str | None = None
+        self.reason: str | None = None if captures else "it is not asked for"
         self._capture: Capture | None = None
         self._settings = self.settings()
         self._first = True

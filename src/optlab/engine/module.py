@@ -1,12 +1,13 @@
-"""The LightningModule of the graph engine: one batch of Lightning's is a chunk of training steps."""
+"""The LightningModules of the graph and the loop engine: one batch of Lightning's is a chunk of training steps."""
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 
 from optlab.data.batches import DeviceBatches
-from optlab.engine.choice import STEPS_A_CHUNK
+from optlab.engine.choice import SECONDS_A_CHUNK, STEPS_A_CHUNK
 from optlab.engine.graph import StepRunner
 from optlab.engine.step import TrainStep
 from optlab.module import TrainingModule
@@ -28,7 +29,7 @@ class ChunkedBatches(DeviceBatches):
             yield self.seen
 
 
-class GraphModule(TrainingModule):
+class LoopModule(TrainingModule):
     """As `TrainingModule`, taking many steps a call by hand ("manual optimization").
 
     Lightning's counters of batches and steps are moved on by the steps taken, so that whatever asks them (max_steps,
@@ -36,7 +37,7 @@ class GraphModule(TrainingModule):
     checkpoints are written as the eager engine's.
     """
 
-    engine = "graph"
+    engine = "loop"
     batches_type = ChunkedBatches
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -51,10 +52,14 @@ class GraphModule(TrainingModule):
         if batch_idx == batches.start:
             self._runner.step.begin_epoch()
         end = self.chunk_end(batch_idx)
+        patience = time.monotonic() + SECONDS_A_CHUNK
         # Lightning's own autocast covers all of this method; the step has one around forward and loss.
         with torch.autocast(self.device.type, enabled=False):
             for index in range(batch_idx, end):
                 self._runner.take(index)
+                if time.monotonic() > patience:
+                    end = index + 1
+                    break
         batches.seen = end
         steps = end - batch_idx
         loop.manual_optimization.optim_step_progress.increment_by(steps)
@@ -65,7 +70,8 @@ class GraphModule(TrainingModule):
         bf16 = self.trainer.precision == "bf16-mixed"
         step = TrainStep(self, batches, self.trainer.optimizers[0], bf16)
         schedule = self.trainer.lr_scheduler_configs[0].scheduler
-        return StepRunner(step, schedule, required=self.config["engine"] == "graph")
+        required = self.config["engine"] == "graph"
+        return StepRunner(step, schedule, captures=self.engine == "graph", required=required)
 
     def chunk_end(self, begin: int) -> int:
         """The batch behind the chunk that begins with `begin`: nothing is due within a chunk."""
@@ -98,3 +104,9 @@ class GraphModule(TrainingModule):
         super().on_load_checkpoint(checkpoint)
         loops: Mapping[str, Any] = checkpoint["loops"]["fit_loop"]
         checkpoint["loops"]["fit_loop"] = {**loops, BY_HAND: loops[BY_ITSELF]["optimizer"]["step"]}
+
+
+class GraphModule(LoopModule):
+    """As `LoopModule`, replaying a captured step."""
+
+    engine = "graph"
