@@ -1,0 +1,45 @@
+"""The bench runs and says what it says it does; its figures are for people to judge."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCH = str(Path(__file__).parents[1] / "scripts" / "bench.py")
+
+
+def bench(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, BENCH, *words], capture_output=True, text=True)
+
+
+def test_a_case_trains_optlab_and_its_rivals_in_turn() -> None:
+    done = bench("--only", "digits-64-adam", "--rounds", "2", "--json", "bench.json")
+    assert done.returncode == 0, done.stderr
+    content = json.loads(Path("bench.json").read_text())
+    assert content["machine"]["matmul_gflops_fp32"] > 0
+    rows = content["digits-64-adam"]
+    assert set(rows) >= {"optlab", "textbook", "bare_channels_last"}
+    assert rows["optlab"]["time_against_optlab"] == [1, 1, 1]
+    for row in rows.values():
+        assert len(row["epoch_seconds"]) == 2
+        assert row["images_per_second"] == pytest.approx(1437 / (sum(row["epoch_seconds"]) / 2), rel=1e-6)
+        assert row["peak_mib"] > 100 or sys.platform != "linux"
+    for words in ("of matmul peak", "bare channels last", "ms/step"):
+        assert words in done.stdout
+
+
+def test_an_unknown_case_is_answered_with_those_that_exist() -> None:
+    done = bench("--only", "nonsense")
+    assert done.returncode == 2
+    assert "cnn-128" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_contestant_that_fails_is_named_with_what_it_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(BENCH).parent))
+    from benchmark.turns import Failed, compete
+
+    with pytest.raises(Failed, match=r"broken ended without 'ready':\n(.*\n)*.*no such thing"):
+        compete({"broken": ["-c", "raise SystemExit('no such thing')"]}, rounds=1)
