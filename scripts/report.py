@@ -17,7 +17,7 @@ def parser() -> argparse.ArgumentParser:
         prog="report.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("sweeps", nargs="+", type=Path, metavar="SWEEP", help="a folder like outputs/sweeps/first")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where to write; default: the sweep's own folder")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where to write; default: the folder of a sweep, or outputs/reports/")
     parser.add_argument("--metric", help="judge by this, like val/acc; default: test where all have it")
     parser.add_argument(
         "--target",
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             reference=options.reference,
         )
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"optlab: {error}", file=sys.stderr)
         return 1
     print_table(summary, problems=True)
     return 0

@@ -15,6 +15,19 @@ from tests.conftest import Train
 # What is typed, and what the line must name: the value, what is allowed, what to type.
 MISTAKES = {
     "unknown_option": (["optimizer=adamm"], ["optimizer=adamm", "adam, adamax", "did you mean optimizer=adam?"]),
+    "custom_without_class": (["optimizer=custom"], ["optimizer._target_=package.Class", "conf/optimizer/custom.yaml"]),
+    "study_as_one_run": (["experiment=compare_digits"], ["python train.py -m experiment=compare_digits"]),
+    "config_of_many_runs": (["-m", "--cfg", "job"], ["-m with --cfg", "leave -m out"]),
+    "misspelt_study_setting": (
+        ["-m", "hydra/sweeper=study", "hydra.sweeper.trails=3"],
+        ["'trails'", "trials, tuning_seeds", "did you mean hydra.sweeper.trials?"],
+    ),
+    "misspelt_setting_of_a_preset": (
+        ["-m", "experiment=compare_digits", "hydra.sweeper.trails=3"],
+        ["did you mean hydra.sweeper.trials?"],
+    ),
+    "unknown_engine": (["engine=grph"], ["engine=grph", "graph", "eager"]),
+    "graph_without_gpu": (["engine=graph"], ["engine=graph needs an NVIDIA GPU", "engine=auto"]),
     "unknown_dataset": (["dataset=cifr10"], ["cifar10, cifar100, digits", "did you mean dataset=cifar10?"]),
     "misspelt_argument": (["optimizer.beta=0.9"], ["no 'beta'", "lr, betas, eps", "optimizer.betas"]),
     "argument_of_another": (["optimizer=sgd", "optimizer.betas=[0.9,0.99]"], ["no 'betas'", "momentum"]),

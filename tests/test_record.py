@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,22 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_record(tmp_path: Path) -> No
     (tmp_path / "metrics.csv").symlink_to("/dev/full")
     with pytest.raises(UserError, match=r"cannot write .*metrics.csv: No space left on device"):
         append_metrics(tmp_path / "metrics.csv", rows)
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(RunRecord)])
+def test_a_field_of_another_kind_is_damage_that_is_named(name: str, tmp_path: Path) -> None:
+    RunRecord.begin(config()).write(tmp_path)
+    content = json.loads((tmp_path / "run.json").read_text())
+    may_be_null = name in ("error", "diverged")
+    for value in (True, [1.5], *(() if may_be_null else (None,))):
+        (tmp_path / "run.json").write_text(json.dumps(content | {name: value}))
+        with pytest.raises(UserError, match=f"damaged, {name} is"):
+            RunRecord.read(tmp_path)
+
+
+def test_a_number_of_another_kind_within_a_field_is_damage_too(tmp_path: Path) -> None:
+    RunRecord.begin(config()).write(tmp_path)
+    content = json.loads((tmp_path / "run.json").read_text())
+    (tmp_path / "run.json").write_text(json.dumps(content | {"timing": {"fit_seconds": "long"}}))
+    with pytest.raises(UserError, match="damaged, timing is"):
+        RunRecord.read(tmp_path)

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -99,6 +99,7 @@ def task(cfg: DictConfig) -> float | None:
                 from optlab.sweep.work import run_job
 
                 return run_job(cfg, folder, [str(word) for word in hydra.overrides.task], _sources)
+            check_is_no_study(hydra.runtime.choices)
             if cfg.mode not in MODES:
                 raise UserError(f"mode={cfg.mode}: must be one of {', '.join(MODES)}")
             return MODES[cfg.mode](cfg, folder, [str(word) for word in hydra.overrides.task])
@@ -116,6 +117,14 @@ def task(cfg: DictConfig) -> float | None:
             if hydra.mode == RunMode.RUN and not (full_error or cfg.traceback):
                 complain(error)  # here, where Hydra adds no line of its own
             raise
+
+
+def check_is_no_study(choices: Mapping[str, Any]) -> None:
+    """Raise UserError for a study that is started as a single run."""
+    if (sweeper := choices.get("hydra/sweeper")) not in (None, "grid", "basic"):
+        preset = choices.get("experiment")
+        what = f"experiment={preset}" if preset else f"hydra/sweeper={sweeper}"
+        raise UserError(f"{what}: a study is many runs, so type -m: python train.py -m {what} ...")
 
 
 def train(cfg: DictConfig, folder: Path, overrides: list[str]) -> float | None:

@@ -11,9 +11,10 @@ import math
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from types import UnionType
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from optlab.errors import UserError
 
@@ -140,11 +141,32 @@ class RunRecord:
         if not isinstance(content, dict) or content.get("schema") != SCHEMA:
             found = content.get("schema") if isinstance(content, dict) else None
             raise UserError(f"{path}: schema {found!r} is not known to this version, which reads {SCHEMA}")
-        known = {f.name for f in fields(cls)}
+        hints = get_type_hints(cls)
+        for name, hint in hints.items():
+            if name in content and not is_of(content[name], hint):
+                raise UserError(f"{path}: damaged, {name} is {content[name]!r:.60}")
         try:
-            return cls(**{key: value for key, value in content.items() if key in known})
+            return cls(**{key: value for key, value in content.items() if key in hints})
         except TypeError as error:
             raise UserError(f"{path}: damaged, a field is missing ({error})") from error
+
+
+def is_of(value: object, hint: Any) -> bool:
+    """Whether what JSON held fits the annotation of a field of the record."""
+    origin, inner = get_origin(hint) or hint, get_args(hint)
+    if origin is Any:
+        return True
+    if origin is Literal:
+        return value in inner
+    if origin is UnionType:
+        return any(is_of(value, each) for each in inner)
+    if isinstance(value, bool):  # an int to Python, and in no field
+        return False
+    if isinstance(value, dict) and origin is dict:
+        return all(is_of(each, inner[1]) for each in value.values())
+    if isinstance(value, list) and origin is list:
+        return all(is_of(each, inner[0]) for each in value)
+    return isinstance(value, (int, float) if origin is float else origin)
 
 
 def write_whole(path: Path, text: str) -> None:

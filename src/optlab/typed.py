@@ -33,10 +33,13 @@ def prepare(arguments: Sequence[str]) -> list[str]:
         return list(arguments)
     if not CONFIG_FOLDER.is_dir():
         raise UserError(f"{CONFIG_FOLDER} is missing: install optlab from its checkout with pip install -e .")
+    if {"-m", "--multirun"} & set(arguments) and {"--cfg", "-c"} & set(arguments):
+        raise UserError("-m with --cfg: the config is that of one run; leave -m out, and the lists of values")
     words = ["debug=traceback" if re.fullmatch(r"debug=true", word, re.I) else word for word in arguments]
     words = [readable(word) for word in any_class(words)]
     overrides = parse(get_args_parser().parse_known_args(words)[0].overrides)
     check_groups(overrides)
+    check_custom(overrides)
     check_sweeps(overrides, multirun=any(word in ("-m", "--multirun") for word in arguments))
     words = [checkpoint_file(word, arguments) if word.startswith("ckpt=") else word for word in words]
     overrides = parse(get_args_parser().parse_known_args(words)[0].overrides)
@@ -146,6 +149,16 @@ def check_groups(overrides: Iterable[Override]) -> None:
             raise UserError(unknown_option(override.key_or_group, value))
 
 
+def check_custom(overrides: Sequence[Override]) -> None:
+    """Raise UserError for `optimizer=custom` that does not say which class."""
+    custom = any(each.key_or_group == "optimizer" and "custom" in chosen(each) for each in overrides)
+    if custom and not any(each.key_or_group == "optimizer._target_" for each in overrides):
+        raise UserError(
+            "optimizer=custom needs a class: type optimizer._target_=package.Class (to compare it with others, copy "
+            "conf/optimizer/custom.yaml to conf/optimizer/NAME.yaml, name the class there, type optimizer=NAME,adam)"
+        )
+
+
 def chosen(override: Override) -> list[object]:
     """The options that an override names: several in a sweep or a list."""
     if override.is_sweep_override():
@@ -200,6 +213,8 @@ def unknown_key(path: str, words: Sequence[str]) -> str:
         exact = [name for name in below if name.rpartition(".")[2] in (key, f"max_{key}")]
         hint = f"; did you mean {exact[0]}?" if exact else hint
         return f"{key}: there is no such key or group; known: {', '.join(names)}{hint}"
+    if group == "hydra.sweeper":
+        return f"{path}: the sweeper has no {key!r}; it has {', '.join(names)}{hint}"
     option = option_of(group, words)
     more = f"; another argument of its class: +{word}" if group in ("optimizer", "trainer", "model") else ""
     return f"{path}: {group}={option} has no {key!r}; it takes {', '.join(names)}{hint or more}"
@@ -211,6 +226,8 @@ def keys_of(group: str, words: Sequence[str]) -> list[str]:
     assert isinstance(top, dict)
     if not group:
         return [*groups(), *(str(key) for key in top if key not in ("defaults", "hydra", "trainer"))]
+    if group == "hydra.sweeper":
+        return [str(key) for key in OmegaConf.load(sweeper_file(words)) if key not in NO_ARGUMENTS]
     if group not in groups():
         return []
     below = dict(top.get(group) or {})
@@ -219,6 +236,15 @@ def keys_of(group: str, words: Sequence[str]) -> list[str]:
         loaded = OmegaConf.to_container(OmegaConf.load(file))
         below |= loaded if isinstance(loaded, dict) else {}
     return [str(key) for key in below if key not in NO_ARGUMENTS]
+
+
+def sweeper_file(words: Sequence[str]) -> Path:
+    """The yaml of the sweeper that the command line chooses, itself or by its experiment."""
+    names = [word.partition("=")[2] for word in words if "experiment=" in word]
+    presets = [CONFIG_FOLDER / "experiment" / f"{name}.yaml" for name in names]
+    says = [*words, *(preset.read_text(encoding="utf-8") for preset in presets if preset.exists())]
+    study = any("sweeper=study" in text or "sweeper: study" in text for text in says)
+    return CONFIG_FOLDER / "hydra" / "sweeper" / ("study.yaml" if study else "grid.yaml")
 
 
 def option_of(group: str, words: Sequence[str]) -> str:

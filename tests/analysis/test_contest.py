@@ -60,6 +60,14 @@ def test_a_diverged_run_counts_as_chance_and_is_not_dropped(tmp_path: Path) -> N
     assert wild.values(contest.selection) == {0: 0.99, 1: 1 / CLASSES}
 
 
+def test_what_diverged_on_every_seed_is_not_chosen_over_what_trained_below_chance(tmp_path: Path) -> None:
+    make_run(tmp_path, lr=0.01, val=0.05)
+    make_run(tmp_path, lr=1e30, status="diverged")
+    (contender,) = only(tmp_path).contenders
+    assert contender.chosen is not None
+    assert contender.chosen.lr == 0.01
+
+
 def test_a_diverged_run_has_the_worst_loss_and_at_least_that_of_guessing(tmp_path: Path) -> None:
     make_run(tmp_path, seed=0, val=0.9)
     make_run(tmp_path, seed=1, status="diverged")

@@ -87,7 +87,7 @@ def test_a_record_with_a_field_of_another_kind_is_damaged(tmp_path: Path) -> Non
     bad = make_run(tmp_path, seed=1)
     content = json.loads((bad / "run.json").read_text())
     (bad / "run.json").write_text(json.dumps(content | {"metrics": "none", "seed": "1"}))
-    assert "something else" in read_runs([tmp_path]).skipped[0]
+    assert "damaged, seed is '1'" in read_runs([tmp_path]).skipped[0]
 
 
 def test_damaged_metrics_are_named(tmp_path: Path) -> None:
@@ -147,3 +147,13 @@ def test_the_command_of_a_sweep(tmp_path: Path) -> None:
     (tmp_path / "multirun.yaml").write_text(json.dumps({"hydra": {"overrides": overrides}}))
     (commands,) = read_runs([tmp_path]).commands().values()
     assert commands == ["python train.py -m hydra/sweeper=study optimizer=sgd,adam sweep=x"]
+
+
+def test_a_run_that_failed_before_its_data_was_read_is_of_the_experiment_of_the_others(tmp_path: Path) -> None:
+    make_run(tmp_path, seed=0)
+    bad = make_run(tmp_path, seed=1)
+    content = json.loads((bad / "run.json").read_text())
+    (bad / "run.json").write_text(json.dumps(content | {"status": "failed", "data": {}, "metrics": {}}))
+    runs = read_runs([tmp_path]).runs
+    assert len({run.setting for run in runs}) == 1
+    assert len({run.configuration for run in runs}) == 1

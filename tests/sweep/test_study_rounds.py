@@ -195,6 +195,14 @@ def test_a_diverged_run_counts_as_chance_and_is_not_dropped() -> None:
     assert chosen_lr(tuned(plan, known)[0]) == 0.0316
 
 
+def test_what_diverged_on_every_seed_does_not_win_over_what_trained_below_chance() -> None:
+    def surface(run: Mapping[str, str]) -> Score:
+        return Score(0.05, -2.4) if float(run["optimizer.lr"]) == 0.0316 else Score(0.1, -math.inf)
+
+    plan = protocol("sgd")
+    assert chosen_lr(tuned(plan, conduct(plan, surface)[1])[0]) == 0.0316
+
+
 def test_where_everything_diverges_the_space_is_extended_downwards() -> None:
     plan = protocol("sgd", extensions=1)
     rounds, known = conduct(plan, peak({"sgd": 1.0}, diverges_at=0))

@@ -56,7 +56,8 @@ def build(
 
     Args:
         sweeps: sweep folders, or single run folders; sweeps of one setting are compared together.
-        out: where to write; without it the sweep's own folder, or outputs/reports/<names> for several.
+        out: where to write; without it the sweep's own folder, or outputs/reports/<names> for several sweeps and for
+            runs of none.
         figures: also write PNG and SVG figures, which takes seconds.
         metric: what to judge by, like `val/acc`; without it what the runs say, on the test split where all have it.
         target: the value of time-to-target, in the metric's own unit (0.9 for 90 %).
@@ -99,7 +100,8 @@ def published_for(
 
 
 def default_folder(sweeps: Sequence[Path]) -> Path:
-    if len(sweeps) == 1:
+    """The folder of one sweep, known by its multirun.yaml; of all else, single runs too, one under outputs/reports."""
+    if len(sweeps) == 1 and (sweeps[0] / "multirun.yaml").exists():
         return sweeps[0]
     return Path("outputs", "reports", "+".join(dict.fromkeys(folder.absolute().name for folder in sweeps)))
 

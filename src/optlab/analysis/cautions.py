@@ -10,16 +10,19 @@ from optlab.analysis import tuning
 from optlab.analysis.compare import Comparison
 from optlab.analysis.contest import Contender, Contest
 from optlab.analysis.metric import Metric
-from optlab.analysis.plans import Study, arm_name, arm_of
+from optlab.analysis.plans import Study, arm_name, arm_of, still_tuning
 from optlab.analysis.runs import Run
 from optlab.analysis.statistics import MOST_SEEDS
 
 EXPLORATORY = 5  # fewer seeds than this explore
 ALARM = 3.0  # standard errors between validation and test
+SETTLED = 5  # epochs before training accuracy can be set against validation
 
 
 def cautions(contest: Contest, comparisons: Sequence[Comparison], found: Sequence[Study] = ()) -> list[str]:
-    """Every warning that holds, the gravest first."""
+    """Every warning that holds, the gravest first; of a study that still tunes, those that its end cannot take back."""
+    if still_tuning(contest, found):
+        return [*failed(contest), *diverged(contest), *said_by_studies(contest, found)]
     return [
         *unfinished(contest),
         *failed(contest),
@@ -28,7 +31,7 @@ def cautions(contest: Contest, comparisons: Sequence[Comparison], found: Sequenc
         *budgets(contest),
         *test_alarm(contest),
         *train_alarm(contest),
-        *seeds(contest, comparisons),
+        *seeds(contest, comparisons, found),
         *disputed(comparisons),
         *unpaired(comparisons),
         *still_improving(contest),
@@ -66,15 +69,20 @@ def edges(contest: Contest, found: Sequence[Study]) -> list[str]:
     """Winners on an edge of what was searched, and what the studies themselves have to say besides."""
     arms = {c.name: arm_of(c, found) for c in contest.contenders}
     on_edge = {c.name: where for c in contest.contenders if (where := tuning.on_the_edge(c, arms[c.name]))}
-    said = [f"{arm_name(arms[name])} is not tuned:" for name in on_edge]
-    own = [line for study in found for line in study.warnings(contest) if not line.startswith(tuple(said))]
+    said = tuple(f"{arm_name(arms[name])} is not tuned:" for name in on_edge)
     return [
         *(
             f"{name} is not tuned: its winner is on the edge of what was searched ({'; '.join(where)})."
             for name, where in on_edge.items()
         ),
-        *(f"{line.removesuffix('.')}." for line in dict.fromkeys(own)),
+        *(line for line in said_by_studies(contest, found, edges=True) if not line.startswith(said)),
     ]
+
+
+def said_by_studies(contest: Contest, found: Sequence[Study], *, edges: bool = False) -> list[str]:
+    """What the studies themselves warn of, each line once; `edges`: also of winners on an edge."""
+    own = dict.fromkeys(line for study in found for line in study.warnings(contest))
+    return [f"{line.removesuffix('.')}." for line in own if edges or " is not tuned: " not in line]
 
 
 def budgets(contest: Contest) -> list[str]:
@@ -94,17 +102,40 @@ def test_alarm(contest: Contest) -> list[str]:
 
 
 def train_alarm(contest: Contest) -> list[str]:
-    """Validation above training, where training is measured without augmentation or dropout to explain it."""
-    plain = all(_augment(run) == "none" for run in contest.runs)
-    return _alarm(contest, "val", "train", "look for training samples in the validation split") if plain else []
+    """Validation above training, where neither augmentation nor the way it is measured explains it.
+
+    Training accuracy is a running mean over an epoch in which the weights improve: it lags until its curve is flat.
+    """
+    if any(_augment(run) != "none" for run in contest.runs):
+        return []
+    settled = [c for c in contest.contenders if _flat(c, contest.selection)]
+    return _alarm(contest, "val", "train", "look for training samples in the validation split", settled)
 
 
-def _alarm(contest: Contest, high: str, low: str, meaning: str) -> list[str]:
+def _flat(contender: Contender, selection: Metric) -> bool:
+    """Whether training no longer moves: five epochs or more, the last two of them within a standard error of each other.
+
+    The standard error is that of the validation accuracy of a run, from the number of its samples.
+    """
+    for run in contender.entered:
+        curve = run.history.get(selection.of_part("train").name, np.empty(0))
+        curve, samples = curve[np.isfinite(curve)], run.record.data.get("val")
+        value = selection.of_part("val").final(run.record)
+        if run.record.status != "finished" or value is None or not samples:
+            continue
+        if len(curve) < SETTLED or abs(curve[-1] - curve[-2]) > math.sqrt(value * (1 - value) / float(samples)):
+            return False
+    return True
+
+
+def _alarm(
+    contest: Contest, high: str, low: str, meaning: str, contenders: Sequence[Contender] | None = None
+) -> list[str]:
     """Accuracy on one part more than three standard errors of sampling above that on another."""
     if contest.selection.kind != "acc":
         return []
     found = []
-    for c in contest.contenders:
+    for c in contest.contenders if contenders is None else contenders:
         above, below = (mean_of(c, contest.selection.of_part(part)) for part in (high, low))
         sizes = [c.entered[0].record.data.get(part) for part in (high, low)] if c.entered else []
         if above is None or below is None or not all(sizes):
@@ -120,13 +151,16 @@ def _alarm(contest: Contest, high: str, low: str, meaning: str) -> list[str]:
     return found
 
 
-def seeds(contest: Contest, comparisons: Sequence[Comparison]) -> list[str]:
+def seeds(contest: Contest, comparisons: Sequence[Comparison], found: Sequence[Study]) -> list[str]:
     """Too few seeds: under five they explore; else too few for the gap between the first two."""
     if not comparisons:
         return []
     n = min(c.n for c in comparisons)
     if n < EXPLORATORY:
-        return [f"Exploratory: {plural(n, 'seed')} only. Type more, as in seed=0,1,2,3,4."]
+        more = "seed=0,1,2,3,4"
+        if found:  # a study refuses another plan in its folder
+            more = f"hydra.sweeper.confirmation_seeds={EXPLORATORY} sweep=another-name"
+        return [f"Exploratory: {plural(n, 'seed')} only. Type more, as in {more}"]
     lead = comparisons[0]
     if lead.differ or lead.seeds_needed is None:  # then more seeds are not what is missing
         return []
@@ -144,7 +178,8 @@ def disputed(comparisons: Sequence[Comparison]) -> list[str]:
 
 
 def unpaired(comparisons: Sequence[Comparison]) -> list[str]:
-    pairs = [f"{c.better} and {c.worse}" for c in comparisons if not c.paired]
+    """Pairs whose seeds differ; with one seed each there is nothing to pair."""
+    pairs = [f"{c.better} and {c.worse}" for c in comparisons if not c.paired and c.n > 1]
     if not pairs:
         return []
     return [f"Not paired by seed, so less sharp: {'; '.join(pairs)}. Run all optimizers with the same seeds."]

@@ -119,7 +119,7 @@ def contests(runs: Runs, metric: str | None = None) -> list[Contest]:
         by_setting[run.setting].append(run)
     labels = setting_labels(by_setting)
     built = [contest(labels[key], members, metric) for key, members in by_setting.items()]
-    return sorted(built, key=lambda c: (-len(c.runs), c.label))
+    return sorted(built, key=lambda c: (not any(run.is_over for run in c.runs), -len(c.runs), c.label))
 
 
 def contest(label: str, runs: Sequence[Run], metric: str | None) -> Contest:
@@ -176,7 +176,8 @@ def choose(tried: Sequence[Configuration], selection: Metric, confirmed: bool) -
     """The configuration with the best mean final value over seeds, diverged runs at chance level.
 
     With confirmation runs the choice was made on the tuning runs before them, so only a confirmed configuration can be
-    chosen, by its tuning runs where it has some. Of equals, the smaller learning rate.
+    chosen, by its tuning runs where it has some. One that diverged on every seed is chosen only where no other is
+    left, as a network that learns may be below chance for a while. Of equals, the smaller learning rate.
     """
     scored = []
     for configuration in tried:
@@ -185,10 +186,12 @@ def choose(tried: Sequence[Configuration], selection: Metric, confirmed: bool) -
             continue
         values = configuration.tuning_values(selection)
         if values:
-            scored.append(("tune" in phases, selection.sign * float(np.mean(list(values.values()))), configuration))
+            trained = any(run.record.status == "finished" for run in configuration.runs)
+            mean = selection.sign * float(np.mean(list(values.values())))
+            scored.append(("tune" in phases, trained, mean, configuration))
     if not scored:
         return next((c for c in tried if not confirmed or c.runs[-1].record.phase == "confirm"), None)
-    return max(scored, key=lambda entry: (entry[0], entry[1], -entry[2].lr))[2]
+    return max(scored, key=lambda entry: (*entry[:3], -entry[3].lr))[3]
 
 
 def best_value(run: Run, metric: Metric) -> float | None:
@@ -252,7 +255,7 @@ def setting_labels(by_setting: Mapping[str, Sequence[Run]]) -> dict[str, str]:
     for key, name in names.items():
         rivals = [flats[other] for other in names if names[other] == name]
         differing = [n for n in flats[key] if len({f.get(n) for f in rivals}) > 1]
-        labels[key] = ", ".join([name, *(f"{n} {flats[key][n]}" for n in differing)])
+        labels[key] = ", ".join([name, *(f"{n} {flats[key][n]}" for n in differing if n in flats[key])])
     return labels
 
 
@@ -260,7 +263,7 @@ def constants(run: Run) -> dict[str, str]:
     """What a setting holds constant, as dotted keys."""
     left_out = ("optimizer", "lr", "seed", "sweep", "phase", "logger", "callbacks", "ckpt", "protocol")
     kept = {key: value for key, value in run.record.config.items() if key not in left_out}
-    return flat(kept) | {"data": run.fingerprint[:8]}
+    return flat(kept) | ({"data": run.fingerprint[:8]} if run.fingerprint else {})
 
 
 def facts(runs: Sequence[Run]) -> dict[str, str]:

@@ -137,9 +137,10 @@ def learning_curves(contest: Contest, verdict: Verdict, published: Published | N
             if published is not None and axis == "epoch":
                 draw_bands(panel, bands, metric, published.label)
             for curve in found[name]:
-                style = style_of(contest.contender(curve.contender))
-                x = curve.axes[axis]
-                panel.plot(x, curve.median * metric.scale, label=curve.contender, **style)
+                contender = contest.contender(curve.contender)
+                style, x = style_of(contender), curve.axes[axis]
+                points = point_of(contender) if len(x) <= series.FEW_POINTS else None
+                panel.plot(x, curve.median * metric.scale, label=curve.contender, marker=points, **style)
                 low, high = curve.q1 * metric.scale, curve.q3 * metric.scale
                 panel.fill_between(x, low, high, color=style["color"], alpha=0.15, linewidth=0)
             if row == len(rows) - 1:
@@ -205,6 +206,7 @@ def differences(contest: Contest, verdict: Verdict, published: Published | None)
         fill = shade if pair.differ else "white"
         panel.plot([pair.difference * metric.scale], [row], "o", color=shade, markerfacecolor=fill, markersize=7)
     panel.axvline(0, color="#5b616b", linewidth=1)
+    panel.set_ylim(-0.6, len(pairs) - 0.4)
     panel.set_yticks(range(len(pairs)), [f"{pair.better} − {pair.worse}" for pair in pairs])
     panel.grid(axis="y", visible=False)
     unit = "points" if metric.is_share else "lower"

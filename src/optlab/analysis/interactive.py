@@ -20,6 +20,7 @@ from optlab.analysis.verdict import Verdict
 
 MOST_NARROW = 6  # names on the x axis of a figure of half the width
 MOST_PAIRS = 15  # of a figure; above, only those with the leader
+ZERO_LINE = {"zeroline": True, "zerolinewidth": 1.5, "zerolinecolor": "rgb(140,148,160)"}
 SEARCH_AXES = {"trial": "trials (configurations)", "epoch": "epochs", "second": "seconds of training"}
 
 
@@ -62,7 +63,8 @@ def learning_curves(contest: Contest, verdict: Verdict, published: Published | N
             data.append(
                 line(contender, meta["x"]["epoch"], curve.median * metric.scale)  # type: ignore[index]
                 | {
-                    "mode": "lines",
+                    "mode": "lines+markers" if len(curve.median) <= series.FEW_POINTS else "lines",
+                    "marker": {"symbol": marker(contender.schedule), "size": 8},
                     "customdata": numbers_of_pairs(curve.q1 * metric.scale, curve.q3 * metric.scale),
                     "hovertemplate": f"%{{y:.4~g}}{unit(metric)} (%{{customdata[0]:.4~g}}–%{{customdata[1]:.4~g}})",
                     "meta": meta,
@@ -188,9 +190,12 @@ def differences(contest: Contest, verdict: Verdict, published: Published | None)
             }
         )
     names = [f"{pair.better} − {pair.worse}" for pair in pairs]
+    ends = [0.0, *(end * metric.scale for pair in pairs for end in (pair.interval or (pair.difference,)))]
+    margin = 0.06 * (max(ends) - min(ends)) or 1.0
+    left, right = round(min(ends) - margin, 6), round(max(ends) + margin, 6)
     text = f"points of {metric.label}" if metric.is_share else f"{metric.label}, lower by"
     layout = {
-        "xaxis": {"title": {"text": text}, "zeroline": True},
+        "xaxis": {"title": {"text": text}, "range": [left, right], **ZERO_LINE},
         "yaxis": ticks(names) | {"autorange": "reversed"},
         "height": 150 + 30 * len(pairs),
     }

@@ -25,6 +25,28 @@ class Study:
         planned, done = (find_arm(content.get("arms"), contender) for content in (self.plan, self.result))
         return {"trials": self.plan.get("trials"), **planned, **done}
 
+    @property
+    def tunes(self) -> bool:
+        """Whether tuning is planned, and by what stands in study.json the study is not over."""
+        return bool(self.plan.get("trials")) and not self.result.get("complete")
+
+    def arms(self, contest: Contest) -> list[Mapping[str, Any]]:
+        """The planned arms of one contest: those of its model and data set, where the study compares several."""
+        typed = {word for run in contest.runs for word in run.record.overrides}
+        arms = [arm for arm in self.plan.get("arms") or [] if isinstance(arm, Mapping)]
+        return [arm for arm in arms if {f"{key}={arm[key]}" for key in ("dataset", "model") if key in arm} <= typed]
+
+    def planned_runs(self, contest: Contest) -> int | None:
+        """How many runs a contest takes, with the extensions made so far; None where the plan does not say."""
+        trials, phases = self.plan.get("trials"), ("tuning_seeds", "confirmation_seeds")
+        tuning, confirmation = (self.plan.get(name) for name in phases)
+        arms = self.arms(contest)
+        if not (isinstance(trials, int) and isinstance(tuning, list) and isinstance(confirmation, list) and arms):
+            return None
+        done = {arm_name(arm): arm.get("trials") for arm in self.result.get("arms") or [] if isinstance(arm, Mapping)}
+        tried = [max(trials, done.get(arm_name(arm)) or 0) for arm in arms]
+        return sum(n * len(tuning) + len(confirmation) for n in tried)
+
     def warnings(self, contest: Contest) -> list[str]:
         """What the study itself says that a reader of this contest must know."""
         said = self.result.get("warnings")
@@ -45,6 +67,12 @@ def studies(runs: Iterable[Run]) -> list[Study]:
         if plan := read_yaml(folder / "protocol.yaml"):
             found.append(Study(plan, read_result(folder / "study.json")))
     return found
+
+
+def still_tuning(contest: Contest, found: Sequence[Study]) -> bool:
+    """Whether a contest is that of a study whose confirmation has not begun: nothing can be concluded from it."""
+    confirmed = any(run.is_over and run.record.phase == "confirm" for run in contest.runs)
+    return not confirmed and any(study.tunes for study in found)
 
 
 def read_result(path: Path) -> Mapping[str, Any]:

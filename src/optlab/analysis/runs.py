@@ -45,7 +45,7 @@ class Run:
         """Identity of what is held constant in a comparison: all but optimizer, schedule and seed."""
         return run_id(self.record.config | {"seed": None, "optimizer": None, "lr": None}) + self.fingerprint
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """Of the data: the same command on another folder of images is another experiment."""
         return str(self.record.data.get("fingerprint", ""))
@@ -120,6 +120,7 @@ def read_runs(folders: Sequence[Path]) -> Runs:
             raise UserError(f"{shortest(folder)}: no runs of optlab here{first}")
         found += runs
         skipped += bad
+    lend_fingerprints(found)
     kept = without_duplicates(found)
     return Runs(list(folders), kept, skipped, len(found) - len(kept))
 
@@ -136,6 +137,25 @@ def read_sweep(folder: Path) -> tuple[list[Run], list[str]]:
         except UserError as error:
             bad.append(str(error))
     return runs, bad
+
+
+def lend_fingerprints(runs: Sequence[Run]) -> None:
+    """Give a run that failed before its data was read the fingerprint of those with the same data set settings.
+
+    Else it would be an experiment of its own, and its failure be missing from the row of its configuration.
+    """
+    known: dict[str, set[str]] = {}
+    for run in runs:
+        if run.fingerprint:
+            known.setdefault(dataset_settings(run), set()).add(run.fingerprint)
+    for run in runs:
+        fingerprints = known.get(dataset_settings(run), set())
+        if not run.fingerprint and len(fingerprints) == 1:
+            run.record.data["fingerprint"] = next(iter(fingerprints))
+
+
+def dataset_settings(run: Run) -> str:
+    return json.dumps(run.record.config.get("dataset"), sort_keys=True)
 
 
 def run_folders(folder: Path) -> Iterator[Path]:

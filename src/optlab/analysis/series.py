@@ -15,6 +15,7 @@ from optlab.analysis.runs import Run
 from optlab.analysis.statistics import FloatArray
 from optlab.analysis.target import AXES
 
+FEW_POINTS = 3  # of a curve; up to here it is drawn with its points, for a line through one shows nothing
 MOST_POINTS = 200  # of a curve; more than a screen shows makes a report slow
 CURVE_METRICS = ("val/acc", "test/acc", "train/acc", "val/loss", "test/loss", "train/loss")
 

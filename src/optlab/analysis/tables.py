@@ -71,11 +71,11 @@ def standings(verdict: Verdict) -> Table:
             [
                 named(s.name),
                 Cell(s.configuration, s.lr or 0.0),
-                cell(f.mean, plus_minus(metric, f.mean, f.sd)),
+                cell(f.mean, plus_minus(metric, f, s.diverged)),
                 cell(f.mean if s.interval else None, metric.interval(s.interval)),
                 cell(f.median, metric.number(f.median)),
                 quartiles(metric, f),
-                cell(s.best.mean, plus_minus(by_epoch, s.best.mean, s.best.sd)),
+                cell(s.best.mean, plus_minus(by_epoch, s.best, s.diverged)),
                 Cell(str(f.n), f.n, find=f"{s.name} lr={s.lr:g}" if s.lr is not None else s.name),
                 cell(s.diverged),
                 Cell(s.letters, s.letters),
@@ -242,18 +242,19 @@ def configuration_row(contest: Contest, contender: Contender, x: Configuration) 
     tuned = spread(list(x.tuning_values(contest.selection).values()))
     chosen = x is contender.chosen and tuned.n > 0  # with no run over, nothing was chosen yet
     final = spread(list(contender.values(contest.metric).values()) if chosen else [])
+    diverged = sum(run.record.status == "diverged" for run in contender.entered)
     return [
         Cell(contender.optimizer, contender.optimizer, contender=contender.name),
         Cell(contender.schedule, contender.schedule),
         cell(x.lr, f"{x.lr:g}"),
         Cell(other, other),
-        cell(tuned.mean, plus_minus(contest.selection, tuned.mean, tuned.sd)),
+        cell(tuned.mean, plus_minus(contest.selection, tuned, x.count("diverged"))),
         Cell(str(tuned.n), tuned.n, find=f"{contender.name} configuration={x.id[:8]}"),
         cell(x.count("diverged")),
         cell(x.count("failed")),
         cell(x.count("running") + x.count("interrupted")),
         Cell("★" if chosen else "", float(not chosen)),
-        cell(final.mean, plus_minus(contest.metric, final.mean, final.sd)) if chosen else Cell("", math.inf),
+        cell(final.mean, plus_minus(contest.metric, final, diverged)) if chosen else Cell("", math.inf),
         cell(final.n) if chosen else Cell("", math.inf),
     ]
 
@@ -308,9 +309,10 @@ def status_text(run: Run) -> str:
 # -- as text
 
 
-def plus_minus(metric: Metric, mean: float | None, sd: float | None) -> str:
-    """`97.31 ± 0.24`, in the unit shown."""
-    return metric.number(mean) if sd is None else f"{metric.number(mean)} ± {metric.number(sd)}"
+def plus_minus(metric: Metric, values: Spread, diverged: int) -> str:
+    """`97.31 ± 0.24`, in the unit shown; without the sd where it is but the distance of one seed to chance level."""
+    sd = None if diverged and values.n < LEAST_SEEDS else values.sd
+    return metric.number(values.mean) if sd is None else f"{metric.number(values.mean)} ± {metric.number(sd)}"
 
 
 def signed(metric: Metric, value: float) -> str:

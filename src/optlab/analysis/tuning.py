@@ -75,7 +75,8 @@ def tuning_mean(configuration: Configuration, metric: Metric) -> float | None:
 def plateau(contender: Contender, metric: Metric) -> Plateau | None:
     """The range of learning rates around the best whose mean is within a point of accuracy (5 % of a loss) of it.
 
-    Means are joined by straight lines over log lr, all else as in the chosen configuration; None below two of them.
+    Means are joined by straight lines over log lr, all else as in the chosen configuration. None below two of them, and
+    where the range is narrower than the step of the grid, which says nothing of what lies between its points.
     """
     points = [(c.lr, metric.sign * mean) for c in contender.lr_only if (mean := tuning_mean(c, metric)) is not None]
     if len(points) < 2 or points[0][0] <= 0:
@@ -85,6 +86,8 @@ def plateau(contender: Contender, metric: Metric) -> Plateau | None:
     bar = y[best] - metric.tolerance * (1.0 if metric.is_share else abs(y[best]))
     low, open_below = _crossing(x[: best + 1][::-1], y[: best + 1][::-1], bar)
     high, open_above = _crossing(x[best:], y[best:], bar)
+    if high - low < float(np.median(np.diff(x))) - 1e-9:
+        return None
     return Plateau(10**low, 10**high, open_below, open_above)
 
 
@@ -108,7 +111,8 @@ def default_lr(contender: Contender, defaults: Mapping[str, float]) -> float | N
 def gain(contender: Contender, metric: Metric, defaults: Mapping[str, float] = MappingProxyType({})) -> Gain | None:
     """The gain of tuning: the chosen configuration against the tried learning rate nearest to the default.
 
-    None where the default is not known, or nothing within a quarter of a decade of it was tried.
+    None where the default is not known, nothing within a quarter of a decade of it was tried, or what stands for the
+    default was chosen itself: that gain is 0 by construction.
     """
     default = default_lr(contender, defaults)
     if default is None or default <= 0 or contender.chosen is None:
@@ -116,10 +120,10 @@ def gain(contender: Contender, metric: Metric, defaults: Mapping[str, float] = M
     near = [c for c in contender.lr_only if c.lr > 0 and abs(math.log10(c.lr / default)) <= NEAR]
     near.sort(key=lambda c: abs(math.log10(c.lr / default)))
     best = tuning_mean(contender.chosen, metric)
-    at_default = next((mean for c in near if (mean := tuning_mean(c, metric)) is not None), None)
-    if best is None or at_default is None:
+    tried = next(((c, mean) for c in near if (mean := tuning_mean(c, metric)) is not None), None)
+    if best is None or tried is None or tried[0] is contender.chosen:
         return None
-    return Gain(default, near[0].lr, metric.sign * (best - at_default))
+    return Gain(default, tried[0].lr, metric.sign * (best - tried[1]))
 
 
 def expected_best(scores: Sequence[float]) -> FloatArray:

@@ -8,7 +8,7 @@ from optlab.analysis.cautions import cautions, enumerated, label, plural, settle
 from optlab.analysis.compare import Comparison, compare, find, letters
 from optlab.analysis.contest import Contender, Contest
 from optlab.analysis.metric import Metric
-from optlab.analysis.plans import Study, default_lrs, target_of
+from optlab.analysis.plans import Study, default_lrs, still_tuning, target_of
 from optlab.analysis.statistics import ALPHA, Interval, Spread, spread
 from optlab.analysis.target import TimeToTarget, default_target, times_to_target
 from optlab.analysis.tuning import Budget, Gain, Plateau
@@ -83,13 +83,14 @@ def judge(contest: Contest, target: float | None = None, studies: Sequence[Study
     standings = [
         standing(contest, c, shown.get(c.name, ""), reached.get(c.name, {}), defaults) for c in contest.contenders
     ]
+    tuning_on = still_tuning(contest, studies)
     return Verdict(
         label=contest.label,
         facts=contest.facts,
         metric=contest.metric,
         selection=contest.selection,
-        headline=headline(contest, standings, comparisons),
-        sentences=sentences(contest, standings, comparisons),
+        headline=progress(contest, studies) if tuning_on else headline(contest, standings, comparisons, studies),
+        sentences=[] if tuning_on else sentences(contest, standings, comparisons),
         warnings=cautions(contest, comparisons, studies),
         standings=standings,
         comparisons=comparisons,
@@ -133,7 +134,18 @@ def standing(
 # -- in words
 
 
-def headline(contest: Contest, standings: Sequence[Standing], comparisons: Sequence[Comparison]) -> str:
+def progress(contest: Contest, studies: Sequence[Study]) -> str:
+    """The headline of a study before its confirmation."""
+    done = sum(run.is_over for run in contest.runs)
+    planned = [study.planned_runs(contest) for study in studies]
+    total = sum(n for n in planned if n is not None)
+    runs = f"{done} of {plural(total, 'run')}" if None not in planned and total >= done else plural(done, "run")
+    return f"Still tuning: {runs} done; no verdict before confirmation"
+
+
+def headline(
+    contest: Contest, standings: Sequence[Standing], comparisons: Sequence[Comparison], studies: Sequence[Study] = ()
+) -> str:
     """One sentence that answers the question."""
     ranked = [s for s in standings if s.final.n]
     metric = contest.metric
@@ -142,6 +154,9 @@ def headline(contest: Contest, standings: Sequence[Standing], comparisons: Seque
     first = ranked[0]
     score = f"{metric.text(first.final.mean)} {metric.label}"
     if len(ranked) == 1:
+        others = len(contest.contenders) > 1 or any(len(study.arms(contest)) > 1 for study in studies)
+        if not others and not contest.unfinished:
+            return f"{first.name} alone: {score} at {first.configuration}"
         return f"Only {first.name} has finished: {score} at {first.configuration}. Nothing to compare it with."
     alike = indistinguishable(first, ranked, comparisons)
     if not alike:
@@ -149,10 +164,15 @@ def headline(contest: Contest, standings: Sequence[Standing], comparisons: Seque
         assert lead is not None
         return f"{first.name} is best: {score}, {margin(metric, lead)} {_ahead(metric)} {ranked[1].name}, the next."
     n = min(c.n for s in alike if (c := find(comparisons, first.name, s.name)))
-    names = enumerated(s.name for s in alike) if len(alike) <= SHOWN else f"{len(alike)} others"
     begin = "No winner: " if len(alike) == len(ranked) - 1 else ""
-    told = f"but cannot be told apart from {names} with {plural(n, 'seed')}"
-    return f"{begin}{first.name} has the best mean ({score}), {told}."
+    level = [s for s in alike if metric.text(s.final.mean) == metric.text(first.final.mean)]
+    behind = [s for s in alike if s not in level]
+    names = enumerated(s.name for s in behind) if 0 < len(behind) <= SHOWN else f"{len(behind)} others"
+    told = f"cannot be told apart{f' from {names}' if behind else ''} with {plural(n, 'seed')}"
+    if not level:
+        return f"{begin}{first.name} has the best mean ({score}), but {told}."
+    leaders = enumerated(s.name for s in [first, *level]) if len(level) < SHOWN else f"{len(level) + 1} optimizers"
+    return f"{begin}{leaders} lead with {score}, {'but' if behind else 'and'} {told}."
 
 
 def indistinguishable(first: Standing, ranked: Sequence[Standing], comparisons: Sequence[Comparison]) -> list[Standing]:

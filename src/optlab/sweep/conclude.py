@@ -67,9 +67,10 @@ def print_problems(outcomes: Sequence[Outcome], console: Console) -> None:
         console.print(f"failed   {len(failed) - MAX_FAILURES} more")
     for outcome in outcomes:
         if outcome.problem is not None:
-            console.print(
-                f"damaged  {outcome.problem}; remove that file to run the job again", markup=False, soft_wrap=True
-            )
+            other_version = "schema" in outcome.problem  # its result is worth keeping
+            remove = "remove that file to run the job again"
+            remedy = "update optlab, or type another sweep=" if other_version else remove
+            console.print(f"damaged  {outcome.problem}; {remedy}", markup=False, soft_wrap=True)
     if failed:
         console.print(f"{counted(len(failed))} failed; the same command with retry=true runs failed ones again")
 

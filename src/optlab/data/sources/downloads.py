@@ -194,7 +194,8 @@ def _fetch(files: _Files, download: bool) -> tuple[Any, Any]:
             with suppress(*_DAMAGED):
                 return files.read()  # another process was here first
             _prepare(files)
-            log.info("unpacking %s in %s", files.name, files.root)
+            doing = "unpacking" if all(path.exists() for path in files.archives) else "downloading"
+            log.info("%s %s in %s", doing, files.name, files.root)
             files.dataset(files.root, download=True)
     except (*_DAMAGED, HTTPException, RecursionError) as error:
         raise UserError(f"{files.name} could not be downloaded ({_reason(error)}); {by_hand}") from error

@@ -128,14 +128,18 @@ def tune(protocol: Protocol, arm: Arm, known: Known, propose: Propose | None = N
 def choose(protocol: Protocol, arm: Arm, trials: Sequence[Trial], known: Known) -> Trial | None:
     """The trial with the best mean over the tuning seeds; None where each has a failed run.
 
-    Ties, which are common on a small validation split, go to the lower mean loss and then to the smaller lr.
+    A trial that diverged on every seed counts as chance, and a network that learns may do worse than that for a
+    while: it is the winner only where no other is left. Ties, which are common on a small validation split, go to the
+    lower mean loss and then to the smaller lr.
     """
     judged = {trial.number: means(protocol, arm, trial, known) for trial in trials}
     complete = [trial for trial in trials if judged[trial.number] is not None]
 
-    def quality(trial: Trial) -> tuple[float, float, float]:
+    def quality(trial: Trial) -> tuple[bool, float, float, float]:
         value, tie_break = judged[trial.number] or (-math.inf, -math.inf)
-        return value, tie_break, -float(trial.settings.get("lr", 0.0))
+        scores = [known[words] for words in tuning_runs(protocol, arm, trial)]
+        trained = any(score is not None and score.tie_break > -math.inf for score in scores)
+        return trained, value, tie_break, -float(trial.settings.get("lr", 0.0))
 
     return max(complete, key=quality, default=None)
 
@@ -169,7 +173,7 @@ def edges_of(protocol: Protocol, arm: Arm, judged: Sequence[Trial], winner: Tria
     Args:
         judged: the trials without a failed run; one that failed says nothing about what lies beyond the winner.
     """
-    near = grid_step(protocol) / 2 - 1e-9
+    near = grid_step(protocol, arm) / 2 - 1e-9
     edges: dict[str, Edge] = {}
     for axis, name in enumerate(arm.space.ranges):
         tried = [trial.point[axis] for trial in judged]
@@ -193,7 +197,7 @@ def extension(
     more: list[Trial] = []
     for name, edge in edges.items():
         axis = list(arm.space.ranges).index(name)
-        step = grid_step(protocol) * (-1 if edge == "low" else 1)
+        step = grid_step(protocol, arm) * (-1 if edge == "low" else 1)
         position, wanted = arm.space.ranges[name].beyond(winner.point[axis], step), len(more) + POINTS_OF_AN_EXTENSION
         while position is not None and len(more) < wanted:
             point = (*winner.point[:axis], position, *winner.point[axis + 1 :])
@@ -205,9 +209,13 @@ def extension(
     return more
 
 
-def grid_step(protocol: Protocol) -> float:
-    """The distance of `trials` points that are evenly spread over a range."""
-    return 1 / max(protocol.trials - 1, 1)
+def grid_step(protocol: Protocol, arm: Arm) -> float:
+    """The distance of `trials` points that are evenly spread over a range; at most a sixth of one among several.
+
+    Few trials in several dimensions are far apart, and a step of that length would carry eps from 1e-3 to 30.
+    """
+    points = protocol.trials if len(arm.space.ranges) == 1 else max(protocol.trials, 7)
+    return 1 / max(points - 1, 1)
 
 
 # -- runs
