@@ -57,7 +57,8 @@ def sweep(
         )
         is_new = not check_folder(planned, folder)
         study = Study(planned, folder, config_loader, config, launcher, typed.sweep)
-        study.check_arms()
+        if is_new:
+            study.check_arms()
         console = Console(highlight=False)
         show.print_protocol(planned, folder, console)
         write_plan(config, folder)
