@@ -17,7 +17,9 @@ def parser() -> argparse.ArgumentParser:
         prog="report.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("sweeps", nargs="+", type=Path, metavar="SWEEP", help="a folder like outputs/sweeps/first")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where to write; default: the folder of a sweep, or outputs/reports/")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where to write; default: the folder of a sweep, or outputs/reports/"
+    )
     parser.add_argument("--metric", help="judge by this, like val/acc; default: test where all have it")
     parser.add_argument(
         "--target",

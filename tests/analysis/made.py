@@ -76,6 +76,7 @@ def make_run(
     record.timing = {"fit_seconds": seconds * len(rows)}
     folder = sweep / job_name(full)
     folder.mkdir(parents=True, exist_ok=True)
+    (sweep / "multirun.yaml").touch()
     record.write(folder)
     write_metrics(folder / "metrics.csv", rows)
     return folder

@@ -8,9 +8,9 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from optlab.analysis import colors, interactive, series
+from optlab.analysis import build, colors, interactive, report, series
 from optlab.analysis.contest import Contest, contests
-from optlab.analysis.figures import draw_all
+from optlab.analysis.figures import differences, draw_all, learning_curves
 from optlab.analysis.published import read_published
 from optlab.analysis.runs import read_runs
 from optlab.analysis.verdict import judge
@@ -126,6 +126,45 @@ def test_a_running_sweep_has_figures(tmp_path: Path) -> None:
     written = draw_all([contest], [judge(contest)], tmp_path / "figures", [None])
     assert {path.stem for path in written} == {"learning_curves"}
     assert [figure["id"] for figure in interactive.figures(contest, judge(contest))] == ["curves"]
+
+
+def test_a_curve_of_few_epochs_shows_its_points(tmp_path: Path) -> None:
+    for epochs, shown in ((1, True), (3, True), (4, False)):
+        folder = tmp_path / str(epochs)
+        make_run(folder, "adam", curve=[0.9] * epochs, epochs=epochs)
+        contest = only(folder)
+        (curves, *_) = interactive.figures(contest, judge(contest))
+        (line,) = [t for t in curves["choices"]["val/acc"]["data"] if "name" in t]
+        assert line["mode"] == ("lines+markers" if shown else "lines")
+        drawn = learning_curves(contest, judge(contest), None)
+        assert drawn is not None
+        assert all((panel.lines[0].get_marker() == "o") is shown for panel in drawn.axes)
+
+
+def test_differences_show_zero_and_leave_room_for_every_row(study: Contest) -> None:
+    verdict = judge(study)
+    figure = next(f for f in interactive.figures(study, verdict) if f["id"] == "differences")
+    axis = figure["choices"]["test/acc"]["layout"]["xaxis"]
+    assert axis["range"][0] < 0 < axis["range"][1]
+    assert axis["zeroline"]
+    drawn = differences(study, verdict, None)
+    assert drawn is not None
+    low, high = drawn.axes[0].get_ylim()
+    assert low <= -0.5
+    assert high >= len(verdict.comparisons) - 0.5
+
+
+def test_the_ranking_has_round_ticks_and_says_no_more_than_it_draws(tmp_path: Path) -> None:
+    make_sweep(tmp_path, {"adam": [0.9512, 0.9603], "sgd": [0.9301, 0.9402]})
+    contest = only(tmp_path)
+    found = report.axis_ticks(contest, judge(contest))
+    assert [text for _, text in found] == ["92", "93", "94", "95"]
+    assert all(0 <= place <= 100 for place, _ in found)
+    page = build([tmp_path], figures=False).report
+    assert "the bar its 95 % interval" not in page.read_text()
+    make_sweep(tmp_path, {"adam": [0.9512, 0.9603, 0.955], "sgd": [0.9301, 0.9402, 0.935]})
+    build([tmp_path], figures=False)
+    assert "the bar its 95 % interval" in page.read_text()
 
 
 # -- colours

@@ -70,9 +70,9 @@ def test_the_plan_names_target_and_default_learning_rates(tmp_path: Path) -> Non
 
 
 def test_each_setting_is_read_by_the_plan_of_its_own_sweep(tmp_path: Path) -> None:
-    for name, target, default, dataset in (("a", 0.8, 0.01, "cifar10"), ("b", 0.6, 0.1, "mnist")):
+    for name, target, default, dataset in (("a", 0.8, 0.03, "cifar10"), ("b", 0.6, 0.1, "mnist")):
         for seed in range(3):
-            for lr in (0.01, 0.1):
+            for lr in (0.01, 0.03, 0.1):
                 config = {"model": {"name": "cnn_3c3d"}, "dataset": {"name": dataset, "augment": "none"}}
                 make_run(tmp_path / name, lr=lr, seed=seed, val=0.9 - lr, dataset=dataset, config=config)
         plan(tmp_path / name, target=target, default_lr={"adam": default}, reference="deepobs_cifar10_3c3d")
@@ -80,7 +80,7 @@ def test_each_setting_is_read_by_the_plan_of_its_own_sweep(tmp_path: Path) -> No
     found = {v.facts["data"].split()[0]: v for v in summary.verdicts}
     assert {name: v.target for name, v in found.items()} == {"cifar10": 0.8, "mnist": 0.6}
     gains = {name: v.standings[0].gain for name, v in found.items()}
-    assert {name: gain and gain.default_lr for name, gain in gains.items()} == {"cifar10": 0.01, "mnist": 0.1}
+    assert {name: gain and gain.default_lr for name, gain in gains.items()} == {"cifar10": 0.03, "mnist": 0.1}
     page = summary.report.read_text()
     assert page.count('"published":"adam"') == 2  # one area and one line, behind the validation curves of one setting
     assert page.count("Hatched") == 2  # its note, and the note in the data of its figure
@@ -208,9 +208,57 @@ def test_a_study_of_two_schedules_finds_each_arm(tmp_path: Path) -> None:
     for schedule in ("constant", "cosine"):
         for lr in (0.01, 0.1):
             words = ["optimizer=adam", f"lr={schedule}", f"optimizer.lr={lr:g}"]
-            make_run(tmp_path, lr=lr, val=0.8 + lr, schedule=schedule, overrides=words)
+            make_run(tmp_path, lr=lr, val=0.8 + lr, schedule=schedule, overrides=words, phase="tune")
+        make_run(tmp_path, lr=0.1, seed=5, val=0.9, schedule=schedule, overrides=words, phase="confirm")
     arm = {"optimizer": "adam", "winner": {"lr": 0.1}, "edges": {}}
     plan(tmp_path, trials=2, arms=[])
     result(tmp_path, [arm | {"lr": "constant", "edges": {"lr": "high"}}, arm | {"lr": "cosine"}])
     (warning,) = edge_warnings(verdict_of(tmp_path))
     assert warning.startswith("adam · constant is not tuned")
+
+
+# -- a study under way
+
+
+def tuning_run(folder: Path, optimizer: str, lr: float, **more: Any) -> None:
+    words = [f"optimizer={optimizer}", f"optimizer.lr={lr:g}"]
+    make_run(folder, optimizer, lr, phase=more.pop("phase", "tune"), overrides=words, **more)
+
+
+def begun(folder: Path) -> None:
+    """Two optimizers with three trials on a seed and two seeds of confirmation are planned; two trials are done."""
+    arms = [{"optimizer": name, "space": {"lr": LR}} for name in ("sgd", "adam")]
+    plan(folder, trials=3, tuning_seeds=[0], confirmation_seeds=[1, 2], arms=arms)
+    for lr, value in ((0.001, 0.8), (0.01, 0.9)):
+        tuning_run(folder, "sgd", lr, val=value)
+    tuning_run(folder, "adam", 0.1, status="running")
+
+
+def test_a_study_that_tunes_has_no_verdict_yet(tmp_path: Path) -> None:
+    begun(tmp_path)
+    verdict = verdict_of(tmp_path)
+    assert verdict.headline == "Still tuning: 2 of 10 runs done; no verdict before confirmation"
+    assert verdict.sentences == []
+    assert verdict.warnings == []  # no edge, no same seeds, no unfinished run: all of that is still under way
+    arms = [{"optimizer": "sgd", "trials": 5, "winner": None, "edges": {}}]
+    result(tmp_path, arms, ["sgd is not tuned: its best has lr 0.01 on the high edge", "sgd: 1 of 3 trials failed"])
+    verdict = verdict_of(tmp_path)
+    assert verdict.headline.startswith("Still tuning: 2 of 12 runs")  # two trials more by an extension
+    assert verdict.warnings == ["sgd: 1 of 3 trials failed."]
+    plan(tmp_path, trials=3)
+    assert verdict_of(tmp_path).headline.startswith("Still tuning: 2 runs done")
+
+
+def test_confirmation_ends_the_tuning(tmp_path: Path) -> None:
+    begun(tmp_path)
+    tuning_run(tmp_path, "sgd", 0.01, val=0.9, test=0.9, seed=1, phase="confirm")
+    verdict = verdict_of(tmp_path)
+    assert verdict.headline.startswith("Only sgd has finished")  # adam is planned
+    assert edge_warnings(verdict)
+
+
+def test_what_a_study_with_few_seeds_can_type(tmp_path: Path) -> None:
+    make_study(tmp_path, seeds=2)
+    plan(tmp_path, trials=3)
+    (said,) = [w for w in verdict_of(tmp_path).warnings if w.startswith("Exploratory")]
+    assert "2 seeds only; hydra.sweeper.confirmation_seeds=5 sweep=another-name runs more" in said

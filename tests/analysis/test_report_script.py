@@ -54,6 +54,17 @@ def test_bad_input_is_one_line_and_writes_nothing(tmp_path: Path) -> None:
     for words in (["nowhere"], ["s", "--metric", "val/recall"], ["s", "--reference", "none.csv"]):
         done = typed(*words, "--out", "o", folder=tmp_path)
         assert done.returncode == 1
-        assert done.stderr.startswith("error: ")
+        assert done.stderr.startswith("optlab: ")
         assert done.stderr.count("\n") == 1
     assert not (tmp_path / "o").exists()
+
+
+def test_a_report_of_runs_of_no_sweep_is_not_written_among_them(tmp_path: Path) -> None:
+    one = make_run(tmp_path / "runs", seed=0)
+    make_run(tmp_path / "runs", seed=1)
+    (tmp_path / "runs" / "multirun.yaml").unlink()
+    for folder, name in ((tmp_path / "runs", "runs"), (one, one.name)):
+        before = sorted(folder.iterdir())
+        assert typed(str(folder), "--no-figures", folder=tmp_path).returncode == 0
+        assert (tmp_path / "outputs" / "reports" / name / "report.html").exists()
+        assert sorted(folder.iterdir()) == before

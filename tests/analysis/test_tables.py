@@ -133,3 +133,13 @@ def test_several_sweeps_are_compared_together_in_a_folder_of_their_own(tmp_path:
     assert summary.folder == Path("outputs/reports/first+second")
     assert [s.name for s in summary.verdicts[0].standings] == ["adam", "sgd"]
     assert not (tmp_path / "first" / "report.html").exists()
+
+
+def test_a_mean_of_two_with_a_diverged_seed_has_no_spread(tmp_path: Path) -> None:
+    make_run(tmp_path, "adam", seed=0, val=0.9)
+    make_run(tmp_path, "adam", seed=1, status="diverged")
+    text = printed(tmp_path)
+    assert "50.00" in row_with(text, "adam", "★")
+    assert "±" not in text
+    make_run(tmp_path, "adam", seed=2, val=0.9)
+    assert "63.33 ± 46.19" in printed(tmp_path)

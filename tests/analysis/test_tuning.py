@@ -23,14 +23,18 @@ def swept(folder: Path, values: dict[float, float]) -> Contender:
 
 
 def test_the_plateau_ends_where_the_line_between_two_points_falls_a_point_below(tmp_path: Path) -> None:
-    contender = swept(tmp_path, {0.001: 0.86, 0.01: 0.90, 0.1: 0.88})
+    contender = swept(tmp_path, {0.001: 0.86, 0.01: 0.90, 0.1: 0.895, 1.0: 0.885})
     found = tuning.plateau(contender, VAL)
     assert found is not None
-    # Down by 4 points over the decade below: a point after a quarter. By 2 points above: after a half.
+    # Down by 4 points over the decade below: a point after a quarter. Above, half a point and then half of another.
     assert math.log10(found.low) == pytest.approx(-2.25)
-    assert math.log10(found.high) == pytest.approx(-1.5)
-    assert found.decades == pytest.approx(0.75)
-    assert found.text == "0.8"
+    assert math.log10(found.high) == pytest.approx(-0.5)
+    assert found.decades == pytest.approx(1.75)
+    assert found.text == "1.8"
+
+
+def test_a_plateau_narrower_than_the_grid_is_none(tmp_path: Path) -> None:
+    assert tuning.plateau(swept(tmp_path, {0.001: 0.86, 0.01: 0.90, 0.1: 0.88}), VAL) is None
 
 
 def test_a_plateau_that_goes_on_past_the_space_is_at_least_as_wide(tmp_path: Path) -> None:
@@ -52,6 +56,7 @@ def test_the_gain_over_the_default_learning_rate(tmp_path: Path) -> None:
     assert found.difference == pytest.approx(0.03)
     assert tuning.gain(contender, VAL) is None  # nobody says what the default is
     assert tuning.gain(contender, VAL, {"adam": 1.0}) is None  # nothing near it was tried
+    assert tuning.gain(contender, VAL, {"adam": 0.011}) is None  # what stands for it was chosen: 0 by construction
 
 
 def test_a_run_that_sets_no_learning_rate_shows_the_default(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The verdict in words and its warnings, each on runs made to deserve it."""
 
+import csv
 import math
 import re
 from pathlib import Path
@@ -15,6 +16,7 @@ from optlab.analysis.metric import Metric
 from optlab.analysis.runs import read_runs
 from optlab.analysis.tables import differences
 from optlab.analysis.verdict import Verdict, judge, uncorrected
+from optlab.record import write_metrics
 from tests.analysis.made import make_run, make_study, make_sweep
 
 NOISE = [0.001, -0.002, 0.0, 0.002, -0.001]
@@ -65,7 +67,21 @@ def test_no_winner_at_all(tmp_path: Path) -> None:
 
 def test_one_optimizer_alone(tmp_path: Path) -> None:
     make_sweep(tmp_path, {"adam": [0.9, 0.91]})
-    assert "Nothing to compare it with" in verdict_of(tmp_path).headline
+    assert verdict_of(tmp_path).headline == "adam alone: 89.50\u00a0% test accuracy at lr 0.001"
+    make_run(tmp_path, "sgd", status="running")
+    assert verdict_of(tmp_path).headline.startswith("Only adam has finished")
+
+
+def test_means_that_print_alike_lead_together(tmp_path: Path) -> None:
+    sums = {"adam": around(0.95, NOISE), "momentum": around(0.95, OTHER)}
+    make_sweep(tmp_path, sums)
+    headline = verdict_of(tmp_path).headline
+    assert re.match(
+        r"No winner: (adam and momentum|momentum and adam) lead with 94\.00\u00a0% test accuracy, and ", headline
+    )
+    assert headline.endswith("and cannot be told apart with 5 seeds.")
+    make_sweep(tmp_path, {"sgd": around(0.9495, OTHER[::-1])})
+    assert "lead with 94.00\u00a0% test accuracy, but cannot be told apart from sgd" in verdict_of(tmp_path).headline
 
 
 def test_nothing_is_over(tmp_path: Path) -> None:
@@ -117,8 +133,18 @@ def test_validation_far_above_test(tmp_path: Path) -> None:
 
 
 def test_validation_far_above_training(tmp_path: Path) -> None:
-    make_run(tmp_path, val=0.95, train=0.80)
+    make_run(tmp_path, val=0.95, train=0.80, epochs=5)
     assert warned(verdict_of(tmp_path), "above training accuracy")
+
+
+@pytest.mark.parametrize("trained", [[0.8] * 4, [0.3, 0.5, 0.6, 0.7, 0.78, 0.80]])
+def test_training_accuracy_that_lags_is_no_alarm(tmp_path: Path, trained: list[float]) -> None:
+    # One standard error at .95 with 200 samples is 1.5 points: a training curve that rises by 2 is not flat.
+    folder = make_run(tmp_path, val=0.95, train=0.80, epochs=len(trained))
+    path = folder / "metrics.csv"
+    rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(path.read_text().splitlines())]
+    write_metrics(path, [row | {"train/acc": value} for row, value in zip(rows, trained, strict=True)])
+    assert not warned(verdict_of(tmp_path), "above training accuracy")
 
 
 def test_augmented_training_may_be_below_validation(tmp_path: Path) -> None:
@@ -229,6 +255,11 @@ def test_seeds_that_do_not_pair(tmp_path: Path) -> None:
     assert not verdict.comparisons[0].paired
     assert verdict.comparisons[0].differ
     assert warned(verdict, "Not paired by seed")
+
+
+def test_one_seed_each_has_nothing_to_pair(tmp_path: Path) -> None:
+    make_sweep(tmp_path, {"adam": [0.95], "sgd": [0.9], "momentum": [0.92]})
+    assert not warned(verdict_of(tmp_path), "Not paired by seed")
 
 
 def test_choosing_and_comparing_on_the_same_seeds(tmp_path: Path) -> None:

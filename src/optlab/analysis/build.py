@@ -100,8 +100,8 @@ def published_for(
 
 
 def default_folder(sweeps: Sequence[Path]) -> Path:
-    """The folder of one sweep, known by its multirun.yaml; of all else, single runs too, one under outputs/reports."""
-    if len(sweeps) == 1 and (sweeps[0] / "multirun.yaml").exists():
+    """The folder of one sweep, known by the plan in it; for all else, single runs too, one under outputs/reports."""
+    if len(sweeps) == 1 and any((sweeps[0] / name).exists() for name in ("multirun.yaml", "protocol.yaml")):
         return sweeps[0]
     return Path("outputs", "reports", "+".join(dict.fromkeys(folder.absolute().name for folder in sweeps)))
 

@@ -113,7 +113,7 @@ def train_alarm(contest: Contest) -> list[str]:
 
 
 def _flat(contender: Contender, selection: Metric) -> bool:
-    """Whether training no longer moves: five epochs or more, the last two of them within a standard error of each other.
+    """Whether training no longer moves: five epochs or more, the last two within a standard error of each other.
 
     The standard error is that of the validation accuracy of a run, from the number of its samples.
     """
@@ -160,7 +160,7 @@ def seeds(contest: Contest, comparisons: Sequence[Comparison], found: Sequence[S
         more = "seed=0,1,2,3,4"
         if found:  # a study refuses another plan in its folder
             more = f"hydra.sweeper.confirmation_seeds={EXPLORATORY} sweep=another-name"
-        return [f"Exploratory: {plural(n, 'seed')} only. Type more, as in {more}"]
+        return [f"Exploratory: {plural(n, 'seed')} only; {more} runs more."]
     lead = comparisons[0]
     if lead.differ or lead.seeds_needed is None:  # then more seeds are not what is missing
         return []

@@ -33,7 +33,12 @@ class Configuration:
 
     def tuning_values(self, metric: Metric) -> dict[int, float]:
         """The final values that the configuration was chosen by: of phase "tune", or all where it has none."""
-        return self.values(metric, [run for run in self.runs if run.record.phase == "tune"] or None)
+        return self.values(metric, self.tuning)
+
+    @property
+    def tuning(self) -> list[Run]:
+        """The runs that the configuration was chosen by."""
+        return [run for run in self.runs if run.record.phase == "tune"] or self.runs
 
     def count(self, status: str) -> int:
         return sum(run.record.status == status for run in self.runs)

@@ -148,7 +148,8 @@ def final_per_seed(contest: Contest, verdict: Verdict, published: Published | No
         "xaxis": ticks([s.name for s in shown]) | {"range": [-0.5, len(shown) - 0.3]},
         "yaxis": {"title": {"text": metric.axis}},
     }
-    note = "Each point is one seed, thin lines join one seed's runs; the bar is the mean with its 95 % interval."
+    note = "Each point is one seed, thin lines join one seed's runs; the bar is the mean"
+    note += " with its 95 % interval." if any(s.interval for s in shown) else "."
     choices = {metric.name: {"data": data, "layout": layout}}
     return figure_of("finals", "Final value of every seed", note, choices, wide=len(shown) > MOST_NARROW)
 

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -33,6 +34,7 @@ class Track:
     dash: str
     configuration: str
     score: str
+    sd: str
     letters: str
     mean: float | None
     low: float | None
@@ -72,7 +74,7 @@ def render(
                 "contest": contest,
                 "verdict": verdict,
                 "tracks": tracks(contest, verdict),
-                "scale": scale_labels(contest, verdict),
+                "ticks": axis_ticks(contest, verdict),
                 "figures": interactive.figures(contest, verdict, behind),
                 "tables": drawn,
                 "commands": commands(contest),
@@ -130,6 +132,7 @@ def tracks(contest: Contest, verdict: Verdict) -> list[Track]:
     for s in verdict.standings:
         values = contest.contender(s.name).values(metric)
         notes = [f"{s.diverged} diverged"] if s.diverged else []
+        score, _, sd = tables.plus_minus(metric, s.final, s.diverged).partition(" ± ")
         notes += [plural(s.final.n, "seed")] if s.final.n else ["no run is over"]
         found.append(
             Track(
@@ -137,7 +140,8 @@ def tracks(contest: Contest, verdict: Verdict) -> list[Track]:
                 color=color(s.optimizer),
                 dash=dash(s.schedule),
                 configuration=s.configuration,
-                score=tables.plus_minus(metric, s.final.mean, s.final.sd),
+                score=score,
+                sd=sd,
                 letters=s.letters,
                 mean=None if s.final.mean is None else place(s.final.mean),
                 low=place(s.interval[0]) if s.interval else None,
@@ -164,9 +168,14 @@ def scale(contest: Contest, verdict: Verdict) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def scale_labels(contest: Contest, verdict: Verdict) -> list[str]:
-    low, high = scale(contest, verdict)
-    return [verdict.metric.number(low + share * (high - low)) for share in (0.0, 0.5, 1.0)]
+def axis_ticks(contest: Contest, verdict: Verdict) -> list[tuple[float, str]]:
+    """Round numbers on the ranking's scale, two to seven: place in percent and text in the unit shown."""
+    low, high = (end * verdict.metric.scale for end in scale(contest, verdict))
+    power = 10.0 ** math.floor(math.log10((high - low) / 6))
+    step = next(power * n for n in (1, 2, 5, 10) if power * n >= (high - low) / 6)
+    values = [n * step for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    return [(round(100 * (value - low) / (high - low), 2), f"{value:.{digits}f}") for value in values]
 
 
 # -- commands and colours

@@ -149,10 +149,9 @@ def lr_points(contender: Contender, metric: Metric) -> list[LrPoint]:
     """The learning rates that a contender tried, all else as in its chosen configuration."""
     points = []
     for c in contender.lr_only:
-        tuning_runs = [run for run in c.runs if run.record.phase == "tune"] or c.runs
-        values = list(c.values(metric, tuning_runs).values())
+        values = list(c.tuning_values(metric).values())
         if values:
-            mean, diverged = float(np.mean(values)), sum(run.record.status == "diverged" for run in tuning_runs)
+            mean, diverged = float(np.mean(values)), sum(run.record.status == "diverged" for run in c.tuning)
             points.append(LrPoint(c.lr, mean, min(values), max(values), len(values), diverged, c is contender.chosen))
     return points
 

@@ -242,13 +242,15 @@ def configuration_row(contest: Contest, contender: Contender, x: Configuration) 
     tuned = spread(list(x.tuning_values(contest.selection).values()))
     chosen = x is contender.chosen and tuned.n > 0  # with no run over, nothing was chosen yet
     final = spread(list(contender.values(contest.metric).values()) if chosen else [])
-    diverged = sum(run.record.status == "diverged" for run in contender.entered)
+    tuned_diverged, diverged = (
+        sum(run.record.status == "diverged" for run in runs) for runs in (x.tuning, contender.entered)
+    )
     return [
         Cell(contender.optimizer, contender.optimizer, contender=contender.name),
         Cell(contender.schedule, contender.schedule),
         cell(x.lr, f"{x.lr:g}"),
         Cell(other, other),
-        cell(tuned.mean, plus_minus(contest.selection, tuned, x.count("diverged"))),
+        cell(tuned.mean, plus_minus(contest.selection, tuned, tuned_diverged)),
         Cell(str(tuned.n), tuned.n, find=f"{contender.name} configuration={x.id[:8]}"),
         cell(x.count("diverged")),
         cell(x.count("failed")),
