@@ -92,7 +92,7 @@ def render(
         sections=sections,
         profile=profile,
         chips=chips(contests),
-        sweep_commands=[command for commands in runs.commands().values() for command in commands],
+        sweep_commands=runs.commands,
         links={str(folder): link for folder, link in relative.items()},
         specs=script_json(specs),
         bundle=plotly_bundle(),

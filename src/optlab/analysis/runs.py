@@ -86,6 +86,7 @@ class Runs:
     runs: list[Run]
     skipped: list[str] = field(default_factory=list)
     duplicates: int = 0
+    commands: list[str] = field(default_factory=list)  # what was typed for the sweeps, where their folders say
 
     def counts(self) -> dict[str, int]:
         """Number of runs by status, every status named."""
@@ -98,21 +99,18 @@ class Runs:
         said = [" ".join(f"{e.get('type')}: {e.get('message')}".split()) for e in errors]
         return [(run, f"{run.folder.name}  {text}") for run, text in zip(failed, said, strict=True)]
 
-    def commands(self) -> dict[str, list[str]]:
-        """For each sweep folder, the commands that were typed for it; none where multirun.yaml does not say."""
-        return {str(folder): sweep_commands(folder) for folder in self.folders}
-
 
 def read_runs(folders: Sequence[Path]) -> Runs:
     """The runs of sweep folders (or of single run folders), in the order of their names.
 
-    A damaged or unknown run.json is skipped and named in `skipped`. A run that several sweeps hold is counted once.
+    A damaged or unknown run.json, or a damaged multirun.yaml, is skipped and named in `skipped`. A run that several sweeps hold is counted once.
 
     Raises:
         UserError: a folder does not exist, or none of its runs can be read.
     """
     found: list[Run] = []
     skipped: list[str] = []
+    commands: list[str] = []
     for folder in folders:
         runs, bad = read_sweep(folder)
         if not runs:
@@ -120,9 +118,13 @@ def read_runs(folders: Sequence[Path]) -> Runs:
             raise UserError(f"{shortest(folder)}: no runs of optlab here{first}")
         found += runs
         skipped += bad
+        try:
+            commands += sweep_commands(folder)
+        except UserError as error:  # the runs are whole without it
+            skipped.append(str(error))
     lend_fingerprints(found)
     kept = without_duplicates(found)
-    return Runs(list(folders), kept, skipped, len(found) - len(kept))
+    return Runs(list(folders), kept, skipped, len(found) - len(kept), commands)
 
 
 def read_sweep(folder: Path) -> tuple[list[Run], list[str]]:

@@ -196,7 +196,7 @@ def sentences(contest: Contest, standings: Sequence[Standing], comparisons: Sequ
     alike = indistinguishable(first, ranked, comparisons)
     for s in alike[:SHOWN]:
         if (c := find(comparisons, first.name, s.name)) is not None:
-            found.append(f"{c.better} against {c.worse}: {margin(metric, c)} apart; {settle(c)}")
+            found.append(f"{c.better} against {c.worse}: {margin(metric, c, ' apart')}; {settle(c)}")
     if len(alike) > SHOWN:
         found.append(f"The table of differences has the other {len(alike) - SHOWN}.")
     if len(ranked) <= 2 * SHOWN:
@@ -206,10 +206,10 @@ def sentences(contest: Contest, standings: Sequence[Standing], comparisons: Sequ
     return found
 
 
-def margin(metric: Metric, comparison: Comparison) -> str:
-    """`0.42 points [0.12, 0.71]`: the difference, its 95 % interval, and why another decision than its own was made."""
+def margin(metric: Metric, comparison: Comparison, what: str = "") -> str:
+    """`0.42 points apart [0.12, 0.71]`: difference and 95 % interval, and why another decision than its was made."""
     interval = f" {metric.interval(comparison.interval)}" if comparison.interval else ""
-    return f"{metric.gap(comparison.difference)}{interval}{uncorrected(comparison)}"
+    return f"{metric.gap(comparison.difference)}{what}{interval}{uncorrected(comparison)}"
 
 
 def uncorrected(comparison: Comparison) -> str:
