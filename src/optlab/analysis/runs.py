@@ -103,7 +103,8 @@ class Runs:
 def read_runs(folders: Sequence[Path]) -> Runs:
     """The runs of sweep folders (or of single run folders), in the order of their names.
 
-    A damaged or unknown run.json, or a damaged multirun.yaml, is skipped and named in `skipped`. A run that several sweeps hold is counted once.
+    A damaged or unknown run.json, or a damaged multirun.yaml, is skipped and named in `skipped`. A run that several
+    sweeps hold is counted once.
 
     Raises:
         UserError: a folder does not exist, or none of its runs can be read.
