@@ -57,7 +57,9 @@ def test_help_shows_groups_options_and_examples() -> None:
         if group.is_dir() and group.name != "hydra":
             names = ", ".join(sorted(file.stem for file in group.glob("*.yaml")))
             assert f"{group.name}: {names}" in result.out
-    assert result.out.count("  python train.py") == 3
+    examples = result.out.partition("Examples\n")[2].partition("\n\n")[0]
+    assert examples.count("  python train.py") == 3
+    assert "python train.py -m hydra/sweeper=study" in result.out
 
 
 def test_cfg_job_shows_the_config_and_runs_nothing() -> None:

@@ -55,6 +55,7 @@ def test_triton_is_left_out_where_there_is_no_gpu() -> None:
 
 def test_the_collector_works_as_usual_when_a_run_begins() -> None:
     usual = gc.get_threshold()
+    gc.unfreeze()  # as in a new process
     gc.disable()
     try:
         with process.importing():

@@ -138,8 +138,9 @@ class RunRecord:
             raise UserError(f"{path}: cannot be read ({error.strerror})") from error
         except ValueError as error:
             raise UserError(f"{path}: damaged, this is not JSON ({error})") from error
-        if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-            found = content.get("schema") if isinstance(content, dict) else None
+        if not isinstance(content, dict):
+            raise UserError(f"{path}: damaged, this is no JSON object")
+        if (found := content.get("schema")) != SCHEMA:
             raise UserError(f"{path}: schema {found!r} is not known to this version, which reads {SCHEMA}")
         hints = get_type_hints(cls)
         for name, hint in hints.items():

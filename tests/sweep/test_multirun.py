@@ -338,8 +338,11 @@ def test_a_folder_of_another_program_is_refused_and_left_alone() -> None:
     assert [path.name for path in folder.iterdir()] == ["thesis.tex"]
 
 
-@pytest.mark.parametrize("content", ["{ half of", '{"schema": 99}', "[]"])
-def test_a_damaged_record_is_named_and_left_alone(content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "remedy"),
+    [("{ half of", "remove that file"), ("[]", "remove that file"), ('{"schema": 99}', "update optlab")],
+)
+def test_a_damaged_record_is_named_and_left_alone(content: str, remedy: str) -> None:
     result_of()
     path = folder_of(0.1) / "run.json"
     path.write_text(content)
@@ -347,7 +350,7 @@ def test_a_damaged_record_is_named_and_left_alone(content: str) -> None:
     assert result.code == 1
     assert path.read_text() == content
     assert f"{path.name}: " in result.out
-    assert "remove that file" in result.out
+    assert remedy in result.out
 
 
 def test_two_runs_in_one_folder_are_refused() -> None:
