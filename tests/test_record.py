@@ -71,7 +71,7 @@ def test_record_goes_to_disk_and_back_with_null_for_nan(tmp_path: Path) -> None:
     [
         ("{", "damaged"),
         ('{"schema": 99}', "schema 99"),
-        ("[]", "schema None"),
+        ("[]", "no JSON object"),
         ('{"schema": 1, "id": "1"}', "missing"),
     ],
 )

@@ -65,7 +65,7 @@ def test_a_run_without_rows_yet_is_read(tmp_path: Path) -> None:
     ("content", "said"),
     [
         ("{half", "damaged, this is not JSON"),
-        ("[]", "schema None"),
+        ("[]", "no JSON object"),
         (json.dumps({"schema": 2}), "schema 2 is not known"),
         (json.dumps({"schema": 1, "id": "x"}), "a field is missing"),
     ],
