@@ -44,7 +44,6 @@ class Case:
     channels: int = 3
     samples: int = 4096
     rivals: tuple[str, ...] = RIVALS
-    overrides: tuple[str, ...] = ()
 
     def optlab(self) -> list[str]:
         """The words behind `python` that train this case with optlab."""
@@ -65,7 +64,6 @@ class Case:
             "trainer.max_epochs=100000",
             "logger=csv",
             "hydra.run.dir=run",
-            *self.overrides,
         ]
 
     def rival(self, loop: str) -> list[str]:
@@ -163,19 +161,15 @@ def batches(rounds: int) -> dict[str, Any]:
 
 def starting(rounds: int) -> dict[str, Any]:
     seconds = start.start_up(rounds)
-    return seconds_and_ratios(
-        seconds, [("--cfg job", "import hydra"), ("first step", "import torch, lightning")], rounds
-    )
+    return seconds_and_ratios(seconds, [("--cfg job", "import hydra"), ("first step", "import torch, lightning")])
 
 
 def wandb(rounds: int) -> dict[str, Any]:
     seconds = start.wandb_cost(rounds)
-    return seconds_and_ratios(seconds, [("wandb: training", "csv: training")], rounds)
+    return seconds_and_ratios(seconds, [("wandb: training", "csv: training")])
 
 
-def seconds_and_ratios(
-    seconds: dict[str, list[float]], pairs: Iterable[tuple[str, str]], rounds: int
-) -> dict[str, Any]:
+def seconds_and_ratios(seconds: dict[str, list[float]], pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     found: dict[str, Any] = {f"{name}, s": spread(values) for name, values in seconds.items()}
     for above, below in pairs:
         quotient = ratio(seconds[above], seconds[below])

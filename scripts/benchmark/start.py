@@ -1,6 +1,5 @@
 """What a command costs besides its training: start, config, the fixed cost of a run in a sweep, W&B, memory."""
 
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -58,11 +57,11 @@ def start_up(rounds: int) -> dict[str, list[float]]:
     )
 
 
-def fixed_cost_of_a_run(jobs: int, launcher: str = "basic") -> list[float]:
+def fixed_cost_of_a_run(jobs: int) -> list[float]:
     """Seconds between the end of one run's training and the start of the next one's, within a sweep on the digits."""
     overrides = [*gate("ends"), *QUIET, "trainer.max_epochs=2", f"seed={','.join(map(str, range(jobs)))}"]
     with tempfile.TemporaryDirectory() as folder:
-        command = [TRAIN, "-m", *overrides, f"hydra/launcher={launcher}", "sweep=bench"]
+        command = [TRAIN, "-m", *overrides, "sweep=bench"]
         with contestant("sweep", command, Path(folder)) as sweep:
             return list(pauses(sweep.hear, jobs))
 
@@ -106,7 +105,3 @@ def peak_of_cifar10() -> float:
         command = [sys.executable, "-c", script, str(PROJECT), TRAIN, *words]
         done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder)
         return float(done.stderr.strip().splitlines()[-1])
-
-
-def medians(seconds: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    return {name: statistics.median(values) for name, values in seconds.items()}

@@ -123,9 +123,6 @@ class Ratio:
     low: float
     high: float
 
-    def __str__(self) -> str:
-        return f"{self.median:.2f} ({self.low:.2f}-{self.high:.2f})"
-
 
 def ratio(above: Sequence[float], below: Sequence[float]) -> Ratio:
     """Round by round: what disturbs the machine for a while disturbs both."""

@@ -52,7 +52,7 @@ def spin_briefly() -> None:
 
     Threads that wait for each other by spinning take the cores from whatever else runs: beside two busy processes, ten
     epochs on the digits took 29 s with OpenMP's default of 300,000 turns and 2 to 20 s with 20,000, which cost nothing
-    that can be measured when alone. 2,000 would cost a sixth then.
+    that can be measured when alone. 2,000 would cost a twenty-fifth then.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
