@@ -64,9 +64,10 @@ def test_the_collector_works_as_usual_when_a_run_begins() -> None:
         assert gc.get_threshold() == usual
         frozen = gc.get_freeze_count()
         assert frozen > 0
+        left = [[number] for number in range(10_000)]
         with process.importing():  # a sweep's next run: what the last one left is not kept for ever
             pass
-        assert gc.get_freeze_count() == frozen
+        assert gc.get_freeze_count() < frozen + len(left)  # what is frozen may go at any time
     finally:
         gc.enable()
         gc.unfreeze()
