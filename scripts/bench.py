@@ -5,8 +5,9 @@
     python scripts/bench.py --only cnn-128 --only start
 
 Each case starts optlab's own command (`python train.py`, with metrics, progress bar, CSV and checkpoints on) and its
-rivals (scripts/benchmark/rivals.py) as processes, and lets them train one epoch each in turn. Ratios are those of one
-round, so that what disturbs the machine disturbs both; shown are the median, the smallest and the largest.
+rivals (scripts/benchmark/rivals.py) as processes, and lets them train in turn, an epoch each (20 where it is tiny).
+Ratios are those of one round, so that what disturbs the machine disturbs both; shown are the median, the smallest and
+the largest.
 """
 
 import argparse
@@ -43,6 +44,7 @@ class Case:
     size: int = 32
     channels: int = 3
     samples: int = 4096
+    epochs: int = 1  # in a turn: one alone should take a good part of a second, or waking up is all that it shows
     rivals: tuple[str, ...] = RIVALS
 
     def optlab(self) -> list[str]:
@@ -79,7 +81,7 @@ class Case:
         return [*words, *(f"--{key}={value}" for key, value in settings.items())]
 
 
-DIGITS = {"batch": 64, "size": 8, "channels": 1, "samples": 1437}
+DIGITS = {"batch": 64, "size": 8, "channels": 1, "samples": 1437, "epochs": 20}
 LOOPS_ONLY = ("bare", "bare_channels_last")
 CASES = (
     Case("digits-64", **DIGITS),  # type: ignore[arg-type]
@@ -105,7 +107,7 @@ def measure(case: Case, rounds: int, peaks: dict[bool, float]) -> dict[str, Any]
     from benchmark.machine import training_flops
 
     commands = {"optlab": case.optlab()} | {loop: case.rival(loop) for loop in rivals_of(case)}
-    contestants = compete(commands, rounds)
+    contestants = compete(commands, rounds, case.epochs)
     flops = training_flops(case.network, (case.channels, case.size, case.size))
     return {
         name: describe(case, one, contestants["optlab"], flops / peaks[case.bf16]) for name, one in contestants.items()

@@ -16,7 +16,7 @@ from optlab.callbacks import Recorder, progress
 from optlab.config import compose, resolve
 from optlab.errors import UserError
 from optlab.inputs import load_data
-from optlab.module import TrainingModule
+from optlab.module import Sums, TrainingModule
 from optlab.record import RunRecord, read_metrics
 from optlab.run import objective, run
 from tests.conftest import QUICK, Train, words_of
@@ -97,6 +97,27 @@ def test_metrics_are_means_over_samples_of_the_weights_on_disk(train: Train) -> 
         accuracy = (outputs.argmax(1) == arrays.targets).float().mean().item()
         assert record.metrics[f"{part}/loss"] == pytest.approx(loss, rel=1e-5)
         assert record.metrics[f"{part}/acc"] == pytest.approx(accuracy)
+
+
+def test_the_sums_are_those_of_all_batches_whenever_they_are_read() -> None:
+    outputs = torch.randn(9000, 10, generator=torch.Generator().manual_seed(0))
+    targets = torch.arange(9000) % 10
+    sums, at_once = (Sums(torch.device("cpu"), counts_correct=True, at_once=each) for each in (False, True))
+    read = []
+    for part in torch.arange(9000).split(70):
+        for each in (sums, at_once):
+            each.add(outputs[part].square().mean(), outputs[part], targets[part])
+        if len(part) != 70 or part[0] == 700:
+            assert torch.equal(sums.tensor(), at_once.tensor())
+            read.append(sums.tensor()[2].item())
+    assert read == [(outputs.argmax(1) == targets)[:end].sum() for end in (770, 9000)]
+    again = Sums(torch.device("cpu"), counts_correct=True, at_once=False)
+    sums.add(torch.tensor(1.0), outputs[:5], targets[:5])
+    again.restore(sums.state())
+    assert torch.equal(again.tensor(), sums.tensor())
+    sums.add(torch.tensor(1.0), outputs[:5], targets[:5])
+    sums.reset()
+    assert sums.tensor().tolist() == [0, 0, 0]
 
 
 def test_the_record_tells_the_whole_run(train: Train) -> None:

@@ -1,19 +1,43 @@
-"""The callback by which the bench takes part in a run of `python train.py`: `+callbacks.gate._target_=...`."""
+"""Turns, as a contestant takes them, and the callback that takes them in a run of `python train.py`."""
 
 import os
 import time
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import torch
-from benchmark.protocol import await_turn, say
+from benchmark.protocol import EPOCHS, await_turn, say
 from lightning import Callback, LightningModule, Trainer
+
+
+class Turns:
+    """Called at the start of each epoch: says how long those of the last turn took, and waits for the next."""
+
+    def __init__(self) -> None:
+        self.epochs = int(os.environ.get(EPOCHS, 1))
+        self.left = 0
+        self.began = 0.0
+
+    def next(self, device: torch.device) -> None:
+        self.left -= 1
+        if self.left > 0:
+            return
+        settle(device)
+        say("done" if self.began else "ready", seconds=(time.perf_counter() - self.began) / self.epochs)
+        await_turn()
+        self.left, self.began = self.epochs, time.perf_counter()
+
+    def epochs_of(self, device: torch.device) -> Iterator[None]:
+        while True:
+            self.next(device)
+            yield
 
 
 class Gate(Callback):
     """Lets the bench watch a run.
 
     Args:
-        watch: `epochs` gives each epoch its turn and its time, from the epoch's start to the start of the next, so
+        watch: `epochs` takes turns and their time, from an epoch's start to the start of the next turn's first, so
             with all that happens in between; `first_step` ends the process behind the first step; `ends` reports
             when training begins and ends, for what a run costs besides.
     """
@@ -22,18 +46,14 @@ class Gate(Callback):
 
     def __init__(self, watch: Literal["epochs", "first_step", "ends"] = "epochs") -> None:
         self.watch = watch
-        self.began = 0.0
+        self.turns = Turns()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         say("training")
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.watch != "epochs":
-            return
-        settle(trainer.strategy.root_device)
-        say("done" if self.began else "ready", seconds=time.perf_counter() - self.began)
-        await_turn()
-        self.began = time.perf_counter()
+        if self.watch == "epochs":
+            self.turns.next(trainer.strategy.root_device)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

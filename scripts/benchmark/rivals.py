@@ -7,13 +7,11 @@ optimizer; they differ in the loop alone.
 """
 
 import argparse
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from benchmark.gate import settle
-from benchmark.protocol import await_turn, say
+from benchmark.gate import Turns
 from torch import Tensor, nn
 
 from optlab.models import CNN, CNN3C3D
@@ -126,7 +124,7 @@ def textbook(task: Task) -> Epoch:
             return task.optimizer()
 
         def on_train_epoch_start(self) -> None:
-            turns.next()
+            turns.next(task.device)
 
     loader = DataLoader(TensorDataset(task.images, task.labels), batch_size=task.batch, shuffle=True)
     trainer = Trainer(
@@ -135,7 +133,7 @@ def textbook(task: Task) -> Epoch:
         accelerator=task.device.type,
         devices=1,
     )
-    turns = Turns(task.device)
+    turns = Turns()
     trainer.fit(Module(), loader)
     raise AssertionError("Turns ends the process")
 
@@ -182,25 +180,6 @@ def airbench(task: Task) -> Epoch:
     return captured(task, compiled=True)
 
 
-class Turns:
-    """Says what happened since the last turn, and waits for the next."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self.began = 0.0
-
-    def next(self) -> None:
-        settle(self.device)
-        say("done" if self.began else "ready", seconds=time.perf_counter() - self.began)
-        await_turn()
-        self.began = time.perf_counter()
-
-    def __iter__(self) -> Iterator[None]:
-        while True:
-            self.next()
-            yield
-
-
 LOOPS: dict[str, Callable[[Task], Epoch]] = {
     "notes": notes,
     "bare": bare,
@@ -224,7 +203,7 @@ def main() -> None:
     parser.add_argument("--cpu", action="store_true", help="also where there is a GPU")
     task = Task(parser.parse_args())
     epoch = LOOPS[parser.parse_args().loop](task)
-    for _ in Turns(task.device):
+    for _ in Turns().epochs_of(task.device):
         epoch()
 
 

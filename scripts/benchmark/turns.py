@@ -1,4 +1,4 @@
-"""Contestants: processes that train an epoch when it is their turn, measured one after the other, round by round."""
+"""Contestants: processes that train when it is their turn, measured one after the other, round by round."""
 
 import json
 import math
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmark.protocol import EVENTS, TURNS
+from benchmark.protocol import EPOCHS, EVENTS, TURNS
 
 PROJECT = Path(__file__).parents[2]
 REST = 0.1  # seconds between two turns: threads of the last one spin for a while before they sleep
@@ -27,7 +27,7 @@ class Failed(Exception):
 
 @dataclass
 class Contestant:
-    """A process and what it was measured to need: `seconds` of each epoch, `peak_mib` of resident memory."""
+    """A process and what it was measured to need: `seconds` an epoch in each turn, `peak_mib` of resident memory."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -46,8 +46,8 @@ class Contestant:
         said = self.log.read_text(errors="replace").strip().splitlines()[-12:]
         raise Failed(f"{self.name} ended without {expected!r}:\n" + "\n".join(said))
 
-    def train_an_epoch(self) -> float:
-        """Give it its turn; returns the seconds of the epoch as it measured them."""
+    def train(self) -> float:
+        """Give it its turn; returns the seconds of an epoch as it measured them."""
         time.sleep(REST)
         os.write(self.turns, b"g")
         return float(self.hear("done")["seconds"])
@@ -95,19 +95,20 @@ def contestant(name: str, command: Sequence[str], folder: Path, **variables: str
             process.wait(PATIENCE)
 
 
-def compete(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, Contestant]:
-    """Train an epoch of each in turn, `rounds` times, after an epoch each to warm up.
+def compete(commands: Mapping[str, Sequence[str]], rounds: int, epochs: int = 1) -> dict[str, Contestant]:
+    """Let each train `epochs` epochs in turn, `rounds` times, after a turn each to warm up.
 
     Raises Failed when one ends before.
     """
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         running = {}
         for name, command in commands.items():
-            running[name] = stack.enter_context(contestant(name, command, Path(folder, name.replace(" ", "_"))))
+            place = Path(folder, name.replace(" ", "_"))
+            running[name] = stack.enter_context(contestant(name, command, place, **{EPOCHS: str(epochs)}))
             running[name].hear("ready")  # one after the other: starting takes the cores too
         for round_number in range(rounds + 1):
             for one in running.values():
-                seconds = one.train_an_epoch()
+                seconds = one.train()
                 if round_number:
                     one.seconds.append(seconds)
         for one in running.values():

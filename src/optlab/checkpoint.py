@@ -1,5 +1,6 @@
 """Reading checkpoints: what they hold besides weights, and whether a run may go on from one."""
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -41,10 +42,12 @@ def read(path: str | Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises several types for a damaged file
         raise UserError(f"ckpt={path}: not a readable checkpoint; a run keeps last.ckpt and best.ckpt") from error
-    if not isinstance(content, dict) or "optlab" not in content:
+    if not isinstance(content, dict) or "run" not in content.get("optlab", ()):
         raise UserError(
-            f"ckpt={path}: not a checkpoint of optlab, which also holds the config and the data set's shape"
+            f"ckpt={path}: not a checkpoint of this version of optlab, which also holds the config and the data "
+            "set's shape"
         )
+    content["optlab"] |= json.loads(content["optlab"].pop("run"))
     return content
 
 

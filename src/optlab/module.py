@@ -1,5 +1,6 @@
 """The LightningModule: network, loss, optimizer, schedule and the sums that become an epoch's metrics."""
 
+import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
@@ -21,23 +22,31 @@ from optlab.seeds import default_stream, derive, seed_default
 
 log = logging.getLogger(__name__)
 
+AT_ONCE = 2048  # samples whose outputs are kept until their correct ones are counted
+
 
 class Sums:
     """Loss and correct answers summed on the device, read once an epoch.
 
     A batch weighs as many samples as it holds, so the quotients are means over samples.
+
+    Args:
+        at_once: count the correct answers of each batch as it comes, not of several together.
     """
 
-    def __init__(self, device: torch.device, counts_correct: bool) -> None:
+    def __init__(self, device: torch.device, counts_correct: bool, at_once: bool) -> None:
         self.device = device
+        self.at_once = at_once
         # Metal has no float64.
         kind = torch.float32 if device.type == "mps" else torch.float64
         self.loss = torch.zeros((), dtype=kind, device=device)
         self.correct = torch.zeros((), dtype=torch.int64, device=device) if counts_correct else None
         self.samples = 0
+        self._waiting: list[tuple[Tensor, Tensor]] = []
 
     def reset(self) -> None:
         """Back to zero in the same tensors."""
+        self._waiting.clear()
         self.loss.zero_()
         if self.correct is not None:
             self.correct.zero_()
@@ -48,19 +57,32 @@ class Sums:
         self.loss.add_(loss.detach(), alpha=samples)
         self.samples += samples
         if self.correct is not None:
-            self.correct.add_((outputs.detach().argmax(1) == targets).sum())
+            self._waiting.append((outputs.detach(), targets))
+            if self.at_once or samples * len(self._waiting) >= AT_ONCE:
+                self.count()
+
+    def count(self) -> None:
+        """Count the correct answers of the batches that wait: several together take hardly longer than one."""
+        if self._waiting and self.correct is not None:
+            parts = zip(*self._waiting, strict=True)
+            outputs, targets = (part[0] if len(part) == 1 else torch.cat(part) for part in parts)
+            self.correct.add_((outputs.argmax(1) == targets).sum())
+            self._waiting.clear()
 
     def tensor(self) -> Tensor:
         """[loss, samples, correct] as one tensor, to be added up over processes."""
+        self.count()
         parts = [self.loss, torch.full_like(self.loss, self.samples)]
         if self.correct is not None:
             parts.append(self.correct.to(self.loss.dtype))
         return torch.stack(parts)
 
     def state(self) -> dict[str, Any]:
+        self.count()
         return {"loss": self.loss, "correct": self.correct, "samples": self.samples}
 
     def restore(self, state: Mapping[str, Any]) -> None:
+        self._waiting.clear()
         self.loss.copy_(state["loss"])
         if self.correct is not None:
             self.correct.copy_(state["correct"])
@@ -96,6 +118,7 @@ class TrainingModule(LightningModule):
         self.quality = TestQuality(info) if self.classifies else None
         self.rates: DeviceRates | None = None
         self._counted = -1
+        self._facts: str | None = None  # as JSON, which is written in no time epoch after epoch
         self._resumed: Mapping[str, Any] | None = None
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -152,7 +175,9 @@ class TrainingModule(LightningModule):
         if part in self.sums and self.sums[part].device == self.device:
             self.sums[part].reset()  # in place: a captured step goes on adding to these tensors
         else:
-            self.sums[part] = Sums(self.device, self.classifies)
+            # A captured step counts its own; and on a GPU there is nothing to gain.
+            at_once = self.engine == "graph" or self.device.type != "cpu"
+            self.sums[part] = Sums(self.device, self.classifies, at_once)
 
     def publish(self, metrics: dict[str, float]) -> None:
         """Keep metrics for the record, and give them to callbacks that watch `trainer.callback_metrics`."""
@@ -217,6 +242,8 @@ class TrainingModule(LightningModule):
         arguments = optimizers.arguments(settings) | optimizers.device_flags(settings, self.device)
         optimizer: torch.optim.Optimizer = create({"_target_": settings["_target_"], **arguments}, groups)
         optimizers.keep_flags(optimizer)
+        if self.device.type == "cpu":
+            optimizers.skip_graph_check(optimizer)
         # Fused ones say that they unscale float16 gradients, and Lightning then refuses to clip, in bfloat16 too.
         optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
         return optimizer
@@ -244,12 +271,10 @@ class TrainingModule(LightningModule):
     # -- checkpoints hold what another program needs to use the weights: the config and the data set's looks
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["optlab"] = {
-            "config": self.config,
-            "data": self.info.to_dict(),
-            "overrides": self.overrides,
-            "fingerprint": self.fingerprint,
-        }
+        if self._facts is None:
+            facts = {"config": self.config, "data": self.info.to_dict(), "overrides": self.overrides}
+            self._facts = json.dumps(facts | {"fingerprint": self.fingerprint})
+        checkpoint["optlab"] = {"run": self._facts}
         if self.trainer.fit_loop.epoch_loop.batch_progress.current.ready and "train" in self.sums:
             checkpoint["optlab"]["within_epoch"] = {
                 "seen": self.train_batches.seen,

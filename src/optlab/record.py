@@ -223,12 +223,13 @@ def append_metrics(path: Path, rows: list[Row]) -> None:
     Raises:
         UserError: the folder cannot be written (full, read-only).
     """
-    if len(rows) == 1 or set(rows[-1]) - set(columns(rows[:-1])):
+    names = columns(rows[:-1])
+    if len(rows) == 1 or set(rows[-1]) - set(names):
         write_metrics(path, rows)
         return
     try:
         with path.open("a", encoding="utf-8") as file:
-            file.write(format_row(rows[-1], columns(rows)) + "\n")
+            file.write(format_row(rows[-1], names) + "\n")
     except OSError as error:
         raise cannot_write(path, error) from error
 

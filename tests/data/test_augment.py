@@ -197,6 +197,16 @@ def test_images_stay_channels_last_and_unchanged(name: str):
     assert torch.equal(x, before)
 
 
+def test_both_memory_formats_and_no_image_at_all_are_normalised_alike():
+    made, x = augmentation("none", info()), images()
+    assert made.eval(x[:0]).shape == (0, *x.shape[1:])  # a process of a distributed run may have none of a batch
+    last = made.eval(x)
+    first = made.eval(x.contiguous())
+    assert first.is_contiguous()
+    assert torch.equal(first, last)
+    torch.testing.assert_close(first, normalised(x))
+
+
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(UserError, match=r"dataset\.augment=flip is not known; type one of none, crop_flip, deepobs"):
         augmentation("flip", info())

@@ -126,6 +126,15 @@ def test_gradients_get_the_strides_of_their_parameters() -> None:
     assert torch.equal(weight.grad, values)
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "nadam", "adadelta"])
+def test_a_step_on_a_cpu_does_not_look_for_a_gpu(optimizer: str, train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    ask = torch.accelerator.current_accelerator
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda **words: asked.append(words) or ask(**words))
+    record = train(f"optimizer={optimizer}", "trainer.max_epochs=1")
+    assert len(asked) < 5 < record.steps
+
+
 def test_fused_steps_may_be_clipped_in_mixed_precision(train: Train) -> None:
     words = ("optimizer=adam", "+optimizer.fused=true", "trainer.precision=bf16-mixed", "trainer.max_epochs=1")
     assert train(*words, "trainer.gradient_clip_val=0.1").status == "finished"

@@ -1,12 +1,15 @@
 """Checkpoints: `last.ckpt` after each epoch and at an interruption, `best.ckpt` at the best validation."""
 
+import io
 import os
 import shutil
 import signal
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 from lightning import LightningModule, Trainer
+from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 from pydantic import Field
 
@@ -14,6 +17,18 @@ from optlab.callbacks.interruption import Interruption
 from optlab.callbacks.recorder import Recorder
 from optlab.errors import Interrupted
 from optlab.record import cannot_write
+
+
+class OneFile(TorchCheckpointIO):
+    """Writes into the file that is named: `Checkpoints` sees to it that nobody finds half of one.
+
+    Lightning itself writes another file first and renames it, which takes a fifth of the time of a small checkpoint.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        content = io.BytesIO()  # torch's own writer would not say why it cannot write
+        torch.save(checkpoint, content)
+        Path(path).write_bytes(content.getbuffer())
 
 
 class Checkpoints(Checkpoint):
@@ -31,6 +46,9 @@ class Checkpoints(Checkpoint):
         self.folder = Path(folder)
         self.every_n_epochs = every_n_epochs
         self.best = best
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        trainer.strategy.checkpoint_io = OneFile()
 
     @property
     def last_path(self) -> Path:
@@ -52,14 +70,10 @@ class Checkpoints(Checkpoint):
             trainer.save_checkpoint(temporary)
             if trainer.is_global_zero:
                 temporary.replace(self.last_path)
-        except (OSError, RuntimeError) as error:
-            # torch's zip writer reports a full disk as a RuntimeError.
+        except OSError as error:
             if trainer.is_global_zero:
                 temporary.unlink(missing_ok=True)
-            if isinstance(error, OSError) or "write" in str(error):
-                cause = error if isinstance(error, OSError) else OSError(str(error).splitlines()[0])
-                raise cannot_write(self.last_path, cause) from error
-            raise
+            raise cannot_write(self.last_path, error) from error
 
     def keep_best(self) -> None:
         """Make `best.ckpt` the file that `last.ckpt` is now; the next `last.ckpt` is a new file."""

@@ -1,5 +1,6 @@
 """The recorder turns each epoch's sums into one row of metrics.csv, and one point for the loggers."""
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ class Recorder(Callback):
         self.metric = ""
         self.mode = ""
         self.rows: list[Row] = []
+        self._lines: list[str] = []  # the rows as JSON: a checkpoint takes a text in a tenth of the time of a dict
         self.seconds = 0.0
         self.seconds_here = 0.0
         self.samples_here = 0
@@ -84,6 +86,7 @@ class Recorder(Callback):
         row |= {name: module.metrics[name] for name in known}
         row |= {name: value for name, value in module.metrics.items() if name not in row}
         self.rows.append(row)
+        self._lines.append(json.dumps(row))
         if self.folder is not None:
             append_metrics(self.folder / METRICS_FILE, self.rows)
         for logger in trainer.loggers:
@@ -121,8 +124,9 @@ class Recorder(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         within = time.perf_counter() - self._since if self._since else 0.0
-        return {"rows": self.rows, "seconds": self.seconds + within}
+        return {"rows": self._lines, "seconds": self.seconds + within}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.rows = list(state_dict["rows"])
+        self._lines = list(state_dict["rows"])
+        self.rows = [json.loads(line) for line in self._lines]
         self.seconds = state_dict["seconds"]

@@ -97,11 +97,11 @@ class StepRunner:
     def take(self, index: int) -> None:
         """The step over batch number `index` of the epoch, and the schedule's after it."""
         step = self.step
-        if step.batches.size(index) < step.batches.batch_size:
-            step.short(index)
+        if self.reason is not None or step.batches.size(index) < step.batches.batch_size:
+            step.plain(index)
         else:
             step.aim(index)
-            if self.reason is None and self.settings() != self._settings:
+            if self.settings() != self._settings:
                 self.give_up("the schedule changes more than the lr")
             if self._capture is not None:
                 self.replay(self._capture)

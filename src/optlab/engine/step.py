@@ -1,5 +1,6 @@
 """One training step over tensors that stay where they are, so that it can be captured once and replayed."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -26,7 +27,8 @@ class TrainStep:
         self.lanes = torch.arange(batches.batch_size, device=self.device)
         self.draws: dict[str, Tensor] = {}
         # Around forward and loss only, and without a cache: it would keep weights as they were when it was filled.
-        self.autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bf16, cache_enabled=False)
+        autocast = torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False)
+        self.autocast: AbstractContextManager[Any] = autocast if bf16 else nullcontext()
         self._next = 0  # where the cursor stands, known without asking the device
 
     @property
@@ -61,9 +63,10 @@ class TrainStep:
         self()
         self.cursor.sub_(self.batches.batch_size)
 
-    def short(self, index: int) -> None:
-        """The step over the last batch of an epoch where it holds fewer samples."""
-        self.learn(self.order[index * self.batches.batch_size :], self.batches.draw(index))
+    def plain(self, index: int) -> None:
+        """The step over batch number `index` of the epoch, without the buffers: also over a last batch of fewer."""
+        begin = index * self.batches.batch_size
+        self.learn(self.order[begin : begin + self.batches.batch_size], self.batches.draw(index))
 
     def learn(self, chosen: Tensor, draws: dict[str, Tensor]) -> None:
         inputs, targets = self.batches.gather(chosen)
