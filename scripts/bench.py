@@ -5,7 +5,7 @@
     python scripts/bench.py --only cnn-128 --only start
 
 Each case starts optlab's own command (`python train.py`, with metrics, progress bar, CSV and checkpoints on) and its
-rivals (scripts/benchmark/rivals.py) as processes, and lets them train in turn, an epoch each (20 where it is tiny).
+rivals (scripts/benchmark/rivals.py) as processes, and lets them train in turn: 20 short epochs, 3 or a long one each.
 Ratios are those of one round, so that what disturbs the machine disturbs both; shown are the median, the smallest and
 the largest.
 """
@@ -85,10 +85,11 @@ DIGITS = {"batch": 64, "size": 8, "channels": 1, "samples": 1437, "epochs": 20}
 LOOPS_ONLY = ("bare", "bare_channels_last")
 CASES = (
     Case("digits-64", **DIGITS),  # type: ignore[arg-type]
+    Case("digits-64-bf16", bf16=True, rivals=("textbook", "bare_channels_last"), **DIGITS),  # type: ignore[arg-type]
     Case("digits-64-adam", optimizer="adam", rivals=("textbook", "bare_channels_last"), **DIGITS),  # type: ignore[arg-type]
     Case("digits-64-rmsprop", optimizer="rmsprop", rivals=("textbook", "bare_channels_last"), **DIGITS),  # type: ignore[arg-type]
-    Case("cnn-32", batch=32),
-    Case("cnn-32-bf16", batch=32, bf16=True, rivals=("notes", "textbook", "bare_channels_last")),
+    Case("cnn-32", batch=32, epochs=3),
+    Case("cnn-32-bf16", batch=32, epochs=3, bf16=True, rivals=("notes", "textbook", "bare_channels_last")),
     Case("cnn-128"),
     Case("cnn-128-bf16", bf16=True, rivals=("textbook", *LOOPS_ONLY)),
     Case("cnn-128-adam", optimizer="adam", rivals=("textbook", "bare_channels_last")),
