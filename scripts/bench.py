@@ -4,10 +4,10 @@
     python scripts/bench.py --quick      fewer cases, shorter epochs, in about two minutes
     python scripts/bench.py --only cnn-128 --only start
 
-Each case starts optlab's own command (`python train.py`, with metrics, progress bar, CSV and checkpoints on) and its
-rivals (scripts/benchmark/rivals.py) as processes, and lets them train in turn: 20 short epochs, 3 or a long one each.
-Ratios are those of one round, so that what disturbs the machine disturbs both; shown are the median, the smallest and
-the largest.
+Each case starts optlab's own command (`python train.py`, with metrics, progress bar, CSV and checkpoints on), the same
+with `trainer.compile=true`, and its rivals (scripts/benchmark/rivals.py) as processes, and lets them train in turn: 20
+short epochs, 3 or a long one each. Ratios are those of one round, so that what disturbs the machine disturbs both;
+shown are the median, the smallest and the largest.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import os
 import platform
 import statistics
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ class Case:
     epochs: int = 1  # in a turn: one alone should take a good part of a second, or waking up is all that it shows
     rivals: tuple[str, ...] = RIVALS
 
-    def optlab(self) -> list[str]:
+    def optlab(self, *, compiled: bool = False) -> list[str]:
         """The words behind `python` that train this case with optlab."""
         return [
             str(PROJECT / "train.py"),
@@ -63,6 +63,7 @@ class Case:
             "dataset.val_size=0",
             f"batch_size={self.batch}",
             f"trainer.precision={'bf16-mixed' if self.bf16 else '32-true'}",
+            f"trainer.compile={str(compiled).lower()}",
             "trainer.max_epochs=100000",
             "logger=csv",
             "hydra.run.dir=run",
@@ -107,12 +108,11 @@ def measure(case: Case, rounds: int, peaks: dict[bool, float]) -> dict[str, Any]
     """Let optlab and its rivals compete; returns what the table shows."""
     from benchmark.machine import training_flops
 
-    commands = {"optlab": case.optlab()} | {loop: case.rival(loop) for loop in rivals_of(case)}
-    contestants = compete(commands, rounds, case.epochs)
+    commands = {"optlab": case.optlab(), "compiled": case.optlab(compiled=True)}
+    contestants = compete(commands | {loop: case.rival(loop) for loop in rivals_of(case)}, rounds, case.epochs)
     flops = training_flops(case.network, (case.channels, case.size, case.size))
-    return {
-        name: describe(case, one, contestants["optlab"], flops / peaks[case.bf16]) for name, one in contestants.items()
-    }
+    seconds_at_peak = flops / peaks[case.bf16]
+    return {name: describe(case, one, contestants, seconds_at_peak) for name, one in contestants.items()}
 
 
 def rivals_of(case: Case) -> tuple[str, ...]:
@@ -121,32 +121,35 @@ def rivals_of(case: Case) -> tuple[str, ...]:
     return case.rivals + (GPU_RIVALS if torch.cuda.is_available() else ())
 
 
-def describe(case: Case, one: Contestant, optlab: Contestant, seconds_at_peak: float) -> dict[str, Any]:
+def describe(
+    case: Case, one: Contestant, contestants: Mapping[str, Contestant], seconds_at_peak: float
+) -> dict[str, Any]:
     seconds = statistics.median(one.seconds)
-    quotient = ratio(one.seconds, optlab.seconds)
+    against = {name: ratio(one.seconds, contestants[name].seconds) for name in ("optlab", "compiled")}
     return {
         "images_per_second": case.samples / seconds,
         "milliseconds_per_step": 1000 * seconds / -(-case.samples // case.batch),
         "share_of_peak": case.samples * seconds_at_peak / seconds,
         "peak_mib": one.peak_mib,
         "epoch_seconds": one.seconds,
-        "time_against_optlab": [quotient.median, quotient.low, quotient.high],
+        **{f"time_against_{name}": [it.median, it.low, it.high] for name, it in against.items()},
     }
 
 
 def show(console: Console, name: str, rows: dict[str, dict[str, Any]]) -> None:
-    table = Table(title=name, title_justify="left")
-    for column in ("", "images/s", "ms/step", "of matmul peak", "peak MiB", "time / optlab's (lowest-highest)"):
+    table = Table(title=f"{name} (in brackets: lowest and highest of the rounds)", title_justify="left")
+    columns = ("", "images/s", "ms/step", "of matmul peak", "peak MiB", "time / optlab's", "time / compiled's")
+    for column in columns:
         table.add_column(column, justify="left" if not column else "right")
     for who, row in rows.items():
-        median, low, high = row["time_against_optlab"]
+        ratios = [row[f"time_against_{name}"] for name in ("optlab", "compiled")]
         table.add_row(
-            who.replace("_", " "),
+            {"compiled": "optlab, compiled"}.get(who, who.replace("_", " ")),
             f"{row['images_per_second']:,.0f}",
             f"{row['milliseconds_per_step']:.2f}",
             f"{row['share_of_peak']:.0%}",
             f"{row['peak_mib']:,.0f}",
-            "" if who == "optlab" else f"{median:.2f} ({low:.2f}-{high:.2f})",
+            *("" if low == high == 1 else f"{median:.2f} ({low:.2f}-{high:.2f})" for median, low, high in ratios),
         )
     console.print(table)
 
@@ -216,7 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     rounds = options.rounds or (3 if options.quick else 5)
     chosen = options.only or (QUICK if options.quick else [*(case.name for case in CASES), *SECTIONS])
-    console = Console(width=110 if not sys.stdout.isatty() else None)
+    console = Console(width=120 if not sys.stdout.isatty() else None)
     from benchmark.machine import matmul_peak
 
     peaks = {bf16: matmul_peak(bf16) for bf16 in (False, True)}

@@ -20,13 +20,13 @@ def test_a_case_trains_optlab_and_its_rivals_in_turn() -> None:
     content = json.loads(Path("bench.json").read_text())
     assert content["machine"]["matmul_gflops_fp32"] > 0
     rows = content["digits-64-adam"]
-    assert set(rows) >= {"optlab", "textbook", "bare_channels_last"}
-    assert rows["optlab"]["time_against_optlab"] == [1, 1, 1]
+    assert set(rows) >= {"optlab", "compiled", "textbook", "bare_channels_last"}
+    assert rows["optlab"]["time_against_optlab"] == rows["compiled"]["time_against_compiled"] == [1, 1, 1]
     for row in rows.values():
         assert len(row["epoch_seconds"]) == 2
         assert row["images_per_second"] == pytest.approx(1437 / (sum(row["epoch_seconds"]) / 2), rel=1e-6)
         assert row["peak_mib"] > 100 or sys.platform != "linux"
-    for words in ("of matmul peak", "bare channels last", "ms/step"):
+    for words in ("of matmul peak", "optlab, compiled", "bare channels last", "ms/step", "time / compiled's"):
         assert words in done.stdout
 
 

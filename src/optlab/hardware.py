@@ -11,8 +11,10 @@ from lightning import Callback, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import profilers
 from lightning.pytorch.callbacks import Checkpoint
+from torch import nn
 
 from optlab.errors import UserError
+from optlab.kernels import compile_pooling, compiler
 
 PROFILERS = {
     "simple": profilers.SimpleProfiler,
@@ -35,7 +37,7 @@ def build_trainer(config: Mapping[str, Any], folder: Path, callbacks: Sequence[C
         logging.getLogger(chatter).setLevel(logging.WARNING)
     settings = dict(config["trainer"])
     if settings.pop("compile", False):
-        check_compiler()
+        compiler()
     accelerator = settings.get("accelerator")
     if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
         raise UserError(
@@ -43,10 +45,9 @@ def build_trainer(config: Mapping[str, Any], folder: Path, callbacks: Sequence[C
         )
     if accelerator == "mps" and not torch.backends.mps.is_available():
         raise UserError("trainer.accelerator=mps: this machine has no Apple GPU; type trainer=auto or trainer=cpu")
-    on_cpu = accelerator == "cpu" or not (torch.cuda.is_available() or torch.backends.mps.is_available())
-    if on_cpu and str(settings.get("precision")).startswith("16"):
+    if on_cpu(settings) and str(settings.get("precision")).startswith("16"):
         raise UserError(f"trainer.precision={settings['precision']} needs a GPU; type trainer.precision=bf16-mixed")
-    if on_cpu:
+    if on_cpu(settings):
         settings.pop("sync_batchnorm", None)  # torch has it for GPUs only
     name = settings.get("profiler")
     if isinstance(name, str):
@@ -71,15 +72,21 @@ def build_trainer(config: Mapping[str, Any], folder: Path, callbacks: Sequence[C
         raise UserError(f"trainer: Lightning refuses these settings: {reason}") from error
 
 
-def check_compiler() -> None:
-    """Raise UserError where torch.compile finds no C++ compiler to work with."""
-    from torch._inductor.cpp_builder import get_cpp_compiler
-    from torch._inductor.exc import InvalidCxxCompiler
+def compile_network(network: nn.Module, settings: Mapping[str, Any]) -> str:
+    """Compile in place, so that checkpoints keep their names; returns what was done, in a line.
 
-    try:
-        get_cpp_compiler()
-    except InvalidCxxCompiler as error:
-        raise UserError(
-            "trainer.compile=true needs a C++ compiler, and none is found; install one (apt-get install g++), "
-            "or leave it out"
-        ) from error
+    On a CPU max-pooling gets kernels of our own, and the rest stays as it is: torch.compile slows convolutions in
+    channels_last (docs/speed.md).
+
+    Raises:
+        UserError: the kernels cannot be compiled.
+    """
+    if on_cpu(settings) and (poolings := compile_pooling(network)):
+        return f"compile: {poolings} x max-pooling, with the ReLU where one follows, by kernels made for this processor"
+    network.compile(dynamic=False)
+    return f"compile: torch.compile, at the first step{' (on a CPU seldom faster)' if on_cpu(settings) else ''}"
+
+
+def on_cpu(settings: Mapping[str, Any]) -> bool:
+    """Whether a run with these trainer settings is on a CPU."""
+    return settings.get("accelerator") == "cpu" or not (torch.cuda.is_available() or torch.backends.mps.is_available())

@@ -24,7 +24,7 @@ from optlab.data.arrays import Samples, Splits
 from optlab.data.batches import DeviceBatches
 from optlab.engine import Choice, GraphModule, LoopModule, choose
 from optlab.errors import Interrupted, UserError
-from optlab.hardware import build_trainer
+from optlab.hardware import build_trainer, compile_network
 from optlab.inputs import Sources, batches, check_against_data, describe_data, load_data
 from optlab.lr import Horizon
 from optlab.module import TrainingModule
@@ -153,7 +153,7 @@ def build_module(
     if config["channels_last"] and config["optimizer"].get("channels_last", True) and data.info.is_image:
         module.network.to(memory_format=torch.channels_last)
     if config["trainer"]["compile"]:
-        module.network.compile(dynamic=False)  # in place, so checkpoints keep their names
+        log.info(compile_network(module.network, config["trainer"]))
     module.fingerprint = data.fingerprint
     module.validates = data.val is not None and config["trainer"]["limit_val_batches"] != 0
     try_out(module, config, data)
