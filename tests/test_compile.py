@@ -1,17 +1,19 @@
 """`trainer.compile=true` changes speed and nothing else; it is real compiling, with the C++ compiler of the machine."""
 
+import ctypes
 import itertools
 import logging
 import os
+import shlex
 import shutil
 import stat
 import sys
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import max_pool2d
 
 from optlab.errors import UserError
 from optlab.kernels import build, compile_pooling
@@ -75,14 +77,14 @@ def test_without_a_compiler_one_line_says_what_to_install(train: Train) -> None:
 # -- the kernels beside PyTorch's operations
 
 
-def images(*shape: int, dtype: torch.dtype, kind: str) -> Tensor:
+def images(*shape: int, dtype: torch.dtype, kind: str = "random") -> Tensor:
     found = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     if kind == "ties":
-        found = found.round()
+        found = found.round()  # -0.0 among them
     if kind == "not finite":
         found[found > 1.5] = float("nan")
         found[found < -1.5] = float("-inf")
-    return found.to(dtype).to(memory_format=torch.channels_last)
+    return found.to(dtype).to(memory_format=torch.channels_last).requires_grad_()
 
 
 def both_ways(pooled: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -92,27 +94,42 @@ def both_ways(pooled: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
     return pooled.detach(), gradient
 
 
+def same_bits(ours: Tensor, theirs: Tensor) -> bool:
+    """Equal, and signs of zero and strides too; of a NaN only that it is one."""
+    ours, theirs = (
+        tensor.float().masked_fill(tensor.isnan(), 0.5).clone(memory_format=torch.preserve_format)
+        for tensor in (ours, theirs)
+    )
+    return torch.equal(ours.view(torch.int32), theirs.view(torch.int32)) and ours.stride() == theirs.stride()
+
+
+def compiled(pooling: nn.MaxPool2d, *, relu: bool) -> nn.Module:
+    network = nn.Sequential(deepcopy(pooling), *([nn.ReLU()] if relu else []))
+    assert compile_pooling(network) == 1
+    return network
+
+
 def assert_same(pixels: Tensor, pooling: nn.MaxPool2d, *, relu: bool) -> None:
     """The kernels' numbers are PyTorch's, bit for bit."""
-    expected = max_pool2d(pixels, pooling.kernel_size, pooling.stride, pooling.padding, 1, pooling.ceil_mode)
-    expected = expected.relu() if relu else expected
-    found = CompiledMaxPool2d(pooling, relu=relu)(pixels)
+    expected = pooling(pixels).relu() if relu else pooling(pixels)
+    found = compiled(pooling, relu=relu)(pixels)
     assert found.dtype == pixels.dtype
+    assert found.grad_fn.name() == "MaxPoolBackward"
     for ours, theirs in zip(both_ways(found, pixels), both_ways(expected, pixels), strict=True):
         assert torch.equal(ours.isnan(), theirs.isnan())
-        assert torch.equal(ours.nan_to_num(0.5), theirs.nan_to_num(0.5))
+        assert same_bits(ours, theirs)
 
 
 WINDOWS = {
     "2x2": nn.MaxPool2d(2),
     "2x2, ceil": nn.MaxPool2d(2, ceil_mode=True),
     "2x2, padded": nn.MaxPool2d(2, padding=1),
+    "2x2 in steps of 1": nn.MaxPool2d((2, 2), [1]),
+    "2x2 in steps of 3": nn.MaxPool2d([2], 3),
+    "2x2 in steps of 1 and 2": nn.MaxPool2d(2, (1, 2), padding=(0, 1)),
     "3x3 in steps of 2": nn.MaxPool2d(3, 2),
     "3x3 in steps of 2, padded": nn.MaxPool2d(3, 2, padding=1, ceil_mode=True),
-    "3x3 in steps of 1": nn.MaxPool2d(3, 1, padding=1),
-    "2x3 in steps of 1 and 2": nn.MaxPool2d((2, 3), (1, 2), padding=(0, 1)),
-    "2x2 in steps of 3": nn.MaxPool2d(2, 3),
-    "5x4": nn.MaxPool2d((5, 4), (2, 3), padding=(2, 2), ceil_mode=True),
+    "3x3 in steps of 3 and 2": nn.MaxPool2d(3, (3, 2), padding=(1, 0)),
 }
 
 
@@ -122,9 +139,8 @@ WINDOWS = {
 def test_every_window_gives_pytorchs_numbers(window: str, dtype: torch.dtype) -> None:
     sizes = ((8, 8), (7, 9), (11, 6))
     kinds = ("random", "ties", "not finite")
-    for (height, width), channels, kind, relu in itertools.product(sizes, (1, 33, 64), kinds, (False, True)):
-        pixels = images(2, channels, height, width, dtype=dtype, kind=kind).requires_grad_()
-        assert_same(pixels, WINDOWS[window], relu=relu)
+    for (height, width), channels, kind, relu in itertools.product(sizes, (32, 33, 48, 64), kinds, (False, True)):
+        assert_same(images(2, channels, height, width, dtype=dtype, kind=kind), WINDOWS[window], relu=relu)
 
 
 @needs_kernels
@@ -133,89 +149,119 @@ def test_threads_share_the_lines(window: str) -> None:
     """More elements than one thread takes alone, and a number of lines that does not divide."""
     torch.set_num_threads(2)
     for relu in (False, True):
-        pixels = images(5, 48, 31, 17, dtype=torch.float32, kind="ties").requires_grad_()
-        assert_same(pixels, WINDOWS[window], relu=relu)
+        assert_same(images(5, 48, 31, 17, dtype=torch.float32, kind="ties"), WINDOWS[window], relu=relu)
 
 
 @needs_kernels
-def test_images_in_the_ordinary_layout_are_pooled_too() -> None:
-    pixels = torch.randn(3, 5, 8, 8, requires_grad=True)
-    assert pixels.is_contiguous()
-    assert_same(pixels, nn.MaxPool2d(2), relu=True)
+def test_what_the_kernels_do_not_know_or_do_slower_is_pytorchs() -> None:
+    layer = compiled(nn.MaxPool2d(2), relu=True)
+    last = torch.channels_last
+    for pixels in (
+        torch.randn(2, 32, 4, 4, dtype=torch.float64).to(memory_format=last),
+        torch.randn(2, 31, 4, 4).to(memory_format=last),
+        torch.randn(32, 4, 4),
+        torch.randn(2, 32, 4, 4),  # whose output keeps that layout, and can be viewed as vectors
+    ):
+        pooled, expected = layer(pixels.requires_grad_()), nn.functional.max_pool2d(pixels, 2).relu()
+        assert same_bits(pooled.detach(), expected.detach())
+        assert pooled.grad_fn.name() == "ReluBackward0"
 
 
 @needs_kernels
-def test_what_the_kernels_do_not_know_pytorch_does() -> None:
-    layer = CompiledMaxPool2d(nn.MaxPool2d(2), relu=True)
-    for pixels in (torch.randn(2, 3, 4, 4, dtype=torch.float64), torch.randn(3, 4, 4)):
-        assert torch.equal(layer(pixels), max_pool2d(pixels, 2).relu())
-
-
-@needs_kernels
-def test_a_second_derivative_is_refused_not_wrong() -> None:
-    pixels = torch.randn(1, 3, 4, 4, requires_grad=True)
-    (gradient,) = torch.autograd.grad(
-        (CompiledMaxPool2d(nn.MaxPool2d(2), relu=False)(pixels) ** 2).sum(), pixels, create_graph=True
-    )
+def test_a_second_derivative_and_a_second_backward_are_refused_not_wrong() -> None:
+    pixels = images(1, 32, 4, 4, dtype=torch.float32)
+    pooled = compiled(nn.MaxPool2d(2), relu=False)(pixels)
+    (gradient,) = torch.autograd.grad((pooled**2).sum(), pixels, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         gradient.sum().backward()
+    pooled = compiled(nn.MaxPool2d(2), relu=False)(pixels)
+    pooled.sum().backward()
+    with pytest.raises(RuntimeError, match="second time"):
+        pooled.sum().backward()
 
 
-# -- which layers they replace
+# -- which layers they take
 
 
 @needs_kernels
 @pytest.mark.parametrize(
-    ("network", "poolings", "relus"),
-    [
-        (CNN((3, 32, 32), 10), 3, 1),  # the ReLU between the linear layers stays
-        (CNN((3, 32, 32), 10, activation="gelu"), 3, 0),
-        (CNN3C3D((3, 32, 32), 10), 3, 2),
-    ],
+    "network",
+    [CNN((3, 32, 32), 10), CNN((3, 32, 32), 10, activation="gelu"), CNN3C3D((3, 32, 32), 10)],
     ids=["cnn", "cnn with gelu", "cnn_3c3d"],
 )
-def test_poolings_of_a_network_are_replaced_and_its_names_stay(network: nn.Module, poolings: int, relus: int) -> None:
-    pixels = torch.rand(4, 3, 32, 32)
-    names, expected = list(network.state_dict()), network(pixels)
-    assert compile_pooling(network) == poolings
-    assert sum(isinstance(layer, CompiledMaxPool2d) for layer in network.modules()) == poolings
-    assert sum(isinstance(layer, nn.ReLU) for layer in network.modules()) == relus
+def test_the_networks_of_optlab_stay_what_they_were(network: nn.Module) -> None:
+    network.to(memory_format=torch.channels_last)
+    pixels = torch.rand(4, 3, 32, 32).to(memory_format=torch.channels_last)
+    layers, names, expected = list(network.modules()), list(network.state_dict()), network(pixels)
+    assert compile_pooling(network) == 3
+    assert sum(isinstance(layer, CompiledMaxPool2d) for layer in network.modules()) == 3
+    assert list(network.modules()) == layers
     assert list(network.state_dict()) == names
-    assert torch.allclose(network(pixels), expected, atol=1e-6)
+    assert torch.equal(network(pixels), expected)
+    assert torch.equal(deepcopy(network)(pixels), expected)
+
+
+class Backwards(nn.Sequential):
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self[0](self[1](pixels)) - self[0](pixels)  # type: ignore[no-any-return]
+
+
+class Apart(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool, self.relu = nn.MaxPool2d(2), nn.ReLU()
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.pool(pixels) + self.pool(self.relu(pixels))  # type: ignore[no-any-return]
+
+
+class ByIndex(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.MaxPool2d(2), nn.ReLU(), nn.MaxPool2d(2))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.layers(pixels) + self.layers[2](self.layers[0](pixels)) + self.layers[:1](pixels).mean()  # type: ignore[no-any-return]
 
 
 @needs_kernels
-def test_a_relu_is_joined_only_where_it_follows_its_pooling() -> None:
-    class Backwards(nn.Sequential):
-        def forward(self, pixels: Tensor) -> Tensor:
-            return self[0](self[1](pixels)) - self[1](pixels).mean()  # type: ignore[no-any-return]
-
-    class Apart(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.pool, self.relu = nn.MaxPool2d(2), nn.ReLU()
-
-        def forward(self, pixels: Tensor) -> Tensor:
-            return self.pool(pixels) + self.pool(self.relu(pixels))  # type: ignore[no-any-return]
-
+@pytest.mark.parametrize("kind", ["backwards", "apart", "by index", "twice", "nested", "itself", "relu6"])
+def test_a_network_means_what_it_meant(kind: str) -> None:
     twice = nn.MaxPool2d(2)
-    pixels = torch.randn(2, 3, 8, 8)
-    for network in (
-        Backwards(nn.MaxPool2d(2), nn.ReLU()),
-        Apart(),
-        nn.Sequential(twice, twice, nn.ReLU()),
-        nn.Sequential(nn.Conv2d(3, 3, 1), nn.Sequential(nn.MaxPool2d(2)), nn.Tanh()),
-    ):
-        expected = network(pixels)
-        assert compile_pooling(network) > 0
-        assert torch.equal(network(pixels), expected)
+    network = {
+        "backwards": Backwards(nn.MaxPool2d(2), nn.ReLU()),
+        "apart": Apart(),
+        "by index": ByIndex(),
+        "twice": nn.Sequential(twice, twice, nn.ReLU()),
+        "nested": nn.Sequential(nn.Conv2d(32, 32, 1), nn.Sequential(nn.MaxPool2d(2)), nn.ReLU(), nn.ReLU()),
+        "itself": nn.MaxPool2d(2),
+        "relu6": nn.Sequential(nn.MaxPool2d(2), nn.ReLU6(), nn.ReLU()),
+    }[kind]
+    pixels = 4 * images(2, 32, 8, 8, dtype=torch.float32).detach()
+    expected = network(pixels)
+    assert compile_pooling(network) > 0
+    assert torch.equal(network(pixels), expected)
 
 
-def test_other_poolings_and_networks_without_any_stay() -> None:
-    for layer in (nn.MaxPool2d(2, dilation=2), nn.MaxPool2d(2, return_indices=True), nn.MaxPool2d(16), nn.AvgPool2d(2)):
-        network = nn.Sequential(layer, nn.ReLU())
-        assert compile_pooling(network) == 0
-        assert network[0] is layer
+@needs_kernels
+def test_hooks_of_either_layer_are_called() -> None:
+    network = nn.Sequential(nn.MaxPool2d(2), nn.ReLU())
+    pixels = images(2, 32, 8, 8, dtype=torch.float32).detach()
+    heard: list[Tensor] = []
+    network[0].register_forward_hook(lambda layer, given, output: heard.append(output))
+    compile_pooling(network)
+    network[1].register_forward_hook(lambda layer, given, output: output + 1)
+    assert torch.equal(network(pixels), nn.functional.max_pool2d(pixels, 2).relu() + 1)
+    assert torch.equal(heard[0], nn.functional.max_pool2d(pixels, 2))
+
+
+def test_other_poolings_stay() -> None:
+    changed = nn.MaxPool2d(2)
+    changed.forward = lambda pixels: pixels  # type: ignore[method-assign, assignment]
+    others = [nn.MaxPool2d(2, dilation=2), nn.MaxPool2d(2, return_indices=True), nn.MaxPool2d(4), nn.MaxPool2d(3, 1)]
+    for layer in (*others, nn.AvgPool2d(2), changed):
+        assert compile_pooling(nn.Sequential(layer, nn.ReLU())) == 0
+        assert not isinstance(layer, CompiledMaxPool2d)
 
 
 # -- where they are kept
@@ -223,31 +269,56 @@ def test_other_poolings_and_networks_without_any_stay() -> None:
 
 @needs_kernels
 def test_the_kernels_are_compiled_once_for_a_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    calls = tmp_path / "calls"
-    compiler = tmp_path / "compiler"
-    compiler.write_text(f'#!/bin/sh\necho >> {calls}\nexec {build.compiler()} "$@"\n')
+    program = shlex.join(build.compiler())
+    compiler = tmp_path / "my compiler"
+    compiler.write_text(f'#!/bin/sh\n[ "$1" = --version ] || echo >> calls\nexec {program} "$@"\n')
     compiler.chmod(compiler.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setattr(build, "compiler", lambda: str(compiler))
-    first, again = build.compiled(), build.compiled()
-    assert first == again
-    assert len(calls.read_text()) == 1
-    monkeypatch.setattr(build, "processor", lambda: "another")
-    assert build.compiled() != first
-    assert sorted((tmp_path / "cache" / "optlab").iterdir()) == sorted({first, build.compiled()})
+    folder, calls = tmp_path / "cache", tmp_path / "calls"
+    with torch._inductor.config.patch({"cpp.cxx": (f"env '{compiler}'",)}):
+        first, again = build.compiled(folder), build.compiled(folder)
+        assert first == again
+        assert len(calls.read_text()) == 1
+        first.write_bytes(first.read_bytes()[:5000])
+        ctypes.CDLL(str(build.compiled(folder)))  # a damaged file is made anew
+        assert len(calls.read_text()) == 2
+        monkeypatch.setattr(build, "processor", lambda: "another")
+        assert build.compiled(folder) != first
+        assert len(calls.read_text()) == 3
+    assert all(path.name.startswith("kernels-") for path in folder.iterdir())
+    with torch._inductor.config.patch({"cpp.cxx": ("no-such-compiler",)}):
+        assert build.compiled(folder).exists()  # what is there needs no compiler
 
 
 @needs_kernels
-def test_a_compiler_that_refuses_and_a_cache_that_cannot_be_written_are_said_in_a_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def test_what_stands_against_compiling_is_said_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "cache"
     with monkeypatch.context() as patched:
         patched.setattr(build, "FLAGS", (*build.FLAGS, "-fno-such-flag"))
-        with pytest.raises(UserError, match=r"cannot compile the kernels: .*-fno-such-flag.*; leave it out"):
-            build.compiled()
-    assert not list((tmp_path / "cache" / "optlab").iterdir())
+        with pytest.raises(
+            UserError, match=r"cannot compile the kernels: .*-fno-such-flag.*type trainer.compile=false"
+        ):
+            build.compiled(folder)
+    with (
+        torch._inductor.config.patch({"cpp.cxx": ("true",)}),
+        pytest.raises(UserError, match="true cannot compile the kernels: it wrote nothing"),
+    ):
+        build.compiled(folder)
+    assert not list(folder.iterdir())
     (tmp_path / "file").touch()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.raises(UserError, match=r"keeps its kernels in .*file/optlab, which cannot be written.*XDG_CACHE_HOME"):
-        build.compiled()
+    with pytest.raises(UserError, match=r"keeps its kernels in .*file/sub, which cannot be written.*XDG_CACHE_HOME"):
+        build.compiled(tmp_path / "file" / "sub")
+    monkeypatch.setattr(build, "compiled", lambda folder: tmp_path / "file")
+    with pytest.raises(UserError, match=r"the kernels cannot be loaded .*file too short.*XDG_CACHE_HOME"):
+        build.library.__wrapped__()
+
+
+def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert build.cache_folder() == Path("/somewhere/optlab")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert build.cache_folder() == Path("/home/someone/.cache/optlab")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", lambda number: {}[number])
+    with pytest.raises(UserError, match=r"there is no home folder.*name a place in XDG_CACHE_HOME"):
+        build.cache_folder()

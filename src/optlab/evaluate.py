@@ -40,6 +40,7 @@ def evaluate(cfg: DictConfig | Mapping[str, Any], folder: Path) -> float | None:
     """
     config = resolve(cfg)
     check_config(config)
+    config["trainer"]["compile"] = False  # as the checkpoint may say; one pass is over before a compiler is
     content = checkpoint.read(wanted(config["ckpt"], "test"))
     environment.set_float32_precision(config["tf32"])
     trainer = build_trainer(config, folder)

@@ -36,8 +36,7 @@ def build_trainer(config: Mapping[str, Any], folder: Path, callbacks: Sequence[C
     for chatter in ("lightning.pytorch", "lightning.fabric"):  # they announce devices and give tips
         logging.getLogger(chatter).setLevel(logging.WARNING)
     settings = dict(config["trainer"])
-    if settings.pop("compile", False):
-        compiler()
+    settings.pop("compile", None)  # ours; see compile_network
     accelerator = settings.get("accelerator")
     if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
         raise UserError(
@@ -79,10 +78,11 @@ def compile_network(network: nn.Module, settings: Mapping[str, Any]) -> str:
     channels_last (docs/speed.md).
 
     Raises:
-        UserError: the kernels cannot be compiled.
+        UserError: there is no compiler, or it refuses the kernels.
     """
     if on_cpu(settings) and (poolings := compile_pooling(network)):
         return f"compile: {poolings} x max-pooling, with the ReLU where one follows, by kernels made for this processor"
+    compiler()
     network.compile(dynamic=False)
     return f"compile: torch.compile, at the first step{' (on a CPU seldom faster)' if on_cpu(settings) else ''}"
 

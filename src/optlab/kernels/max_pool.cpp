@@ -2,7 +2,8 @@
 //
 // Against PyTorch's: one byte an output element remembers which pixel of the window was taken (PyTorch: eight), the
 // ReLU is no pass of its own, and the backward pass writes each gradient once instead of zeroing all of them first.
-// The numbers are the same, bit for bit: of equal pixels the first is taken, and a NaN is passed on.
+// The numbers are the same, bit for bit: of equal pixels the first is taken, and a NaN is passed on. Windows have 2 x 2
+// or 3 x 3 pixels, at most 2 x 2 of them share a pixel, and at least 32 channels: CompiledMaxPool2d sees to it.
 //
 // Plain functions on plain arrays: without PyTorch's headers they compile in a second instead of twenty. They share
 // the threads of PyTorch's OpenMP, whose functions they are given: a second pool would fight the first for the cores.
@@ -16,7 +17,7 @@
 
 namespace {
 
-constexpr int64_t BLOCK = 32;     // channels handled together, so that a sum or a maximum of each stays in registers
+constexpr int64_t BLOCK = 32;     // channels handled together
 constexpr int64_t ALONE = 16384;  // elements below which waking threads would take longer than the work
 constexpr int32_t NONE = 255;     // the ReLU let nothing through: no pixel gets a gradient
 
@@ -77,14 +78,14 @@ void share(int64_t lines, int64_t elements, const Body& body) {
 INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 INLINE int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
-// The largest of a window that lies wholly within the image, for `count` channels of one output pixel.
+// The largest of a window that lies wholly within the image, for a block of channels of one output pixel.
 template <class T, int HEIGHT, int WIDTH>
 INLINE void take(const typename T::Stored* __restrict pixels, typename T::Stored* __restrict output,
-                 uint8_t* __restrict taken, int64_t line, int64_t channels, bool relu, int64_t count) {
+                 uint8_t* __restrict taken, int64_t line, int64_t channels, bool relu) {
   const float floor = relu ? 0.0f : -INFINITY;
   const int32_t below = relu ? NONE : 0;
   #pragma omp simd
-  for (int64_t c = 0; c < count; c++) {
+  for (int64_t c = 0; c < BLOCK; c++) {
     float largest = T::load(pixels[c]);
     int32_t position = 0;
     #pragma GCC unroll 16
@@ -101,16 +102,16 @@ INLINE void take(const typename T::Stored* __restrict pixels, typename T::Stored
   }
 }
 
-// The same for any window and what of it lies within the image.
+// The same for what of a window lies within the image.
 template <class T>
-INLINE void take_any(const typename T::Stored* __restrict image, typename T::Stored* __restrict output,
-                     uint8_t* __restrict taken, const Geometry& g, int64_t row, int64_t column, int64_t count) {
+INLINE void take_part(const typename T::Stored* __restrict image, typename T::Stored* __restrict output,
+                     uint8_t* __restrict taken, const Geometry& g, int64_t row, int64_t column) {
   const int64_t top = most(0, -row), bottom = least(g.window_height, g.height - row);
   const int64_t left = most(0, -column), right = least(g.window_width, g.width - column);
   float largest[BLOCK];
   int32_t position[BLOCK];
   #pragma omp simd
-  for (int64_t c = 0; c < count; c++) {
+  for (int64_t c = 0; c < BLOCK; c++) {
     largest[c] = -INFINITY;
     position[c] = int32_t(top * g.window_width + left);
   }
@@ -119,7 +120,7 @@ INLINE void take_any(const typename T::Stored* __restrict image, typename T::Sto
       const typename T::Stored* pixel = image + ((row + h) * g.width + column + w) * g.channels;
       const int32_t here = int32_t(h * g.window_width + w);
       #pragma omp simd
-      for (int64_t c = 0; c < count; c++) {
+      for (int64_t c = 0; c < BLOCK; c++) {
         float value = T::load(pixel[c]);
         bool better = (value > largest[c]) | (value != value);
         largest[c] = better ? value : largest[c];
@@ -127,20 +128,19 @@ INLINE void take_any(const typename T::Stored* __restrict image, typename T::Sto
       }
     }
   }
-  for (int64_t c = 0; c < count; c++) {
-    bool cut = g.relu && largest[c] <= 0.0f;
-    output[c] = T::store(cut ? 0.0f : largest[c]);
-    taken[c] = uint8_t(cut ? NONE : position[c]);
+  for (int64_t c = 0; c < BLOCK; c++) {
+    output[c] = T::store(g.relu && largest[c] < 0.0f ? 0.0f : largest[c]);
+    taken[c] = uint8_t(g.relu && largest[c] <= 0.0f ? NONE : position[c]);
   }
 }
 
-// The gradients of the four pixels of a window of 2 x 2 that shares none with another, for `count` channels.
+// The gradients of the four pixels of a window of 2 x 2 that shares none with another, for a block of channels.
 template <class T>
 INLINE void give_four(const typename T::Stored* __restrict gradient, const uint8_t* __restrict taken,
-                      typename T::Stored* __restrict input, int64_t line, int64_t channels, int64_t count) {
+                      typename T::Stored* __restrict input, int64_t line, int64_t channels) {
   using Stored = typename T::Stored;
   #pragma omp simd
-  for (int64_t c = 0; c < count; c++) {
+  for (int64_t c = 0; c < BLOCK; c++) {
     const Stored value = gradient[c];
     const Stored place = taken[c];
     input[c] = place == Stored(0) ? value : Stored(0);
@@ -150,16 +150,16 @@ INLINE void give_four(const typename T::Stored* __restrict gradient, const uint8
   }
 }
 
-// The gradient of one input pixel that ROWS x COLUMNS windows hold, for `count` channels: the sum over those that
+// The gradient of one input pixel that ROWS x COLUMNS windows hold, for a block of channels: the sum over those that
 // took it, rounded after each as PyTorch does. `here` is its place in the first window; each next window of a row has
 // it `step_width` places further left, each next row of windows `step_height` places higher.
 template <class T, int ROWS, int COLUMNS>
 INLINE void give(const typename T::Stored* __restrict gradient, const uint8_t* __restrict taken,
                  typename T::Stored* __restrict input, int64_t line, int64_t channels, int32_t here,
-                 int32_t step_height, int32_t step_width, int64_t count) {
+                 int32_t step_height, int32_t step_width) {
   using Stored = typename T::Stored;
   #pragma omp simd
-  for (int64_t c = 0; c < count; c++) {
+  for (int64_t c = 0; c < BLOCK; c++) {
     Stored sum = taken[c] == uint8_t(here) ? gradient[c] : Stored(0);
     #pragma GCC unroll 4
     for (int at = 1; at < ROWS * COLUMNS; at++) {
@@ -172,36 +172,18 @@ INLINE void give(const typename T::Stored* __restrict gradient, const uint8_t* _
   }
 }
 
-// The same for any number of windows.
-template <class T>
-INLINE void give_any(const typename T::Stored* __restrict gradient, const uint8_t* __restrict taken,
-                     typename T::Stored* __restrict input, int64_t line, int64_t channels, int32_t here,
-                     int32_t step_height, int32_t step_width, int64_t rows, int64_t columns, int64_t count) {
-  for (int64_t c = 0; c < count; c++) input[c] = 0;
-  for (int64_t h = 0; h < rows; h++) {
-    for (int64_t w = 0; w < columns; w++) {
-      const int64_t from = h * line + w * channels;
-      const auto place = uint8_t(here - h * step_height - w * step_width);
-      for (int64_t c = 0; c < count; c++) {
-        const typename T::Stored added = T::store(T::load(input[c]) + T::load(gradient[from + c]));
-        input[c] = taken[from + c] == place ? added : input[c];
-      }
-    }
-  }
-}
-
-// Blocks of channels of a pixel, the last one as short as it must be; body(c, count) is compiled for each.
+// Blocks of channels of a pixel. Where they do not divide the channels the last block begins earlier, and does some of
+// the work of the one before again.
 template <class Body>
 INLINE void in_blocks(int64_t channels, const Body& body) {
-  int64_t c = 0;
-  for (; c + BLOCK <= channels; c += BLOCK) body(c, BLOCK);
-  if (c < channels) body(c, channels - c);
+  for (int64_t c = 0; c + BLOCK <= channels; c += BLOCK) body(c);
+  if (channels % BLOCK) body(channels - BLOCK);
 }
 
 template <class T>
 void forward_line(const typename T::Stored* input, typename T::Stored* output, uint8_t* taken, const Geometry g,
                   int64_t out_line) {
-  const bool two = g.window_height == 2 && g.window_width == 2, three = g.window_height == 3 && g.window_width == 3;
+  const bool two = g.window_height == 2;
   const int64_t line = g.width * g.channels, row = out_line % g.out_height * g.stride_height - g.pad_height;
   const bool row_within = row >= 0 && row + g.window_height <= g.height;
   const auto* image = input + out_line / g.out_height * g.height * line;
@@ -209,15 +191,15 @@ void forward_line(const typename T::Stored* input, typename T::Stored* output, u
     const int64_t column = w * g.stride_width - g.pad_width, to = (out_line * g.out_width + w) * g.channels;
     const bool within = row_within && column >= 0 && column + g.window_width <= g.width;
     const int64_t from = row * line + column * g.channels;
-    in_blocks(g.channels, [&](int64_t c, int64_t count) __attribute__((always_inline)) {
+    in_blocks(g.channels, [&](int64_t c) __attribute__((always_inline)) {
       auto* out = output + to + c;
       auto* place = taken + to + c;
-      if (two && within)
-        take<T, 2, 2>(image + from + c, out, place, line, g.channels, g.relu, count);
-      else if (three && within)
-        take<T, 3, 3>(image + from + c, out, place, line, g.channels, g.relu, count);
+      if (!within)
+        take_part<T>(image + c, out, place, g, row, column);
+      else if (two)
+        take<T, 2, 2>(image + from + c, out, place, line, g.channels, g.relu);
       else
-        take_any<T>(image + c, out, place, g, row, column, count);
+        take<T, 3, 3>(image + from + c, out, place, line, g.channels, g.relu);
     });
   }
 }
@@ -238,8 +220,8 @@ void backward_line_of_fours(const typename T::Stored* gradient, const uint8_t* t
   auto* lines = input + (out_line / g.out_height * g.height + row) * line;
   for (int64_t w = 0; w < g.out_width; w++) {
     const int64_t from = (out_line * g.out_width + w) * g.channels, to = 2 * w * g.channels;
-    in_blocks(g.channels, [&](int64_t c, int64_t count) __attribute__((always_inline)) {
-      give_four<T>(gradient + from + c, taken + from + c, lines + to + c, line, g.channels, count);
+    in_blocks(g.channels, [&](int64_t c) __attribute__((always_inline)) {
+      give_four<T>(gradient + from + c, taken + from + c, lines + to + c, line, g.channels);
     });
   }
   const int64_t filled = 2 * g.out_width * g.channels;
@@ -271,20 +253,20 @@ void backward_line(const typename T::Stored* gradient, const uint8_t* taken, typ
     const int64_t broad = wide.end - wide.first, to = (in_line * g.width + w) * g.channels;
     const int64_t from = row * line + wide.first * g.channels;
     const auto here = int32_t(row_place + w + g.pad_width - wide.first * g.stride_width);
-    in_blocks(g.channels, [&](int64_t c, int64_t count) __attribute__((always_inline)) {
+    in_blocks(g.channels, [&](int64_t c) __attribute__((always_inline)) {
       const auto* value = gradient + from + c;
       const uint8_t* place = taken + from + c;
       auto* out = input + to + c;
       if (tall == 1 && broad == 1)
-        give<T, 1, 1>(value, place, out, line, g.channels, here, down, right, count);
+        give<T, 1, 1>(value, place, out, line, g.channels, here, down, right);
       else if (tall == 1 && broad == 2)
-        give<T, 1, 2>(value, place, out, line, g.channels, here, down, right, count);
+        give<T, 1, 2>(value, place, out, line, g.channels, here, down, right);
       else if (tall == 2 && broad == 1)
-        give<T, 2, 1>(value, place, out, line, g.channels, here, down, right, count);
+        give<T, 2, 1>(value, place, out, line, g.channels, here, down, right);
       else if (tall == 2 && broad == 2)
-        give<T, 2, 2>(value, place, out, line, g.channels, here, down, right, count);
-      else
-        give_any<T>(value, place, out, line, g.channels, here, down, right, tall, broad, count);
+        give<T, 2, 2>(value, place, out, line, g.channels, here, down, right);
+      else  // in no window
+        std::memset(out, 0, BLOCK * sizeof(*out));
     });
   }
 }
@@ -292,7 +274,7 @@ void backward_line(const typename T::Stored* gradient, const uint8_t* taken, typ
 template <class T>
 void backward(const typename T::Stored* gradient, const uint8_t* taken, typename T::Stored* input, const Geometry& g) {
   const int64_t elements = g.images * g.height * g.width * g.channels;
-  const bool fours = g.window_height == 2 && g.window_width == 2 && g.stride_height == 2 && g.stride_width == 2 &&
+  const bool fours = g.window_height == 2 && g.stride_height == 2 && g.stride_width == 2 &&
                      !g.pad_height && !g.pad_width && g.out_height == g.height / 2 && g.out_width == g.width / 2;
   if (fours) {
     share(g.images * g.out_height, elements, [&](int64_t first, int64_t end) {
