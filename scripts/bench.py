@@ -104,12 +104,13 @@ QUICK = ("digits-64", "cnn-32", "cnn-128", "start")
 OTHER = ("batches", "start", "sweep", "wandb", "memory")
 
 
-def measure(case: Case, rounds: int, peaks: dict[bool, float]) -> dict[str, Any]:
+def measure(case: Case, rounds: int, starts: int, peaks: dict[bool, float]) -> dict[str, Any]:
     """Let optlab and its rivals compete; returns what the table shows."""
     from benchmark.machine import training_flops
 
     commands = {"optlab": case.optlab(), "compiled": case.optlab(compiled=True)}
-    contestants = compete(commands | {loop: case.rival(loop) for loop in rivals_of(case)}, rounds, case.epochs)
+    commands |= {loop: case.rival(loop) for loop in rivals_of(case)}
+    contestants = compete(commands, rounds, case.epochs, starts)
     flops = training_flops(case.network, (case.channels, case.size, case.size))
     seconds_at_peak = flops / peaks[case.bf16]
     return {name: describe(case, one, contestants, seconds_at_peak) for name, one in contestants.items()}
@@ -211,6 +212,9 @@ def parser() -> argparse.ArgumentParser:
         "--only", action="append", choices=names, metavar="NAME", help=f"one of {', '.join(names)}; may be repeated"
     )
     parser.add_argument("--rounds", type=int, help="epochs of each contestant that count; default 5, quick 3")
+    parser.add_argument(
+        "--starts", type=int, default=1, help="how often a case is run from new processes; some are faster than others"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every number there")
     return parser
 
@@ -223,12 +227,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from benchmark.machine import matmul_peak
 
     peaks = {bf16: matmul_peak(bf16) for bf16 in (False, True)}
-    results: dict[str, Any] = {"machine": machine(peaks), "rounds": rounds}
+    results: dict[str, Any] = {"machine": machine(peaks), "rounds": rounds, "starts": options.starts}
     console.print(results["machine"])
     try:
         for case in CASES:
             if case.name in chosen:
-                results[case.name] = measure(case, rounds, peaks)
+                results[case.name] = measure(case, rounds, options.starts, peaks)
                 show(console, case.name, results[case.name])
         for name, section in SECTIONS.items():
             if name in chosen:

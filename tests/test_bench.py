@@ -37,6 +37,23 @@ def test_an_unknown_case_is_answered_with_those_that_exist() -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_contestants_are_started_anew_as_often_as_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(BENCH).parent))
+    from benchmark.turns import compete
+
+    says_its_process = """
+import os
+from benchmark.protocol import await_turn, say
+say("ready")
+while True:
+    await_turn()
+    say("done", seconds=os.getpid())
+"""
+    one = compete({"one": ["-c", says_its_process]}, rounds=3, starts=2)["one"]
+    assert len(one.seconds) == 6  # the turn that warms up is not among them
+    assert [one.seconds.count(process) for process in dict.fromkeys(one.seconds)] == [3, 3]
+
+
 def test_a_contestant_that_fails_is_named_with_what_it_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(BENCH).parent))
     from benchmark.turns import Failed, compete

@@ -95,11 +95,27 @@ def contestant(name: str, command: Sequence[str], folder: Path, **variables: str
             process.wait(PATIENCE)
 
 
-def compete(commands: Mapping[str, Sequence[str]], rounds: int, epochs: int = 1) -> dict[str, Contestant]:
-    """Let each train `epochs` epochs in turn, `rounds` times, after a turn each to warm up.
+def compete(
+    commands: Mapping[str, Sequence[str]], rounds: int, epochs: int = 1, starts: int = 1
+) -> dict[str, Contestant]:
+    """Let each train `epochs` epochs in turn, `rounds` times, after a turn each to warm up; all that `starts` times.
 
-    Raises Failed when one ends before.
+    A process keeps what it was dealt when it started, the place of its memory above all. Returns the contestants of the
+    last start, with the seconds of all and the largest peak. Raises Failed when one ends before.
     """
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    peaks: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(starts):
+        running = compete_once(commands, rounds, epochs)
+        for name, one in running.items():
+            seconds[name] += one.seconds
+            peaks[name].append(one.peak_mib)
+    for name, one in running.items():
+        one.seconds, one.peak_mib = seconds[name], max(peaks[name])
+    return running
+
+
+def compete_once(commands: Mapping[str, Sequence[str]], rounds: int, epochs: int) -> dict[str, Contestant]:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         running = {}
         for name, command in commands.items():
