@@ -104,7 +104,7 @@ class DeviceBatches:
 
     def draw(self, index: int) -> dict[str, Tensor]:
         """The random numbers of a batch's augmentation, of this process' share: tensors [n, ...] by name."""
-        if not self.train:
+        if not self.train or type(self.augmentation).draw is Augmentation.draw:  # which needs no stream
             return {}
         stream = generator(self.seed, "augment", self.epoch, index, device=self.arrays.device)
         draws = self.augmentation.draw(self.size(index), stream)
