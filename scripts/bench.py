@@ -1,7 +1,7 @@
 """How fast optlab trains, beside the loops that it replaces, measured in turn on this machine.
 
-    python scripts/bench.py              everything, about 15 minutes on two cores; let the machine do nothing else
-    python scripts/bench.py --quick      fewer cases, shorter epochs, in about two minutes
+    python scripts/bench.py              everything, about 20 minutes on two cores; let the machine do nothing else
+    python scripts/bench.py --quick      fewer cases, fewer and shorter turns, in about four minutes
     python scripts/bench.py --only cnn-128 --only start
 
 Each case starts optlab's own command (`python train.py`, with metrics, progress bar, CSV and checkpoints on), the same
@@ -17,7 +17,7 @@ import platform
 import statistics
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -207,7 +207,7 @@ def parser() -> argparse.ArgumentParser:
         prog="bench.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     names = [*(case.name for case in CASES), *SECTIONS]
-    parser.add_argument("--quick", action="store_true", help=f"{', '.join(QUICK)} alone, with fewer rounds")
+    parser.add_argument("--quick", action="store_true", help=f"{', '.join(QUICK)} alone, with fewer and shorter turns")
     parser.add_argument(
         "--only", action="append", choices=names, metavar="NAME", help=f"one of {', '.join(names)}; may be repeated"
     )
@@ -232,7 +232,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for case in CASES:
             if case.name in chosen:
-                results[case.name] = measure(case, rounds, options.starts, peaks)
+                shorter = replace(case, epochs=-(-case.epochs // 3)) if options.quick else case
+                results[case.name] = measure(shorter, rounds, options.starts, peaks)
                 show(console, case.name, results[case.name])
         for name, section in SECTIONS.items():
             if name in chosen:
