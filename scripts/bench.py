@@ -101,7 +101,6 @@ CASES = (
     Case("3c3d-128-bf16", network="cnn_3c3d", bf16=True, samples=2048, rivals=LOOPS_ONLY),
 )
 QUICK = ("digits-64", "cnn-32", "cnn-128", "start")
-OTHER = ("batches", "start", "sweep", "wandb", "memory")
 
 
 def measure(case: Case, rounds: int, starts: int, peaks: dict[bool, float]) -> dict[str, Any]:
@@ -211,12 +210,21 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", action="append", choices=names, metavar="NAME", help=f"one of {', '.join(names)}; may be repeated"
     )
-    parser.add_argument("--rounds", type=int, help="epochs of each contestant that count; default 5, quick 3")
+    parser.add_argument("--rounds", type=at_least_one, help="epochs of each contestant that count; default 5, quick 3")
     parser.add_argument(
-        "--starts", type=int, default=1, help="how often a case is run from new processes; some are faster than others"
+        "--starts",
+        type=at_least_one,
+        default=1,
+        help="how often a case is run from new processes; some are faster than others",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every number there")
     return parser
+
+
+def at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: type a whole number from 1 on")
+    return int(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
