@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import nn
 
 from optlab.errors import UserError
-from optlab.kernels import compile_pooling, compiler
+from optlab.kernels import compile_layers, compiler
 
 PROFILERS = {
     "simple": profilers.SimpleProfiler,
@@ -74,14 +74,16 @@ def build_trainer(config: Mapping[str, Any], folder: Path, callbacks: Sequence[C
 def compile_network(network: nn.Module, settings: Mapping[str, Any]) -> str:
     """Compile in place, so that checkpoints keep their names; returns what was done, in a line.
 
-    On a CPU max-pooling gets kernels of our own, and the rest stays as it is: torch.compile slows convolutions in
-    channels_last (docs/speed.md).
+    On a CPU max-pooling and some convolutions get kernels of our own, and the rest stays as it is: torch.compile slows
+    convolutions in channels_last (docs/speed.md).
 
     Raises:
         UserError: there is no compiler, or it refuses the kernels.
     """
-    if on_cpu(settings) and (poolings := compile_pooling(network)):
-        return f"compile: {poolings} x max-pooling, with the ReLU where one follows, by kernels made for this processor"
+    dtype = torch.bfloat16 if settings.get("precision") == "bf16-mixed" else torch.float32
+    if on_cpu(settings) and (found := compile_layers(network, dtype)):
+        layers = " and ".join(f"{number} x {kind}" for kind, number in found.items())
+        return f"compile: {layers}, with the ReLU behind a pooling, by kernels made for this processor"
     compiler()
     network.compile(dynamic=False)
     return f"compile: torch.compile, at the first step{' (on a CPU seldom faster)' if on_cpu(settings) else ''}"

@@ -8,13 +8,16 @@ import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from optlab.errors import UserError
 
-SOURCE = Path(__file__).with_name("max_pool.cpp")
-FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp-simd", "-fPIC", "-shared")
+SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
+HEADERS = sorted(Path(__file__).parent.glob("*.h"))
+FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp-simd", "-fPIC", "-w")
 WITHOUT = "or type trainer.compile=false"
 
 
@@ -60,6 +63,21 @@ def library() -> ctypes.CDLL:
     return kernels
 
 
+def run(name: str, geometry: "ctypes.Structure | ctypes.Array[ctypes.c_int64]", *tensors: Tensor | None) -> None:
+    """Call a kernel on the memory of tensors, whose last argument is the address of its `Geometry`."""
+    # The tensors live until the call has ended: they are this function's arguments.
+    addresses = [None if tensor is None else tensor.data_ptr() for tensor in tensors]
+    kernel(name, len(addresses) + 1)(*addresses, ctypes.byref(geometry))
+
+
+@cache
+def kernel(name: str, arguments: int) -> Any:
+    """The compiled function, which takes so many addresses."""
+    function = library()[name]
+    function.argtypes, function.restype = [ctypes.c_void_p] * arguments, None
+    return function
+
+
 def cache_folder() -> Path:
     """Where the kernels are kept between runs.
 
@@ -76,11 +94,12 @@ def cache_folder() -> Path:
 
 
 def compiled(folder: Path) -> Path:
-    """The library for this source and processor in a folder, which may be shared by unlike machines.
+    """The library for these sources and this processor in a folder, which may be shared by unlike machines.
 
     Its name ends with the hash of its content, so that a damaged file is not taken.
     """
-    key = digest("|".join((SOURCE.read_text(), *FLAGS, processor())).encode())
+    texts = [path.read_text() for path in (*SOURCES, *HEADERS)]
+    key = digest("|".join((*texts, *FLAGS, processor())).encode())
     for path in folder.glob(f"kernels-{key}-*.so"):
         if path.stem.endswith(digest(path.read_bytes())):
             return path
@@ -99,14 +118,37 @@ def compiled(folder: Path) -> Path:
 
 
 def build(program: list[str], path: Path) -> Path:
-    """Compile the kernels to a path."""
-    done = subprocess.run([*program, *FLAGS, str(SOURCE), "-o", str(path)], capture_output=True, text=True, check=False)
-    if done.returncode or not path.exists():
-        said = done.stderr.splitlines()
-        reason = next((line for line in said if "error" in line), said[0] if said else "it wrote nothing")
-        name = shlex.join(program)
-        raise UserError(f"trainer.compile=true: {name} cannot compile the kernels: {reason.strip()}; {WITHOUT}")
+    """Compile the kernels to a path: each file on a core of its own."""
+    objects = [path.with_name(f"{source.stem}.o") for source in SOURCES]
+    started = [
+        start([*program, *FLAGS, "-c", str(source), "-o", str(made)])
+        for source, made in zip(SOURCES, objects, strict=True)
+    ]
+    said = [finish(process) for process in started]
+    if not any(said):
+        said = [finish(start([*program, "-shared", *map(str, objects), "-o", str(path)]))]
+        if not any(said) and not path.exists():
+            said = ["it wrote nothing"]
+    if reason := next(filter(None, said), None):
+        raise UserError(
+            f"trainer.compile=true: {shlex.join(program)} cannot compile the kernels: {reason.strip()}; {WITHOUT}"
+        )
     return path
+
+
+def start(words: list[str]) -> "subprocess.Popen[str]":
+    return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process: "subprocess.Popen[str]") -> str | None:
+    """Wait for a compiler; what it complained of if it failed."""
+    _, told = process.communicate()
+    if not process.returncode:
+        return None
+    lines = told.splitlines()
+    return next(
+        (line for line in lines if "error" in line), lines[0] if lines else f"it ended with {process.returncode}"
+    )
 
 
 def processor() -> str:

@@ -5,20 +5,18 @@
 // The numbers are the same, bit for bit: of equal pixels the first is taken, and a NaN is passed on. Windows have 2 x 2
 // or 3 x 3 pixels, at most 2 x 2 of them share a pixel, and at least 32 channels: CompiledMaxPool2d sees to it.
 //
-// Plain functions on plain arrays: without PyTorch's headers they compile in a second instead of twenty. They share
-// the threads of PyTorch's OpenMP, whose functions they are given: a second pool would fight the first for the cores.
+// Plain functions on plain arrays: without PyTorch's headers they compile in a second instead of twenty.
+
+#include "threads.h"
 
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <vector>
 
-#define INLINE inline __attribute__((always_inline))
-
 namespace {
 
 constexpr int64_t BLOCK = 32;     // channels handled together
-constexpr int64_t ALONE = 16384;  // elements below which waking threads would take longer than the work
 constexpr int32_t NONE = 255;     // the ReLU let nothing through: no pixel gets a gradient
 
 struct Geometry {
@@ -51,32 +49,6 @@ struct BFloat16 {
     return uint16_t(value != value ? 0x7fc0 : rounded);
   }
 };
-
-// OpenMP's own functions, as compilers call them for `#pragma omp parallel`.
-using Task = void (*)(void*);
-void (*omp_team)(Task, void*, unsigned, unsigned) = nullptr;
-int (*omp_size)() = nullptr;
-int (*omp_member)() = nullptr;
-
-// Call body(first, end) on shares of the lines, one for each thread; in this thread alone where there is little to do.
-template <class Body>
-void share(int64_t lines, int64_t elements, const Body& body) {
-  if (elements < ALONE) return body(0, lines);
-  struct Shared {
-    const Body& body;
-    int64_t lines;
-  } shared{body, lines};
-  omp_team(
-      [](void* data) {
-        auto& [body, lines] = *static_cast<Shared*>(data);
-        const int64_t size = omp_size(), member = omp_member();
-        body(lines * member / size, lines * (member + 1) / size);
-      },
-      &shared, 0, 0);
-}
-
-INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-INLINE int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 // The largest of a window that lies wholly within the image, for a block of channels of one output pixel.
 template <class T, int HEIGHT, int WIDTH>
@@ -293,11 +265,6 @@ void backward(const typename T::Stored* gradient, const uint8_t* taken, typename
 }  // namespace
 
 extern "C" {
-void use_threads(void (*team)(Task, void*, unsigned, unsigned), int (*size)(), int (*member)()) {
-  omp_team = team;
-  omp_size = size;
-  omp_member = member;
-}
 void forward_float32(const float* input, float* output, uint8_t* taken, const Geometry* geometry) {
   forward<Float32>(input, output, taken, *geometry);
 }

@@ -4,10 +4,8 @@ The numbers are those of `nn.MaxPool2d` and `nn.ReLU`, bit for bit, forward and 
 """
 
 import ctypes
-import sys
 from collections.abc import Iterable
-from functools import cache, lru_cache
-from itertools import pairwise, zip_longest
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -15,7 +13,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import max_pool2d
 
-from optlab.kernels.build import library
+from optlab.kernels.build import run
 
 KERNELS = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 # What the kernels are faster at than PyTorch: these windows, in steps of at least half their size, and many channels.
@@ -23,28 +21,6 @@ WINDOWS = ((2, 2), (3, 3))
 LEAST_CHANNELS = 32
 
 Window = tuple[tuple[int, int], tuple[int, int], tuple[int, int], bool, bool]  # size, stride, padding, ceil_mode, ReLU
-
-
-def compile_pooling(network: nn.Module) -> int:
-    """Let the max-poolings of a network, and the ReLU where a Sequential calls it next, run in the kernels.
-
-    Layers stay the objects that they are, of a class that computes the same. Returns how many poolings were found; 0
-    where there is none or the system is not Linux.
-
-    Raises:
-        UserError: the kernels cannot be compiled.
-    """
-    if sys.platform != "linux":
-        return 0
-    poolings = [layer for layer in network.modules() if type(layer) is nn.MaxPool2d and CompiledMaxPool2d.takes(layer)]
-    if poolings:
-        library()
-    for pooling in poolings:
-        pooling.__class__ = CompiledMaxPool2d
-    for layers in network.modules():
-        if type(layers) is nn.Sequential and any(joins(*two) for two in pairwise(layers)):
-            layers.__class__ = JoiningSequential
-    return len(poolings)
 
 
 class CompiledMaxPool2d(nn.MaxPool2d):
@@ -69,37 +45,13 @@ class CompiledMaxPool2d(nn.MaxPool2d):
             and images.device.type == "cpu"
             and images.is_contiguous(memory_format=torch.channels_last)
         ):
-            window = (pair(self.kernel_size), pair(self.stride), pair(self.padding), self.ceil_mode, relu)
-            output: Tensor = MaxPool.apply(images, window)
+            output: Tensor = MaxPool.apply(images, self.window(relu=relu))
             return output
         output = super().forward(images)
         return output.relu() if relu else output
 
-
-class JoiningSequential(nn.Sequential):
-    """`nn.Sequential` that lets a compiled pooling do the ReLU behind it as well. Each layer alone stays itself."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        layers, done = list(self), False
-        for layer, following in zip_longest(layers, layers[1:]):
-            if done:  # by the pooling before
-                done = False
-                continue
-            if done := isinstance(layer, CompiledMaxPool2d) and joins(layer, following):
-                images = layer.pool(images, relu=True)
-            else:
-                images = layer(images)
-        return images
-
-
-def joins(layer: nn.Module, following: nn.Module | None) -> bool:
-    """Whether the two can be one: a compiled pooling and a ReLU, and nobody listens between them."""
-    return type(layer) is CompiledMaxPool2d and type(following) is nn.ReLU and not (hooked(layer) or hooked(following))
-
-
-def hooked(layer: nn.Module) -> bool:
-    kinds = (layer._forward_hooks, layer._forward_pre_hooks, layer._backward_hooks, layer._backward_pre_hooks)
-    return any(kinds) or "forward" in vars(layer)
+    def window(self, *, relu: bool) -> Window:
+        return pair(self.kernel_size), pair(self.stride), pair(self.padding), self.ceil_mode, relu
 
 
 class MaxPool(torch.autograd.Function):
@@ -107,12 +59,9 @@ class MaxPool(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, images: Tensor, window: Window) -> Tensor:
-        shape, geometry = geometry_of(tuple(images.shape), window)
-        output = torch.empty(shape, dtype=images.dtype, memory_format=torch.channels_last)
-        taken = torch.empty(output.numel(), dtype=torch.uint8)
-        kernel("forward", images.dtype)(images.data_ptr(), output.data_ptr(), taken.data_ptr(), geometry)
+        output, taken = pool(images, window)
         ctx.save_for_backward(taken)
-        ctx.shape, ctx.geometry = images.shape, geometry
+        ctx.shape, ctx.window = images.shape, window
         return output
 
     @staticmethod
@@ -120,17 +69,24 @@ class MaxPool(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (taken,) = ctx.saved_tensors
         gradient = gradient.contiguous(memory_format=torch.channels_last)
-        result = torch.empty(ctx.shape, dtype=gradient.dtype, memory_format=torch.channels_last)
-        kernel("backward", gradient.dtype)(gradient.data_ptr(), taken.data_ptr(), result.data_ptr(), ctx.geometry)
-        return result, None
+        return unpool(gradient, taken, tuple(ctx.shape), ctx.window), None
 
 
-@cache
-def kernel(direction: str, dtype: torch.dtype) -> Any:
-    """The compiled function, which takes four addresses: two arrays to read, one to write, the geometry."""
-    function = library()[f"{direction}_{KERNELS[dtype]}"]
-    function.argtypes, function.restype = [ctypes.c_void_p] * 4, None
-    return function
+def pool(images: Tensor, window: Window) -> tuple[Tensor, Tensor]:
+    """The pooled images, and for each of their elements which pixel of the window it is: 255 where the ReLU is 0."""
+    shape, geometry = geometry_of(tuple(images.shape), window)
+    output = torch.empty(shape, dtype=images.dtype, memory_format=torch.channels_last)
+    taken = torch.empty(output.numel(), dtype=torch.uint8)
+    run(f"forward_{KERNELS[images.dtype]}", geometry, images, output, taken)
+    return output, taken
+
+
+def unpool(gradient: Tensor, taken: Tensor, shape: tuple[int, ...], window: Window) -> Tensor:
+    """The gradient of images of a shape, from that of the pooled ones in channels_last."""
+    _, geometry = geometry_of(shape, window)
+    result = torch.empty(shape, dtype=gradient.dtype, memory_format=torch.channels_last)
+    run(f"backward_{KERNELS[gradient.dtype]}", geometry, gradient, taken, result)
+    return result
 
 
 @lru_cache(maxsize=256)

@@ -1,0 +1,202 @@
+"""A convolution, the max-pooling and the ReLU behind it as one operation, in kernels compiled for this processor.
+
+The kernels compute the gradients of weights and biases (gradients.cpp) and, where images have few channels and want no
+gradient, as a network's first, everything (convolution.cpp); the rest is PyTorch's. They need AVX-512. The numbers are
+PyTorch's within rounding; in bfloat16, gradients of weights and biases are not rounded to it.
+"""
+
+import ctypes
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from optlab.kernels.build import library, run
+from optlab.kernels.max_pool import CompiledMaxPool2d, Window, geometry_of, pool, unpool
+
+HALF = torch.bfloat16
+NAMES = {torch.float32: "float32", HALF: "bfloat16"}
+# A line of what a window sees must fit half a register of 16: window + kernel - 1 pixels.
+KERNEL_WIDTHS = {(2, 2): (3, 5, 7), (3, 3): (3, 5)}
+MOST_STRIDE = 4
+OUTPUTS = 32  # computed together
+# What the kernels are faster at than PyTorch: gradients whose sums fit the second cache of a core, and up to so many
+# channels the whole of the convolution.
+MOST_WEIGHTS = 2**18
+FEW_CHANNELS = 4
+
+Pair = tuple[int, int]
+Shape = tuple[int, ...]
+
+
+class CompiledConv2d(nn.Conv2d):
+    """`nn.Conv2d`, and with a pooling (`pool`) the kernels."""
+
+    @staticmethod
+    def takes(convolution: nn.Conv2d, dtype: torch.dtype) -> bool:
+        """Whether the kernels do what this layer does, in this type and on this processor, and are the faster ones."""
+        steps = (convolution.stride, convolution.dilation, convolution.groups, convolution.padding_mode)
+        return (
+            steps == ((1, 1), (1, 1), 1, "zeros")
+            and not isinstance(convolution.padding, str)
+            and convolution.out_channels % OUTPUTS == 0
+            and convolution.weight.numel() <= MOST_WEIGHTS
+            and "forward" not in vars(convolution)
+            and knows(dtype)
+        )
+
+    def pools(self, images: Tensor) -> bool:
+        """Whether these images may go through `pool`."""
+        learns = torch.is_grad_enabled() and all(wanted.requires_grad for wanted in self.parameters())
+        return (
+            (learns or not torch.is_grad_enabled())
+            and images.device.type == self.weight.device.type == "cpu"
+            and self.weight.dtype is torch.float32
+            and self.dtype_for(images) is not None
+            and images.dim() == 4
+            and images.size(1) == self.in_channels
+            and min(output_size(tuple(images.shape), tuple(self.weight.shape), self.padding)) > 1
+            and any(t.is_contiguous(memory_format=torch.channels_last) for t in (images, self.weight))
+        )
+
+    def pool(self, images: Tensor, pooling: CompiledMaxPool2d, *, relu: bool) -> Tensor:
+        """[batch, channels, height, width] to the pooled output, with the ReLU of it if wanted."""
+        dtype, window = self.dtype_for(images), pooling.window(relu=relu)
+        if images.requires_grad:
+            images = images.to(dtype)
+        output: Tensor = PooledConvolution.apply(images, self.weight, self.bias, self.padding, window, dtype)
+        return output
+
+    def dtype_for(self, images: Tensor) -> torch.dtype | None:
+        """What PyTorch would compute the convolution of these images in, or None where there is no kernel for it."""
+        half = torch.is_autocast_enabled("cpu")
+        dtype = torch.get_autocast_dtype("cpu") if half else torch.float32
+        casts = images.dtype is torch.float32 or (half and images.dtype is HALF)
+        return dtype if casts and knows(dtype) else None
+
+
+def fits(convolution: nn.Conv2d, pooling: CompiledMaxPool2d) -> bool:
+    """Whether the kernels have room for what a window of the pooling sees of the images."""
+    size, stride, *_ = pooling.window(relu=False)
+    return convolution.kernel_size[1] in KERNEL_WIDTHS[size] and max(stride) <= MOST_STRIDE
+
+
+def knows(dtype: torch.dtype) -> bool:
+    """Whether there are kernels for a type, and this processor has what they need.
+
+    Raises:
+        UserError: they cannot be compiled.
+    """
+    return dtype in NAMES and bool(library()[f"knows_{NAMES[dtype]}"]())
+
+
+class PooledConvolution(torch.autograd.Function):
+    """Images [batch, channels, height, width] to the pooled output in a type, channels_last.
+
+    Images are of this type, or, if they want no gradient, in float32. Weights and biases are in float32, as are their
+    gradients.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        images: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        padding: Pair,
+        window: Window,
+        dtype: torch.dtype,
+    ) -> Tensor:
+        ctx.plan, ctx.padding, ctx.window = plan_of(images, weight, padding, window), padding, window
+        ctx.biased = bias is not None
+        cast = weight
+        if convolves(images, window):
+            output = torch.empty(ctx.plan.pooled, dtype=dtype, memory_format=torch.channels_last)
+            taken = torch.empty(output.numel(), dtype=torch.uint8)
+            run(f"convolve_pool_{NAMES[dtype]}", ctx.plan.geometry, images, weight, bias, output, taken)
+        else:
+            cast = weight.to(dtype)
+            convolved = torch.conv2d(images.to(dtype), cast, None if bias is None else bias.to(dtype), padding=padding)
+            output, taken = pool(convolved.contiguous(memory_format=torch.channels_last), window)
+        ctx.save_for_backward(images, taken, weight, cast)
+        return output
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor | None, None, None, None]:
+        images, taken, weight, cast = ctx.saved_tensors
+        gradient = gradient.contiguous(memory_format=torch.channels_last)
+        of_images, of_weight = None, torch.empty_like(weight)
+        of_bias = torch.empty(len(weight)) if ctx.biased else None
+        geometry = ctx.plan.geometry
+        parts = torch.empty(geometry.slots * (weight.numel() + len(weight)))
+        run(f"gradients_{NAMES[gradient.dtype]}", geometry, images, gradient, taken, of_weight, of_bias, parts)
+        if ctx.needs_input_grad[0]:
+            whole = unpool(gradient, taken, ctx.plan.convolved, ctx.window)
+            of_images = torch.ops.aten.convolution_backward(
+                whole, images, cast, None, [1, 1], list(ctx.padding), [1, 1], False, [0, 0], 1, [True, False, False]
+            )[0]
+        return of_images, of_weight, of_bias, None, None, None
+
+
+def convolves(images: Tensor, window: Window) -> bool:
+    """Whether the kernels convolve and pool at once, and faster."""
+    size, stride, padding, ceil_mode, _ = window
+    halves = size == stride == (2, 2) and padding == (0, 0) and not ceil_mode
+    return halves and images.size(1) <= FEW_CHANNELS and not images.requires_grad
+
+
+class Geometry(ctypes.Structure):
+    """What the kernels must know of a convolution and its pooling: `Geometry` in convolution.h."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("images", "channels", "height", "width", "float32")),
+        ("image_strides", ctypes.c_int64 * 4),
+        *((name, ctypes.c_int64) for name in ("outputs", "kernel_height", "kernel_width")),
+        ("weight_strides", ctypes.c_int64 * 4),
+        *((name, ctypes.c_int64) for name in ("pad_height", "pad_width", "window", "stride_height", "stride_width")),
+        *((name, ctypes.c_int64) for name in ("pool_pad_height", "pool_pad_width", "relu", "high", "wide", "slots")),
+    )
+
+
+class Plan(NamedTuple):
+    """The shapes of a convolution's output before and behind the pooling, and what the kernels must know."""
+
+    convolved: Shape
+    pooled: Shape
+    geometry: Geometry
+
+
+def plan_of(images: Tensor, weight: Tensor, padding: Pair, window: Window) -> Plan:
+    layouts = (tuple(images.shape), images.stride(), tuple(weight.shape), weight.stride())
+    return remembered_plan(*layouts, images.dtype is torch.float32, padding, window, torch.get_num_threads())
+
+
+@lru_cache(maxsize=256)
+def remembered_plan(
+    images: Shape,
+    image_strides: Shape,
+    weight: Shape,
+    weight_strides: Shape,
+    float32: bool,
+    padding: Pair,
+    window: Window,
+    threads: int,
+) -> Plan:
+    four = ctypes.c_int64 * 4
+    outputs, _, *kernel = weight
+    convolved = (images[0], outputs, *output_size(images, weight, padding))
+    pooled = tuple(geometry_of(convolved, window)[0])
+    size, stride, pool_padding, _, relu = window
+    slots = max(1, min(threads, images[0]))
+    numbers = (*padding, size[0], *stride, *pool_padding, relu, *pooled[2:], slots)
+    geometry = Geometry(*images, float32, four(*image_strides), outputs, *kernel, four(*weight_strides), *numbers)
+    return Plan(convolved, pooled, geometry)
+
+
+def output_size(images: Shape, weight: Shape, padding: Any) -> Pair:
+    """Height and width of a convolution's output, before it is pooled."""
+    height, width = (images[i] + 2 * padding[i - 2] - weight[i] + 1 for i in (2, 3))
+    return height, width
