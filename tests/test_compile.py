@@ -150,9 +150,13 @@ def test_every_window_gives_pytorchs_numbers(window: str, dtype: torch.dtype) ->
 @pytest.mark.parametrize("window", ["2x2", "3x3 in steps of 2"])
 def test_threads_share_the_lines(window: str) -> None:
     """More elements than one thread takes alone, and a number of lines that does not divide."""
+    before = torch.get_num_threads()
     torch.set_num_threads(2)
-    for relu in (False, True):
-        assert_same(images(5, 48, 31, 17, dtype=torch.float32, kind="ties"), WINDOWS[window], relu=relu)
+    try:
+        for relu in (False, True):
+            assert_same(images(5, 48, 31, 17, dtype=torch.float32, kind="ties"), WINDOWS[window], relu=relu)
+    finally:
+        torch.set_num_threads(before)
 
 
 @needs_kernels
@@ -254,15 +258,24 @@ def test_a_network_means_what_it_meant(kind: str) -> None:
 
 
 @needs_kernels
-def test_hooks_of_either_layer_are_called() -> None:
+@pytest.mark.parametrize("listened", [0, 1, None], ids=["pooling", "ReLU", "all"])
+def test_hooks_of_either_layer_are_called(listened: int | None) -> None:
     network = nn.Sequential(nn.MaxPool2d(2), nn.ReLU())
     pixels = images(2, 32, 8, 8, dtype=torch.float32).detach()
-    heard: list[Tensor] = []
-    network[0].register_forward_hook(lambda layer, given, output: heard.append(output))
     compile_layers(network, torch.float32)
-    network[1].register_forward_hook(lambda layer, given, output: output + 1)
-    assert torch.equal(network(pixels), nn.functional.max_pool2d(pixels, 2).relu() + 1)
-    assert torch.equal(heard[0], nn.functional.max_pool2d(pixels, 2))
+    heard: dict[nn.Module, Tensor] = {}
+    register = (
+        nn.modules.module.register_module_forward_hook if listened is None else network[listened].register_forward_hook
+    )
+    with register(lambda layer, given, output: heard.__setitem__(layer, output.clone())):
+        output = network(pixels)
+    pooled = nn.functional.max_pool2d(pixels, 2)
+    assert torch.equal(output, pooled.relu())
+    if listened is not None:
+        assert list(heard) == [network[listened]]
+    for layer, right in ((network[0], pooled), (network[1], pooled.relu())):
+        assert layer not in heard or torch.equal(heard[layer], right)
+    assert len(heard) == (3 if listened is None else 1)
 
 
 def test_other_poolings_stay() -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from optlab.errors import UserError
-from optlab.kernels import compile_layers
+from optlab.kernels import build, compile_layers, convolution
 from optlab.kernels.convolution import CompiledConv2d, knows
 
 HALF = torch.bfloat16
@@ -37,15 +37,15 @@ def whole_numbers(*shape: int, least: int = -2, most: int = 2, seed: int = 0) ->
 
 
 def network(
-    convolution: nn.Conv2d, pooling: nn.MaxPool2d | None = None, *, relu: bool = True, last: bool = True
+    layer: nn.Conv2d, pooling: nn.MaxPool2d | None = None, *, relu: bool = True, last: bool = True
 ) -> nn.Sequential:
     """Of whole weights, so few that sums stay below 256, which bfloat16 holds exactly."""
-    layers = nn.Sequential(convolution, deepcopy(pooling or nn.MaxPool2d(2)), *([nn.ReLU()] if relu else []))
-    few = 5000 / max(convolution.weight[0].numel(), 50)  # of a hundred
+    layers = nn.Sequential(layer, deepcopy(pooling or nn.MaxPool2d(2)), *([nn.ReLU()] if relu else []))
+    few = 5000 / max(layer.weight[0].numel(), 50)  # of a hundred
     with torch.no_grad():
         for seed, parameter in enumerate(layers.parameters()):
             parameter.copy_(whole_numbers(*parameter.shape, least=-1, most=1, seed=seed))
-        convolution.weight.mul_(whole_numbers(*convolution.weight.shape, least=0, most=99) < few)
+        layer.weight.mul_(whole_numbers(*layer.weight.shape, least=0, most=99) < few)
     return layers.to(memory_format=torch.channels_last) if last else layers
 
 
@@ -59,6 +59,8 @@ def assert_same(layers: nn.Sequential, images: Tensor, dtype: torch.dtype, *, le
     """Output and gradients are exact; those of images in bfloat16, which PyTorch computes, within its rounding."""
     exact = deepcopy(layers).double()
     assert compile_layers(layers, dtype) == {"max-pooling": 1, "convolution": 1}
+    if images.size(1) == 1:  # a network of this layer alone cannot tell
+        layers[0].channels_last = True  # type: ignore[assignment]
     ours, theirs = images.clone(memory_format=torch.preserve_format), images.double()
     ours, theirs = ours.requires_grad_(learns), theirs.requires_grad_(learns)
     output, expected = run(layers, ours, dtype), exact(theirs)
@@ -119,8 +121,10 @@ def test_every_window_of_the_pooling(window: str, dtype: torch.dtype) -> None:
 @DTYPES
 def test_images_in_any_layout(dtype: torch.dtype) -> None:
     images = whole_numbers(4, 3, 19, 18)
-    for strided in (images, images.to(memory_format=torch.channels_last), images[::2, :, 1:-2, 1:-1], images.mT):
+    last = images.to(memory_format=torch.channels_last)
+    for strided in (images, last, images[::2, :, 1:-2, 1:-1], images.mT):
         assert_same(network(nn.Conv2d(3, 32, 5, padding=2)), strided, dtype, learns=False)
+    assert_same(network(nn.Conv2d(3, 32, 5, padding=2), last=False), last, dtype, learns=True)
 
 
 @DTYPES
@@ -151,17 +155,37 @@ def test_images_in_bfloat16_and_a_validation_without_gradients() -> None:
     assert run(layers, images.to(HALF), HALF).grad_fn.name() == "PooledConvolutionBackward"
 
 
-def test_a_pixel_that_is_not_a_number_is_not_lost() -> None:
-    layers = network(nn.Conv2d(3, 32, 5, padding=2))
+@DTYPES
+@pytest.mark.parametrize("padding", [0, 2])
+@pytest.mark.parametrize("column", [0, 5, 6, 15])
+def test_a_pixel_that_is_not_a_number_is_seen_by_those_that_saw_it(
+    column: int, padding: int, dtype: torch.dtype
+) -> None:
+    layers = network(nn.Conv2d(3, 32, 5, padding=padding))
     images = whole_numbers(2, 3, 16, 16).to(memory_format=torch.channels_last)
-    images[0, 1, 5, 5] = float("nan")
+    images[0, 1, 5, column] = float("nan")
     with torch.no_grad():
         layers[0].weight.fill_(1)
         expected = layers(images).isnan()
-        compile_layers(layers, torch.float32)
-        assert torch.equal(layers(images).isnan(), expected)
+        compile_layers(layers, dtype)
+        assert torch.equal(run(layers, images, dtype).isnan(), expected)
         assert expected.any()
         assert not expected.all()
+
+
+@DTYPES
+@pytest.mark.parametrize(("channels", "learns"), [(4, False), (4, True), (5, False)])
+def test_images_of_few_channels_that_want_no_gradient_are_convolved_by_the_kernels(
+    channels: int, learns: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[str] = []
+    monkeypatch.setattr(convolution, "run", lambda name, *given: (names.append(name), build.run(name, *given)))
+    layers = network(nn.Conv2d(channels, 32, 5, padding=2))
+    compile_layers(layers, dtype)
+    images = whole_numbers(2, channels, 16, 16).to(memory_format=torch.channels_last).requires_grad_(learns)
+    run(layers, images, dtype).sum().backward()
+    own = [] if learns or channels == 5 else ["convolve_pool"]
+    assert names == [f"{name}_{convolution.NAMES[dtype]}" for name in (*own, "gradients")]
 
 
 def test_the_same_numbers_each_time() -> None:
@@ -176,24 +200,36 @@ def test_the_same_numbers_each_time() -> None:
 
 
 @pytest.mark.parametrize(
-    "convolution",
+    "layer",
     [
         nn.Conv2d(8, 32, 5, stride=2),
         nn.Conv2d(8, 32, 5, dilation=2),
         nn.Conv2d(8, 32, 5, groups=2),
         nn.Conv2d(8, 32, 5, padding="same"),
+        nn.Conv2d(8, 32, 5, padding=-1),
         nn.Conv2d(8, 32, 5, padding=2, padding_mode="reflect"),
         nn.Conv2d(8, 32, (5, 2)),
         nn.Conv2d(8, 48, 5),
         nn.Conv2d(256, 128, 3),
         nn.utils.parametrizations.weight_norm(nn.Conv2d(8, 32, 5)),
     ],
-    ids=["stride", "dilation", "groups", "same", "reflect", "5x2", "48 outputs", "many weights", "weight_norm"],
+    ids=[
+        "stride",
+        "dilation",
+        "groups",
+        "same",
+        "negative",
+        "reflect",
+        "5x2",
+        "48 outputs",
+        "many weights",
+        "weight_norm",
+    ],
 )
-def test_other_convolutions_stay(convolution: nn.Conv2d) -> None:
-    layers = nn.Sequential(convolution, nn.MaxPool2d(2), nn.ReLU())
+def test_other_convolutions_stay(layer: nn.Conv2d) -> None:
+    layers = nn.Sequential(layer, nn.MaxPool2d(2), nn.ReLU())
     assert compile_layers(layers, torch.float32) == {"max-pooling": 1}
-    assert not isinstance(convolution, CompiledConv2d)
+    assert not isinstance(layer, CompiledConv2d)
 
 
 @pytest.mark.parametrize("between", [nn.BatchNorm2d(32), nn.GELU(), nn.AvgPool2d(2)], ids=["norm", "gelu", "average"])
@@ -219,6 +255,50 @@ def test_images_weights_and_precisions_that_the_kernels_do_not_know_are_pytorchs
     layers(images).sum().backward()
     assert layers[0].weight.grad is None
     assert layers[0].bias.grad is not None
+
+
+@pytest.mark.parametrize("change", ["sliced", "expanded", "pruned", "bias", "stride", "window", "dtypes"])
+def test_what_changes_after_compiling_is_pytorchs_again(change: str) -> None:
+    layers = network(nn.Conv2d(3, 64, 5, padding=2))
+    images = whole_numbers(2, 3, 16, 16).to(memory_format=torch.channels_last)
+    compile_layers(layers, torch.float32)
+    first, pooling, _ = layers
+    if change == "sliced":
+        first.weight = nn.Parameter(whole_numbers(64, 6, 5, 5)[:, :3])
+    if change == "expanded":
+        first.weight = nn.Parameter(whole_numbers(64, 1, 1, 5).expand(64, 3, 5, 5))
+    if change == "pruned":
+        first.weight, first.bias = nn.Parameter(first.weight[:40].detach()), nn.Parameter(first.bias[:40].detach())
+    if change == "bias":
+        first.bias = nn.Parameter(whole_numbers(128)[::2])
+    if change == "stride":
+        first.stride = (2, 2)
+    if change == "window":
+        pooling.kernel_size = 5
+    expected = nn.functional.conv2d(images, first.weight, first.bias, first.stride, 2)
+    expected = nn.functional.max_pool2d(expected, pooling.kernel_size, 2).relu()
+    right = torch.autograd.grad(expected.sum(), [first.weight, first.bias])
+    before = torch.get_default_dtype()
+    try:
+        if change == "dtypes":
+            torch.set_default_dtype(torch.float64)
+        output = layers(images)
+        found = torch.autograd.grad(output.sum(), [first.weight, first.bias])
+    finally:
+        torch.set_default_dtype(before)
+    torch.testing.assert_close(output, expected)
+    for ours, theirs in zip(found, right, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_the_memory_layout_of_a_network_of_grey_images_stays() -> None:
+    images = torch.randn(2, 1, 8, 8)
+    for last in (False, True):
+        layers = nn.Sequential(nn.Conv2d(1, 32, 3), nn.MaxPool2d(2), nn.ReLU(), nn.Conv2d(32, 8, 1))
+        if last:
+            layers.to(memory_format=torch.channels_last)
+        compile_layers(layers, torch.float32)
+        assert layers[:3](images).is_contiguous() is not last
 
 
 def test_an_empty_batch_is_an_empty_output() -> None:

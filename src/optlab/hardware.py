@@ -16,6 +16,11 @@ from torch import nn
 from optlab.errors import UserError
 from optlab.kernels import compile_layers, compiler
 
+# What convolutions of float32 weights are computed in.
+COMPUTED_IN = {
+    **dict.fromkeys(("32-true", "32", "None"), torch.float32),
+    **dict.fromkeys(("bf16-mixed", "bf16"), torch.bfloat16),
+}
 PROFILERS = {
     "simple": profilers.SimpleProfiler,
     "advanced": profilers.AdvancedProfiler,
@@ -80,7 +85,7 @@ def compile_network(network: nn.Module, settings: Mapping[str, Any]) -> str:
     Raises:
         UserError: there is no compiler, or it refuses the kernels.
     """
-    dtype = torch.bfloat16 if settings.get("precision") == "bf16-mixed" else torch.float32
+    dtype = COMPUTED_IN.get(str(settings.get("precision")))
     if on_cpu(settings) and (found := compile_layers(network, dtype)):
         layers = " and ".join(f"{number} x {kind}" for kind, number in found.items())
         return f"compile: {layers}, with the ReLU behind a pooling, by kernels made for this processor"

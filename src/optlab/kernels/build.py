@@ -100,9 +100,15 @@ def compiled(folder: Path) -> Path:
     """
     texts = [path.read_text() for path in (*SOURCES, *HEADERS)]
     key = digest("|".join((*texts, *FLAGS, processor())).encode())
-    for path in folder.glob(f"kernels-{key}-*.so"):
-        if path.stem.endswith(digest(path.read_bytes())):
-            return path
+    try:
+        for path in folder.glob(f"kernels-{key}-*.so"):
+            if path.stem.endswith(digest(path.read_bytes())):
+                return path
+    except OSError as error:
+        raise UserError(
+            f"trainer.compile=true: the kernels in {folder} cannot be read ({error.strerror}); name another place in "
+            f"XDG_CACHE_HOME, {WITHOUT}"
+        ) from error
     program = compiler()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -137,7 +143,8 @@ def build(program: list[str], path: Path) -> Path:
 
 
 def start(words: list[str]) -> "subprocess.Popen[str]":
-    return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    in_english = os.environ | {"LC_ALL": "C"}  # to find the error in what it says
+    return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=in_english)
 
 
 def finish(process: "subprocess.Popen[str]") -> str | None:

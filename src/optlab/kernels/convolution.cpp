@@ -46,9 +46,10 @@ INLINE void pool(const __m512 (&pixels)[4], typename T::Stored* output, uint8_t*
 }
 
 // Windows that lie side by side, for a block of outputs.
-template <class T, int STEPS, int WINDOWS>
+template <class T, int KERNEL, int WINDOWS>
 INLINE void convolve(const typename T::Stored* image, const typename T::Stored* packed, const float* bias,
                      typename T::Stored* output, uint8_t* taken, const Geometry& g) {
+  constexpr int STEPS = (KERNEL + T::PIXELS - 1) / T::PIXELS;
   __m512 sums[WINDOWS][2][4];
   #pragma GCC unroll 16
   for (int i = 0; i < WINDOWS * 8; i++)
@@ -62,7 +63,9 @@ INLINE void convolve(const typename T::Stored* image, const typename T::Stored* 
         #pragma GCC unroll 8
         for (int i = 0; i < WINDOWS * 4; i++) {
           const int window = i / 4, at = i % 4;
-          const __m512i pixel = T::spread(from + at / 2 * g.line() + at % 2 + 2 * window + T::PIXELS * step);
+          const auto* first = from + at / 2 * g.line() + at % 2 + 2 * window + T::PIXELS * step;
+          const __m512i pixel = (step + 1) * T::PIXELS <= KERNEL ? T::template spread<true>(first)
+                                                                 : T::template spread<false>(first);
           sums[window][0][at] = T::multiply_add(sums[window][0][at], one, pixel);
           sums[window][1][at] = T::multiply_add(sums[window][1][at], two, pixel);
         }
@@ -92,9 +95,9 @@ void forward(const void* images, const float* weights, const float* bias, typena
           const float* added = bias ? bias + block : nullptr;
           const int64_t to = (at * g.wide + w) * g.outputs + block;
           if (w + 1 < g.wide)
-            convolve<T, STEPS, 2>(image + 2 * w, lanes, added, output + to, taken + to, g);
+            convolve<T, KERNEL, 2>(image + 2 * w, lanes, added, output + to, taken + to, g);
           else
-            convolve<T, STEPS, 1>(image + 2 * w, lanes, added, output + to, taken + to, g);
+            convolve<T, KERNEL, 1>(image + 2 * w, lanes, added, output + to, taken + to, g);
         }
       }
     }

@@ -1,7 +1,7 @@
 // What the kernels of convolutions share: their geometry, and how 16 outputs are computed at once with AVX-512.
 #pragma once
 
-#include "threads.h"
+#include "common.h"
 
 #if defined(__AVX512F__) && defined(__AVX512VL__) && defined(__AVX512BW__) && defined(__AVX512DQ__)
 #define IN_FLOAT32 1
@@ -19,10 +19,9 @@
 #include <type_traits>
 
 constexpr int64_t BLOCK = 32;  // outputs computed together, in two halves of 16
-constexpr int32_t NONE = 255;  // the ReLU let nothing through: no pixel gets a gradient
 
 struct Strides {
-  int64_t image, channel, row, column;
+  int64_t outer, channel, row, column;  // outer: from image to image, or from output to output
 };
 
 struct Geometry {
@@ -30,7 +29,7 @@ struct Geometry {
   int64_t float32;  // whether the images are; else they are of the kernel's type
   Strides input;
   int64_t outputs, kernel_height, kernel_width;
-  Strides weight;  // of an output, a channel, a row, a column
+  Strides weight;
   int64_t pad_height, pad_width;
   int64_t window, stride_height, stride_width, pool_pad_height, pool_pad_width, relu;
   int64_t high, wide;  // the pooled output
@@ -43,7 +42,7 @@ struct Geometry {
     return line_of_kernel / kernel_height * plane() + line_of_kernel % kernel_height * line();
   }
   int64_t weight_at(int64_t output, int64_t line_of_kernel, int64_t column) const {
-    return output * weight.image + line_of_kernel / kernel_height * weight.channel +
+    return output * weight.outer + line_of_kernel / kernel_height * weight.channel +
            line_of_kernel % kernel_height * weight.row + column * weight.column;
   }
   int64_t steps() const { return images * high * wide * outputs / 16 * lines() * kernel_width; }  // or more
@@ -57,7 +56,10 @@ struct Float32 {
   static INLINE float narrow(float value) { return value; }
   static INLINE __m512 round(__m512 values) { return values; }
   static INLINE void store(float* to, __m512 values) { _mm512_storeu_ps(to, values); }
-  static INLINE __m512i spread(const float* pixel) { return _mm512_castps_si512(_mm512_set1_ps(*pixel)); }
+  template <bool WHOLE>
+  static INLINE __m512i spread(const float* pixel) {
+    return _mm512_castps_si512(_mm512_set1_ps(*pixel));
+  }
   static INLINE __m512 multiply_add(__m512 sums, __m512i a, __m512i b) {
     return _mm512_fmadd_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), sums);
   }
@@ -91,7 +93,10 @@ struct BFloat16 {
   static INLINE void store(uint16_t* to, __m512 values) {
     _mm256_storeu_si256((__m256i*)to, (__m256i)_mm512_cvtneps_pbh(values));
   }
+  // A pair in every lane; or only its first pixel, as zero times what is no number would be none.
+  template <bool WHOLE>
   static INLINE __m512i spread(const uint16_t* pixel) {
+    if constexpr (!WHOLE) return _mm512_maskz_set1_epi16(0x55555555, int16_t(*pixel));
     int32_t pair;
     std::memcpy(&pair, pixel, 4);
     return _mm512_set1_epi32(pair);

@@ -6,7 +6,7 @@ PyTorch's within rounding; in bfloat16, gradients of weights and biases are not 
 """
 
 import ctypes
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -14,10 +14,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from optlab.kernels.build import library, run
-from optlab.kernels.max_pool import CompiledMaxPool2d, Window, geometry_of, pool, unpool
+from optlab.kernels.max_pool import NAMES, CompiledMaxPool2d, Window, geometry_of, pair, pool, unpool
 
 HALF = torch.bfloat16
-NAMES = {torch.float32: "float32", HALF: "bfloat16"}
 # A line of what a window sees must fit half a register of 16: window + kernel - 1 pixels.
 KERNEL_WIDTHS = {(2, 2): (3, 5, 7), (3, 3): (3, 5)}
 MOST_STRIDE = 4
@@ -34,31 +33,39 @@ Shape = tuple[int, ...]
 class CompiledConv2d(nn.Conv2d):
     """`nn.Conv2d`, and with a pooling (`pool`) the kernels."""
 
+    channels_last: bool = False  # whether the network is: a convolution of grey images cannot tell from its own weights
+
     @staticmethod
-    def takes(convolution: nn.Conv2d, dtype: torch.dtype) -> bool:
+    def takes(convolution: nn.Conv2d, dtype: torch.dtype | None) -> bool:
         """Whether the kernels do what this layer does, in this type and on this processor, and are the faster ones."""
         steps = (convolution.stride, convolution.dilation, convolution.groups, convolution.padding_mode)
+        weight, bias = convolution.weight, convolution.bias
         return (
             steps == ((1, 1), (1, 1), 1, "zeros")
             and not isinstance(convolution.padding, str)
-            and convolution.out_channels % OUTPUTS == 0
-            and convolution.weight.numel() <= MOST_WEIGHTS
+            and min(convolution.padding) >= 0
+            and len(weight) % OUTPUTS == 0
+            and weight.numel() <= MOST_WEIGHTS
+            and weight.shape == (convolution.out_channels, convolution.in_channels, *convolution.kernel_size)
+            and (weight.is_contiguous() or weight.is_contiguous(memory_format=torch.channels_last))
+            and (bias is None or (bias.is_contiguous() and bias.dtype is torch.float32))
+            and weight.dtype is torch.float32
+            and weight.device.type == "cpu"
             and "forward" not in vars(convolution)
             and knows(dtype)
         )
 
     def pools(self, images: Tensor) -> bool:
         """Whether these images may go through `pool`."""
-        learns = torch.is_grad_enabled() and all(wanted.requires_grad for wanted in self.parameters())
+        learns = self.weight.requires_grad and (self.bias is None or self.bias.requires_grad)
         return (
             (learns or not torch.is_grad_enabled())
-            and images.device.type == self.weight.device.type == "cpu"
-            and self.weight.dtype is torch.float32
-            and self.dtype_for(images) is not None
+            and images.device.type == "cpu"
+            and self.takes(self, self.dtype_for(images))
             and images.dim() == 4
             and images.size(1) == self.in_channels
             and min(output_size(tuple(images.shape), tuple(self.weight.shape), self.padding)) > 1
-            and any(t.is_contiguous(memory_format=torch.channels_last) for t in (images, self.weight))
+            and (self.channels_last or in_channels_last_only(images))
         )
 
     def pool(self, images: Tensor, pooling: CompiledMaxPool2d, *, relu: bool) -> Tensor:
@@ -70,20 +77,30 @@ class CompiledConv2d(nn.Conv2d):
         return output
 
     def dtype_for(self, images: Tensor) -> torch.dtype | None:
-        """What PyTorch would compute the convolution of these images in, or None where there is no kernel for it."""
+        """What PyTorch would compute the convolution of these images in; None for images in other types."""
         half = torch.is_autocast_enabled("cpu")
-        dtype = torch.get_autocast_dtype("cpu") if half else torch.float32
-        casts = images.dtype is torch.float32 or (half and images.dtype is HALF)
-        return dtype if casts and knows(dtype) else None
+        if images.dtype is torch.float32 or (half and images.dtype is HALF):
+            return torch.get_autocast_dtype("cpu") if half else torch.float32
+        return None
+
+
+def in_channels_last_only(tensor: Tensor) -> bool:
+    """Whether this is the memory layout, and not the ordinary one too (as where there is one channel)."""
+    return tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last) and not tensor.is_contiguous()
 
 
 def fits(convolution: nn.Conv2d, pooling: CompiledMaxPool2d) -> bool:
     """Whether the kernels have room for what a window of the pooling sees of the images."""
-    size, stride, *_ = pooling.window(relu=False)
-    return convolution.kernel_size[1] in KERNEL_WIDTHS[size] and max(stride) <= MOST_STRIDE
+    widths = KERNEL_WIDTHS.get(pair(pooling.kernel_size), ())
+    return (
+        CompiledMaxPool2d.takes(pooling)
+        and convolution.kernel_size[1] in widths
+        and max(pair(pooling.stride)) <= MOST_STRIDE
+    )
 
 
-def knows(dtype: torch.dtype) -> bool:
+@cache
+def knows(dtype: torch.dtype | None) -> bool:
     """Whether there are kernels for a type, and this processor has what they need.
 
     Raises:
@@ -111,27 +128,27 @@ class PooledConvolution(torch.autograd.Function):
     ) -> Tensor:
         ctx.plan, ctx.padding, ctx.window = plan_of(images, weight, padding, window), padding, window
         ctx.biased = bias is not None
-        cast = weight
+        cast = None
         if convolves(images, window):
-            output = torch.empty(ctx.plan.pooled, dtype=dtype, memory_format=torch.channels_last)
-            taken = torch.empty(output.numel(), dtype=torch.uint8)
+            output = torch.empty(ctx.plan.pooled, dtype=dtype, memory_format=torch.channels_last, device="cpu")
+            taken = torch.empty(output.numel(), dtype=torch.uint8, device="cpu")
             run(f"convolve_pool_{NAMES[dtype]}", ctx.plan.geometry, images, weight, bias, output, taken)
         else:
             cast = weight.to(dtype)
             convolved = torch.conv2d(images.to(dtype), cast, None if bias is None else bias.to(dtype), padding=padding)
             output, taken = pool(convolved.contiguous(memory_format=torch.channels_last), window)
-        ctx.save_for_backward(images, taken, weight, cast)
+        ctx.save_for_backward(images, taken, cast)
         return output
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor | None, None, None, None]:
-        images, taken, weight, cast = ctx.saved_tensors
+        images, taken, cast = ctx.saved_tensors
         gradient = gradient.contiguous(memory_format=torch.channels_last)
-        of_images, of_weight = None, torch.empty_like(weight)
-        of_bias = torch.empty(len(weight)) if ctx.biased else None
-        geometry = ctx.plan.geometry
-        parts = torch.empty(geometry.slots * (weight.numel() + len(weight)))
+        weight, geometry, of_images = ctx.plan.weight, ctx.plan.geometry, None
+        of_weight = torch.empty_strided(*weight, dtype=torch.float32, device="cpu")
+        of_bias = torch.empty(geometry.outputs, dtype=torch.float32, device="cpu") if ctx.biased else None
+        parts = torch.empty(geometry.slots * (of_weight.numel() + geometry.outputs), dtype=torch.float32, device="cpu")
         run(f"gradients_{NAMES[gradient.dtype]}", geometry, images, gradient, taken, of_weight, of_bias, parts)
         if ctx.needs_input_grad[0]:
             whole = unpool(gradient, taken, ctx.plan.convolved, ctx.window)
@@ -162,10 +179,11 @@ class Geometry(ctypes.Structure):
 
 
 class Plan(NamedTuple):
-    """The shapes of a convolution's output before and behind the pooling, and what the kernels must know."""
+    """Shapes of a convolution's output before and behind the pooling, shape and strides of its weights."""
 
     convolved: Shape
     pooled: Shape
+    weight: tuple[Shape, Shape]
     geometry: Geometry
 
 
@@ -193,7 +211,7 @@ def remembered_plan(
     slots = max(1, min(threads, images[0]))
     numbers = (*padding, size[0], *stride, *pool_padding, relu, *pooled[2:], slots)
     geometry = Geometry(*images, float32, four(*image_strides), outputs, *kernel, four(*weight_strides), *numbers)
-    return Plan(convolved, pooled, geometry)
+    return Plan(convolved, pooled, (weight, weight_strides), geometry)
 
 
 def output_size(images: Shape, weight: Shape, padding: Any) -> Pair:

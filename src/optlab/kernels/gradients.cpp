@@ -161,7 +161,7 @@ void backward(const void* images, const Spreader<T>& spreader, float* weights, f
       float* to = weights + g.weight_at(at / KERNEL / g.lines() * BLOCK, at / KERNEL % g.lines(), at % KERNEL);
       alignas(64) float sums[BLOCK];
       for (int half = 0; half < 2; half++) _mm512_store_ps(sums + 16 * half, total(at * BLOCK + 16 * half));
-      for (int64_t o = 0; o < BLOCK; o++) to[o * g.weight.image] = sums[o];
+      for (int64_t o = 0; o < BLOCK; o++) to[o * g.weight.outer] = sums[o];
     }
   });
   for (int64_t o = 0; biases && o < g.outputs; o += 16) _mm512_storeu_ps(biases + o, total(of_weights + o));

@@ -7,7 +7,7 @@
 //
 // Plain functions on plain arrays: without PyTorch's headers they compile in a second instead of twenty.
 
-#include "threads.h"
+#include "common.h"
 
 #include <cmath>
 #include <cstdint>
@@ -17,7 +17,6 @@
 namespace {
 
 constexpr int64_t BLOCK = 32;     // channels handled together
-constexpr int32_t NONE = 255;     // the ReLU let nothing through: no pixel gets a gradient
 
 struct Geometry {
   int64_t images, height, width, channels, out_height, out_width;

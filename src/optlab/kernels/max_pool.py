@@ -15,7 +15,7 @@ from torch.nn.functional import max_pool2d
 
 from optlab.kernels.build import run
 
-KERNELS = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
+NAMES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}  # of the types that there are kernels for
 # What the kernels are faster at than PyTorch: these windows, in steps of at least half their size, and many channels.
 WINDOWS = ((2, 2), (3, 3))
 LEAST_CHANNELS = 32
@@ -33,14 +33,15 @@ class CompiledMaxPool2d(nn.MaxPool2d):
         plain = pair(pooling.dilation) == (1, 1) and not pooling.return_indices and "forward" not in vars(pooling)
         return plain and size in WINDOWS and all(2 * step >= side for side, step in zip(size, stride, strict=True))
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.pool(images, relu=False)
+    def forward(self, input: Tensor) -> Tensor:
+        return self.pool(input, relu=False)
 
     def pool(self, images: Tensor, *, relu: bool) -> Tensor:
         """[batch, channels, height, width] to the pooled images, with the ReLU of them if wanted."""
         if (
-            images.dim() == 4
-            and images.dtype in KERNELS
+            self.takes(self)
+            and images.dim() == 4
+            and images.dtype in NAMES
             and images.size(1) >= LEAST_CHANNELS
             and images.device.type == "cpu"
             and images.is_contiguous(memory_format=torch.channels_last)
@@ -75,17 +76,17 @@ class MaxPool(torch.autograd.Function):
 def pool(images: Tensor, window: Window) -> tuple[Tensor, Tensor]:
     """The pooled images, and for each of their elements which pixel of the window it is: 255 where the ReLU is 0."""
     shape, geometry = geometry_of(tuple(images.shape), window)
-    output = torch.empty(shape, dtype=images.dtype, memory_format=torch.channels_last)
-    taken = torch.empty(output.numel(), dtype=torch.uint8)
-    run(f"forward_{KERNELS[images.dtype]}", geometry, images, output, taken)
+    output = torch.empty(shape, dtype=images.dtype, memory_format=torch.channels_last, device="cpu")
+    taken = torch.empty(output.numel(), dtype=torch.uint8, device="cpu")
+    run(f"forward_{NAMES[images.dtype]}", geometry, images, output, taken)
     return output, taken
 
 
 def unpool(gradient: Tensor, taken: Tensor, shape: tuple[int, ...], window: Window) -> Tensor:
     """The gradient of images of a shape, from that of the pooled ones in channels_last."""
     _, geometry = geometry_of(shape, window)
-    result = torch.empty(shape, dtype=gradient.dtype, memory_format=torch.channels_last)
-    run(f"backward_{KERNELS[gradient.dtype]}", geometry, gradient, taken, result)
+    result = torch.empty(shape, dtype=gradient.dtype, memory_format=torch.channels_last, device="cpu")
+    run(f"backward_{NAMES[gradient.dtype]}", geometry, gradient, taken, result)
     return result
 
 

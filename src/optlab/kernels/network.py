@@ -6,14 +6,17 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import _has_any_global_hook
 
 from optlab.kernels.build import library
-from optlab.kernels.convolution import CompiledConv2d, fits
+from optlab.kernels.convolution import CompiledConv2d, fits, in_channels_last_only
 from optlab.kernels.max_pool import CompiledMaxPool2d
 
 
-def compile_layers(network: nn.Module, dtype: torch.dtype) -> dict[str, int]:
-    """Let layers of a network that computes in this type run in the kernels, where these are the faster ones.
+def compile_layers(network: nn.Module, dtype: torch.dtype | None) -> dict[str, int]:
+    """Let layers of a network run in the kernels, where these are the faster ones.
+
+    `dtype` is what its convolutions are computed in; None if neither float32 nor, by autocast, bfloat16.
 
     They are max-poolings, and convolutions that a Sequential calls before one. The pooling does the ReLU behind it as
     well, and the convolution both. Layers stay the objects that they are, of a class that computes the same.
@@ -41,8 +44,10 @@ def compile_layers(network: nn.Module, dtype: torch.dtype) -> dict[str, int]:
         and CompiledConv2d.takes(first, dtype)
         and fits(first, second)
     }
+    channels_last = any(in_channels_last_only(weight) for weight in network.parameters())
     for convolution in convolutions:
         convolution.__class__ = CompiledConv2d
+        vars(convolution)["channels_last"] = channels_last
     for sequence in sequences:
         if any(joins(*two) or pools(*two) for two in pairwise(sequence)):
             sequence.__class__ = JoiningSequential
@@ -53,13 +58,13 @@ def compile_layers(network: nn.Module, dtype: torch.dtype) -> dict[str, int]:
 class JoiningSequential(nn.Sequential):
     """`nn.Sequential` that lets a compiled layer do the next ones as well. Each layer alone stays itself."""
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         layers = list(self)
         done = 0
         while done < len(layers):
-            images, more = run_next(layers[done : done + 3], images)
+            input, more = run_next(layers[done : done + 3], input)
             done += more
-        return images
+        return input
 
 
 def run_next(layers: Sequence[nn.Module], images: Tensor) -> tuple[Tensor, int]:
@@ -92,4 +97,4 @@ def pools(convolution: nn.Module, pooling: nn.Module | None) -> bool:
 
 def hooked(layer: nn.Module) -> bool:
     kinds = (layer._forward_hooks, layer._forward_pre_hooks, layer._backward_hooks, layer._backward_pre_hooks)
-    return any(kinds) or "forward" in vars(layer)
+    return any(kinds) or "forward" in vars(layer) or bool(_has_any_global_hook())  # type: ignore[no-untyped-call]

@@ -53,9 +53,9 @@ struct Planes {
   // Write an image; the zeros around it stay.
   void lay(int64_t at, const void* images, int64_t image, const Geometry& g) {
     if (g.float32 || std::is_same_v<Stored, float>)
-      lay_from((const float*)images + image * g.input.image, at, g);
+      lay_from((const float*)images + image * g.input.outer, at, g);
     else
-      lay_from((const Stored*)images + image * g.input.image, at, g);
+      lay_from((const Stored*)images + image * g.input.outer, at, g);
   }
 
  private:

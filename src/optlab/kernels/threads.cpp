@@ -1,4 +1,4 @@
-#include "threads.h"
+#include "common.h"
 
 extern "C" void use_threads(void (*team)(Task, void*, unsigned, unsigned), int (*size)(), int (*member)()) {
   omp_team = team;

@@ -1,5 +1,5 @@
-// Kernels share the threads of PyTorch's OpenMP, whose functions they are given: a second pool of threads would fight
-// the first for the cores.
+// What all kernels share: the threads of PyTorch's OpenMP, whose functions they are given, since a second pool would fight
+// the first for the cores; and how a pooling tells which pixel it took.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,9 @@ inline int (*omp_size)() = nullptr;
 inline int (*omp_member)() = nullptr;
 
 constexpr int64_t ALONE = 16384;  // steps of work below which waking threads would take longer
+
+// Of a window, pixel 0 to 8 was taken; or none, as the ReLU let nothing through, and no pixel gets a gradient.
+constexpr int32_t NONE = 255;
 
 INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 INLINE int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
