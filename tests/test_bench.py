@@ -15,7 +15,7 @@ def bench(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_case_trains_optlab_and_its_rivals_in_turn() -> None:
-    done = bench("--only", "digits-64-adam", "--rounds", "2", "--json", "bench.json")
+    done = bench("--quick", "--only", "digits-64-adam", "--rounds", "2", "--json", "bench.json")
     assert done.returncode == 0, done.stderr
     content = json.loads(Path("bench.json").read_text())
     assert content["machine"]["matmul_gflops_fp32"] > 0
