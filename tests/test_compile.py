@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from optlab.errors import UserError
-from optlab.kernels import build, compile_layers
-from optlab.kernels.convolution import CompiledConv2d, knows
-from optlab.kernels.max_pool import CompiledMaxPool2d
 from optlab.models import CNN, CNN3C3D
+from pooled_convolutions import build, compile_layers
+from pooled_convolutions.convolution import CompiledConv2d, knows
+from pooled_convolutions.max_pool import CompiledMaxPool2d
 from tests.conftest import Train
 
 SHORT = ("batch_size=431", "trainer.max_epochs=2", "callbacks=default", "callbacks.progress=null")

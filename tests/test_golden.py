@@ -31,7 +31,7 @@ def test_validation_is_golden_too() -> None:
 
 
 def test_every_optimizer_has_a_golden_curve() -> None:
-    from optlab.typed import options
+    from optlab.config.overrides import options
 
     assert {*options("optimizer"), "custom"} == {*GOLDEN, "custom"}
 

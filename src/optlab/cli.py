@@ -21,7 +21,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from optlab import process, typed
+from optlab import process
+from optlab.config import overrides as typed
 from optlab.errors import Interrupted, UserError
 
 log = logging.getLogger(__name__)

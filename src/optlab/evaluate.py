@@ -14,8 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from optlab import checkpoint, environment
-from optlab.check import check_config
 from optlab.config import resolve
+from optlab.config.check import check_config
 from optlab.console import print_metrics
 from optlab.data import DataInfo, find_images, read_images
 from optlab.data.augment import augmentation

@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import nn
 
 from optlab.errors import UserError
-from optlab.kernels import compile_layers, compiler
+from pooled_convolutions import compile_layers, compiler
 
 # What convolutions of float32 weights are computed in.
 COMPUTED_IN = {

@@ -7,14 +7,14 @@ from typing import Any
 
 from lightning import Trainer
 
-from optlab.check import SPLIT
+from optlab.config.check import SPLIT
+from optlab.config.signature import locate
 from optlab.create import create
 from optlab.data.arrays import DataInfo, Samples, Source, Splits
 from optlab.data.augment import augmentation
 from optlab.data.batches import DeviceBatches
 from optlab.data.split import split
 from optlab.errors import UserError
-from optlab.signature import locate
 
 Sources = MutableMapping[str, Source]
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from optlab.config.signature import check_value, unknown_argument
 from optlab.errors import UserError
-from optlab.signature import check_value, unknown_argument
 
 ACCELERATED = ("fused", "capturable")
 COMPUTES_BY = (*ACCELERATED, "foreach", "differentiable")  # how a step is computed, not what

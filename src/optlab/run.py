@@ -17,8 +17,8 @@ from omegaconf import DictConfig
 
 from optlab import checkpoint, environment, optimizers, tracking
 from optlab.callbacks import Diverged, Interruption, Recorder, TestCurve
-from optlab.check import check_config
 from optlab.config import resolve
+from optlab.config.check import check_config
 from optlab.create import create
 from optlab.data.arrays import Samples, Splits
 from optlab.data.batches import DeviceBatches

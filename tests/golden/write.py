@@ -27,7 +27,7 @@ def curves(optimizer: str, more: Sequence[str] = ()) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    from optlab.typed import options
+    from optlab.config.overrides import options
 
     golden = {name: curves(name) for name in options("optimizer") if name != "custom"}
     lines = [f"  {json.dumps(name)}: {json.dumps(golden[name])}" for name in golden]

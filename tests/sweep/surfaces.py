@@ -6,11 +6,11 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from optlab.config.overrides import CONFIG_FOLDER
 from optlab.sweep.study.protocol import Arm, Options, Protocol
 from optlab.sweep.study.rounds import Round, Score, Words, next_round
 from optlab.sweep.study.samplers import Propose
 from optlab.sweep.study.space import Space
-from optlab.typed import CONFIG_FOLDER
 
 Surface = Callable[[Mapping[str, str]], Score | None]
 

@@ -5,10 +5,10 @@ import math
 
 import pytest
 
+from optlab.config.overrides import options
 from optlab.errors import UserError
 from optlab.sweep.study.samplers import choose_sampler, design
 from optlab.sweep.study.space import Range, Space, overrides
-from optlab.typed import options
 from tests.sweep.surfaces import optimizer
 
 LOG = {"low": 1.0e-3, "high": 1.0, "scale": "log"}

@@ -5,6 +5,6 @@ print_table(build([Path("outputs/sweeps/first")]))
 """
 
 from optlab.analysis.build import Summary, build
-from optlab.analysis.terminal import print_table
+from optlab.analysis.show.terminal import print_table
 
 __all__ = ["Summary", "build", "print_table"]

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from optlab.analysis import report, tables
-from optlab.analysis.contest import Contest, contests
-from optlab.analysis.plans import Study, reference_of, studies
-from optlab.analysis.published import Published, read_published
-from optlab.analysis.runs import Runs, read_runs
-from optlab.analysis.verdict import Verdict, judge
+from optlab.analysis.judge.contest import Contest, contests
+from optlab.analysis.judge.verdict import Verdict, judge
+from optlab.analysis.read.plans import Study, reference_of, studies
+from optlab.analysis.read.published import Published, read_published
+from optlab.analysis.read.runs import Runs, read_runs
+from optlab.analysis.show import report, tables
 from optlab.errors import UserError
 from optlab.record import cannot_write, finite, shortest, write_whole
 
@@ -136,7 +136,7 @@ def write(summary: Summary, published: Sequence[Published | None], *, figures: b
     write_whole(folder / "tables.md", tables.markdown(static))
     write_whole(folder / "tables.tex", tables.latex(static))
     if figures:
-        from optlab.analysis.figures import draw_all
+        from optlab.analysis.show.figures import draw_all
 
         draw_all(summary.contests, summary.verdicts, folder / "figures", published)
     page = report.render(summary.runs, summary.contests, summary.verdicts, relative, published)

@@ -9,9 +9,9 @@ import torch
 from lightning import Callback, Trainer
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
+from optlab.config.signature import locate
 from optlab.errors import UserError
 from optlab.optimizers import device_flags
-from optlab.signature import locate
 
 STEPS_A_CHUNK = 50  # replays to one batch of Lightning's: its hooks, the bar and Ctrl-C come between two chunks
 SECONDS_A_CHUNK = 0.1  # a chunk of slow steps ends sooner

@@ -10,7 +10,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from optlab import typed
+from optlab.config import overrides as typed
 from optlab.config import resolve
 from optlab.errors import Interrupted, UserError
 from optlab.record import RECORD_FILE, RunRecord, run_id, shortest
@@ -122,7 +122,7 @@ def check(jobs: Iterable[Job]) -> None:
     """
     for job in jobs:
         if not outcome(job).settled:
-            from optlab.check import check_config
+            from optlab.config.check import check_config
 
             check_config(job.config)
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from optlab.data.arrays import Arrays, DataInfo, Source, images_from_nhwc
-from optlab.data.sources.checks import Mean, Std, channel_statistics
+from optlab.data.sources.channel_statistics import Mean, Std, channel_statistics
 from optlab.errors import UserError
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from optlab.data.arrays import Arrays, DataInfo, Source, images_from_nhwc
 from optlab.data.images import ImageSize, height_width
-from optlab.data.sources.checks import Mean, Std, channel_statistics
+from optlab.data.sources.channel_statistics import Mean, Std, channel_statistics
 from optlab.data.split import holdout
 
 DIGITS_TEST_SIZE = 360

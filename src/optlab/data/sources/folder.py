@@ -12,7 +12,7 @@ from pydantic import Field
 
 from optlab.data.arrays import Arrays, DataInfo, Source
 from optlab.data.images import ImageSize, find_images, height_width, read_images
-from optlab.data.sources.checks import Mean, Std, channel_statistics
+from optlab.data.sources.channel_statistics import Mean, Std, channel_statistics
 from optlab.data.split import holdout
 from optlab.errors import UserError
 

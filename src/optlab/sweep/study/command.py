@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from hydra.core.override_parser.types import Override
 
-from optlab import typed
+from optlab.config import overrides as typed
 from optlab.errors import UserError
 from optlab.record import run_id
 from optlab.sweep.study.protocol import Arm, Options, Protocol

@@ -18,7 +18,7 @@ from optlab.sweep.study.space import Settings, Space
 
 SCHEMA = 1
 POINTS_OF_AN_EXTENSION = 2  # trials beyond each edge on which a winner lies
-REFERENCES = Path(__file__).parents[2] / "analysis" / "reference"
+REFERENCES = Path(__file__).parents[2] / "analysis" / "read" / "reference"
 PROTOCOL_FILE = "protocol.yaml"
 RESULT_FILE = "study.json"
 OURS = (PROTOCOL_FILE, RESULT_FILE, PLAN_FILE, JOURNAL_FILE)  # what a study writes beside its run folders
@@ -60,7 +60,7 @@ class Options:
         """
         from pydantic import Field
 
-        from optlab.signature import check_value
+        from optlab.config.signature import check_value
 
         seeds = Annotated[int, Field(ge=1)] | list[Annotated[int, Field(ge=0)]]
         hints: dict[str, Any] = {

@@ -1,0 +1,1 @@
+"""Reading run folders: the runs, the plans of studies, and published curves."""

@@ -1,0 +1,262 @@
+"""Reading run folders: what is there, what is damaged, and which runs are one and the same."""
+
+import csv
+import json
+import os
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from optlab.analysis.judge.statistics import FloatArray
+from optlab.errors import UserError
+from optlab.record import METRICS_FILE, RECORD_FILE, RunRecord, run_id, shortest
+
+STATUSES = ("finished", "diverged", "failed", "interrupted", "running")
+PHASES = ("train", "tune", "confirm")
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One run folder: its record, and the columns of its metrics.csv [epochs], NaN where a cell is empty."""
+
+    folder: Path
+    sweep: Path
+    record: RunRecord
+    history: dict[str, FloatArray]
+
+    @cached_property
+    def contender(self) -> tuple[str, str]:
+        """What is compared: the optimizer and the schedule."""
+        return self.record.optimizer, self.record.lr_schedule
+
+    @cached_property
+    def configuration(self) -> str:
+        """Identity of everything but the seed: runs that share it differ by chance alone."""
+        return run_id(self.record.config | {"seed": None}) + self.fingerprint
+
+    @cached_property
+    def setting(self) -> str:
+        """Identity of what is held constant in a comparison: all but optimizer, schedule and seed."""
+        return run_id(self.record.config | {"seed": None, "optimizer": None, "lr": None}) + self.fingerprint
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the data: the same command on another folder of images is another experiment."""
+        return str(self.record.data.get("fingerprint", ""))
+
+    @property
+    def is_over(self) -> bool:
+        return self.record.status in ("finished", "diverged")
+
+    @property
+    def horizon(self) -> int | None:
+        """The declared number of epochs."""
+        epochs = self.record.config.get("trainer", {}).get("max_epochs")
+        return epochs if isinstance(epochs, int) and epochs > 0 else None
+
+    @cached_property
+    def axes(self) -> dict[str, FloatArray]:
+        """Where each row of the history stands: epochs, training samples seen, seconds of training; each [epochs]."""
+        epochs = self.history.get("epoch", np.empty(0))
+        config, trainer = self.record.config, self.record.config.get("trainer", {})
+        if trainer.get("limit_train_batches") is None and self.record.data.get("train"):
+            samples = epochs * float(self.record.data["train"])
+        else:
+            batch = float(config.get("batch_size") or 1) * float(trainer.get("accumulate_grad_batches") or 1)
+            samples = self.history.get("step", epochs) * batch
+        return {"epoch": epochs, "sample": samples, "second": self.history.get("seconds", np.full(len(epochs), np.nan))}
+
+    @property
+    def command(self) -> str:
+        """What repeats this run."""
+        return " ".join(["python train.py", *(shlex.quote(word) for word in self.record.overrides)])
+
+
+@dataclass(frozen=True)
+class Runs:
+    """All runs of some sweeps; `skipped` says, a line each, which folders could not be read and why."""
+
+    folders: list[Path]
+    runs: list[Run]
+    skipped: list[str] = field(default_factory=list)
+    duplicates: int = 0
+    commands: list[str] = field(default_factory=list)  # what was typed for the sweeps, where their folders say
+
+    def counts(self) -> dict[str, int]:
+        """Number of runs by status, every status named."""
+        return {status: sum(run.record.status == status for run in self.runs) for status in STATUSES}
+
+    def failures(self) -> list[tuple[Run, str]]:
+        """The failed runs, each with what went wrong in one line."""
+        failed = [run for run in self.runs if run.record.status == "failed"]
+        errors = [run.record.error or {"type": "failed", "message": ""} for run in failed]
+        said = [" ".join(f"{e.get('type')}: {e.get('message')}".split()) for e in errors]
+        return [(run, f"{run.folder.name}  {text}") for run, text in zip(failed, said, strict=True)]
+
+
+def read_runs(folders: Sequence[Path]) -> Runs:
+    """The runs of sweep folders (or of single run folders), in the order of their names.
+
+    A damaged or unknown run.json, or a damaged multirun.yaml, is skipped and named in `skipped`. A run that several
+    sweeps hold is counted once.
+
+    Raises:
+        UserError: a folder does not exist, or none of its runs can be read.
+    """
+    found: list[Run] = []
+    skipped: list[str] = []
+    commands: list[str] = []
+    for folder in folders:
+        runs, bad = read_sweep(folder)
+        if not runs:
+            first = f": {bad[0]}" if bad else f"; a sweep folder holds a folder a job, each with {RECORD_FILE}"
+            raise UserError(f"{shortest(folder)}: no runs of optlab here{first}")
+        found += runs
+        skipped += bad
+        try:
+            commands += sweep_commands(folder)
+        except UserError as error:  # the runs are whole without it
+            skipped.append(str(error))
+    lend_fingerprints(found)
+    kept = without_duplicates(found)
+    return Runs(list(folders), kept, skipped, len(found) - len(kept), commands)
+
+
+def read_sweep(folder: Path) -> tuple[list[Run], list[str]]:
+    """The runs in one folder, and a line for each that cannot be read."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: there is no such folder; name a sweep folder, as in outputs/sweeps/first")
+    runs: list[Run] = []
+    bad: list[str] = []
+    for path in run_folders(folder):
+        try:
+            runs.append(read_run(path, folder))
+        except UserError as error:
+            bad.append(str(error))
+    return runs, bad
+
+
+def lend_fingerprints(runs: Sequence[Run]) -> None:
+    """Give a run that failed before its data was read the fingerprint of those with the same data set settings.
+
+    Else it would be an experiment of its own, and its failure be missing from the row of its configuration.
+    """
+    known: dict[str, set[str]] = {}
+    for run in runs:
+        if run.fingerprint:
+            known.setdefault(dataset_settings(run), set()).add(run.fingerprint)
+    for run in runs:
+        fingerprints = known.get(dataset_settings(run), set())
+        if not run.fingerprint and len(fingerprints) == 1:
+            run.record.data["fingerprint"] = next(iter(fingerprints))
+
+
+def dataset_settings(run: Run) -> str:
+    return json.dumps(run.record.config.get("dataset"), sort_keys=True)
+
+
+def run_folders(folder: Path) -> Iterator[Path]:
+    """Every folder below that holds a run.json, sorted; nothing is looked for inside a run folder."""
+    for path, below, files in os.walk(folder):
+        below.sort()
+        if RECORD_FILE in files:
+            below.clear()
+            yield Path(path)
+
+
+def read_run(folder: Path, sweep: Path) -> Run:
+    """One run.
+
+    Raises:
+        UserError: run.json is damaged or of an unknown schema. (A metrics.csv that is missing is no history yet.)
+    """
+    record = RunRecord.read(folder)
+    sound = (
+        record.status in STATUSES
+        and record.phase in PHASES
+        and isinstance(record.seed, int)
+        and isinstance(record.lr, (int, float))
+        and all(isinstance(value, dict) for value in (record.config, record.metrics, record.data, record.best))
+        and all(isinstance(record.config.get(group), dict) for group in ("optimizer", "lr", "trainer"))
+    )
+    if not sound:
+        raise UserError(f"{folder / RECORD_FILE}: damaged, a field holds something else than it should")
+    return Run(folder, sweep, record, read_history(folder / METRICS_FILE))
+
+
+def read_history(path: Path) -> dict[str, FloatArray]:
+    """The columns of a metrics.csv; a last line that is still being written is left out.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error})") from error
+    header, *rows = csv.reader(text[: text.rfind("\n") + 1].splitlines()) if "\n" in text else [[]]
+    try:
+        cells = np.array([[float(cell) if cell else np.nan for cell in row] for row in rows], dtype=float)
+        cells = cells.reshape(len(rows), len(header))
+    except ValueError as error:
+        raise UserError(f"{path}: damaged, a row does not fit its header ({error})") from error
+    return {name: cells[:, column] for column, name in enumerate(header)}
+
+
+def without_duplicates(runs: Iterable[Run]) -> list[Run]:
+    """The runs, each identity once: counting one run twice would make chance look smaller than it is.
+
+    Of several folders with one run, the one that got furthest stays.
+    """
+    kept: dict[tuple[str, str], Run] = {}
+
+    def rank(run: Run) -> tuple[int, bool]:
+        return STATUSES.index(run.record.status), run.record.phase != "confirm"
+
+    for run in runs:
+        key = (run.record.id, run.fingerprint)
+        if key not in kept or rank(run) < rank(kept[key]):
+            kept[key] = run
+    return list(kept.values())
+
+
+def sweep_commands(folder: Path) -> list[str]:
+    """The commands of a multirun, by its multirun.yaml; that of Hydra's own sweepers knows the last one only."""
+    content = read_yaml(folder / "multirun.yaml")
+    if isinstance(content.get("commands"), list):
+        return [str(command) for command in content["commands"]]
+    overrides = content.get("hydra", {}).get("overrides", {})
+    words = [word for word in overrides.get("hydra", []) if not word.startswith("hydra.mode=")]
+    words += overrides.get("task", [])
+    return [" ".join(["python train.py -m", *(shlex.quote(str(word)) for word in words)])] if words else []
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A yaml file as a dict; empty where it is missing.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
+    return content if isinstance(content, dict) else {}
+
+
+def flat(node: Any, path: str = "") -> dict[str, str]:
+    """Dotted keys and their values as text."""
+    if not isinstance(node, dict):
+        return {path: node if isinstance(node, str) else json.dumps(node)}
+    below = [flat(value, f"{path}.{key}" if path else str(key)) for key, value in node.items()]
+    return {key: value for part in below for key, value in part.items()}

@@ -1,0 +1,226 @@
+"""The numbers behind every figure, computed once for the pictures (Matplotlib) and the report (Plotly)."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from optlab.analysis.judge import tuning
+from optlab.analysis.judge.contest import Contender, Contest
+from optlab.analysis.judge.metric import Metric
+from optlab.analysis.judge.statistics import FloatArray
+from optlab.analysis.judge.target import AXES
+from optlab.analysis.read.published import Band, Published
+from optlab.analysis.read.runs import Run
+
+FEW_POINTS = 3  # of a curve; up to here it is drawn with its points, for a line through one shows nothing
+MOST_POINTS = 200  # of a curve; more than a screen shows makes a report slow
+CURVE_METRICS = ("val/acc", "test/acc", "train/acc", "val/loss", "test/loss", "train/loss")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A metric over training: median and quartiles over seeds at each epoch, and where the epochs stand; [points]."""
+
+    contender: str
+    metric: str
+    axes: Mapping[str, FloatArray]
+    median: FloatArray
+    q1: FloatArray
+    q3: FloatArray
+    seeds: int
+
+
+@dataclass(frozen=True)
+class LrPoint:
+    """One learning rate of a contender: mean, lowest and highest of its runs, of which some diverged."""
+
+    lr: float
+    mean: float
+    low: float
+    high: float
+    runs: int
+    diverged: int
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Search:
+    """Expected best value after k trials, and what k trials cost on average; [trials]."""
+
+    contender: str
+    trials: FloatArray
+    epochs: FloatArray
+    seconds: FloatArray
+    best: FloatArray
+
+
+# -- learning curves
+
+
+def curves(contest: Contest) -> dict[str, list[Curve]]:
+    """For each metric that the runs have by epoch, one curve a contender; the judged kind first."""
+    kinds = sorted(CURVE_METRICS, key=lambda name: not name.endswith(contest.selection.kind))
+    found = {name: [c for x in contest.contenders if (c := curve(x, name)) is not None] for name in kinds}
+    return {name: all_curves for name, all_curves in found.items() if all_curves}
+
+
+def curve(contender: Contender, metric: str) -> Curve | None:
+    """The curve over the entered runs. A diverged seed stays in it at chance level, where accuracy has one."""
+    runs = [run for run in contender.entered if np.isfinite(run.history.get(metric, np.empty(0))).any()]
+    if not runs:
+        return None
+    longest = max(len(run.axes["epoch"]) for run in runs)
+    values = _stack([run.history[metric] for run in runs], longest)
+    for row, run in zip(values, runs, strict=True):
+        if run.record.status == "diverged" and metric.endswith("/acc"):
+            row[np.isnan(row)] = Metric(metric).floor(run.record)
+    keep = np.isfinite(values).any(axis=0)
+    if keep.sum() > MOST_POINTS:
+        chosen = np.unique(np.linspace(0, keep.sum() - 1, MOST_POINTS).astype(int))
+        keep = np.isin(np.arange(longest), np.flatnonzero(keep)[chosen])
+    q1, median, q3 = np.nanquantile(values[:, keep], (0.25, 0.5, 0.75), axis=0)
+    axes = {name: _median(_stack([run.axes[name] for run in runs], longest)[:, keep]) for name in AXES}
+    return Curve(contender.name, metric, axes, median, q1, q3, len(runs))
+
+
+def bands(
+    contest: Contest, found: Mapping[str, Sequence[Curve]], name: str, published: Published | None
+) -> Sequence[Band]:
+    """The published bands behind the curves of a metric; `found` holds all curves of the contest by metric."""
+    if published is None:
+        return []
+    last = max(float(c.axes["epoch"][-1]) for c in found[name])
+    return published.behind(name, found, {c.optimizer for c in contest.contenders}, last)
+
+
+def _stack(columns: Sequence[FloatArray], length: int) -> FloatArray:
+    """Columns of different lengths as [runs, length], NaN beyond each end."""
+    stacked = np.full((len(columns), length), np.nan)
+    for row, column in zip(stacked, columns, strict=True):
+        row[: len(column)] = column
+    return stacked
+
+
+def _median(values: FloatArray) -> FloatArray:
+    known = np.isfinite(values).any(axis=0)
+    result = np.full(values.shape[1], np.nan)
+    result[known] = np.nanmedian(values[:, known], axis=0)
+    return result
+
+
+def window(found: Sequence[Curve], bands: Sequence[Band] = ()) -> tuple[float, float] | None:
+    """The range of values worth looking at: what the medians do after the first tenth of training, and a margin.
+
+    With published bands behind them, also what those do in that time.
+    """
+    late = [c.median[len(c.median) // 10 :] for c in found]
+    for band in bands:
+        later = band.epochs > band.epochs[-1] / 10 if len(band.epochs) else slice(None)
+        late += [(band.mean + side * band.sd)[later] for side in (-1, 1)]
+    values = np.concatenate([v[np.isfinite(v)] for v in late]) if late else np.empty(0)
+    if not len(values):
+        return None
+    low, high = float(values.min()), float(values.max())
+    margin = 0.06 * (high - low) or 0.01 * abs(high) or 0.01
+    return low - margin, high + margin
+
+
+def diverged_regions(points: Sequence[LrPoint]) -> list[tuple[float, float]]:
+    """Where runs diverged, as ranges of lr that reach half-way to the neighbours on the log scale."""
+    lrs = [p.lr for p in points]
+    middles = [math.sqrt(a * b) for a, b in pairwise(lrs)]
+    ends = [lrs[0] ** 2 / middles[0], *middles, lrs[-1] ** 2 / middles[-1]] if middles else [lrs[0] / 2, lrs[0] * 2]
+    regions: list[tuple[float, float]] = []
+    for i, p in enumerate(points):
+        if not p.diverged:
+            continue
+        start = regions.pop()[0] if regions and regions[-1][1] == ends[i] else ends[i]
+        regions.append((start, ends[i + 1]))
+    return regions
+
+
+# -- tuning
+
+
+def lr_points(contender: Contender, metric: Metric) -> list[LrPoint]:
+    """The learning rates that a contender tried, all else as in its chosen configuration."""
+    points = []
+    for c in contender.lr_only:
+        values = list(c.tuning_values(metric).values())
+        if values:
+            mean, diverged = float(np.mean(values)), sum(run.record.status == "diverged" for run in c.tuning)
+            points.append(LrPoint(c.lr, mean, min(values), max(values), len(values), diverged, c is contender.chosen))
+    return points
+
+
+def search(contender: Contender, metric: Metric) -> Search | None:
+    """The expected best of k of the configurations tried, and their mean cost; None below two."""
+    scores = [m for c in contender.tried if (m := tuning.tuning_mean(c, metric)) is not None]
+    if len(scores) < 2:
+        return None
+    cost = tuning.spent(contender)[0]
+    k = np.arange(1, len(scores) + 1, dtype=float)
+    best = metric.sign * tuning.expected_best([metric.sign * score for score in scores])
+    return Search(contender.name, k, k * cost.epochs / cost.trials, k * cost.seconds / cost.trials, best)
+
+
+# -- over seeds and settings
+
+
+def parts(contender: Contender, selection: Metric) -> dict[str, list[tuple[int, float]]]:
+    """The final value on train, val and test of each entered run that finished, with its seed."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for part in ("train", "val", "test"):
+        metric = selection.of_part(part)
+        for run in contender.entered:
+            value = metric.final(run.record) if run.record.status == "finished" else None
+            if value is not None:
+                found.setdefault(part, []).append((run.record.seed, value))
+    return found
+
+
+def profiles(contests: Sequence[Contest]) -> dict[str, FloatArray]:
+    """Performance profile: for each contender, its scores over all settings and seeds, sorted; larger is better.
+
+    A score is 0 at chance level (the worst run, where chance is not defined) and 1 at the best run of its setting
+    (Agarwal et al. 2021, "Deep RL at the Edge of the Statistical Precipice", figure 4). Only contenders that are in
+    every setting are profiled.
+    """
+    everywhere = set.intersection(*({c.name for c in x.contenders if c.values(x.metric)} for x in contests))
+    scores: dict[str, list[float]] = {name: [] for name in sorted(everywhere)}
+    for contest in contests:
+        sign = contest.metric.sign
+        finals = {c.name: list(c.values(contest.metric).values()) for c in contest.contenders}
+        every = [sign * value for values in finals.values() for value in values]
+        if not every:
+            continue
+        floor = sign * contest.metric.floor(_any_run(contest).record) if contest.metric.is_share else min(every)
+        reach = max(every) - floor
+        for name in scores:
+            scores[name] += [(sign * value - floor) / reach if reach else 1.0 for value in finals[name]]
+    return {name: np.sort(values) for name, values in scores.items()}
+
+
+def _any_run(contest: Contest) -> Run:
+    return contest.runs[0]
+
+
+# -- steps
+
+
+def profile_steps(scores: FloatArray) -> tuple[list[float], list[float]]:
+    """The points of a performance profile: percent of scores >= tau at each score, from 100 down to 0."""
+    n = len(scores)
+    return [0.0, *map(float, scores), 1.0], [100.0, *(100.0 * (n - i) / n for i in range(n)), 0.0]
+
+
+def target_steps(times: FloatArray, share: FloatArray, end: float) -> tuple[list[float], list[float]]:
+    """The points of a time-to-target curve in percent, from nothing at 0 to the end of what was seen."""
+    return [0.0, *map(float, times), end], [
+        0.0,
+        *map(float, 100 * share),
+        100.0 * float(share[-1] if len(share) else 0),
+    ]

@@ -1,0 +1,44 @@
+"""The config: composing it without a command line, and resolving it to plain containers."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from optlab.errors import UserError
+
+CONFIG_FOLDER = Path(__file__).parents[3] / "conf"
+
+
+def compose(overrides: Sequence[str] = (), config_name: str = "train") -> DictConfig:
+    """The config that `python train.py OVERRIDES` composes, for notebooks and tests.
+
+    `run(compose(["optimizer=sgd", "seed=1"]))` trains one run.
+    """
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
+        return hydra_compose(config_name, overrides=list(overrides))
+
+
+def resolve(cfg: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
+    """The config as plain dicts, lists, strings and numbers, every interpolation resolved.
+
+    Raises:
+        UserError: a mandatory value is missing, or an interpolation names nothing.
+    """
+    if not isinstance(cfg, DictConfig):
+        return dict(cfg)
+    try:
+        config = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        key = error.full_key
+        raise UserError(f"{key} is missing; type {key}=VALUE") from error
+    except OmegaConfBaseException as error:
+        raise UserError(f"{error.full_key or 'config'}: {str(error).splitlines()[0]}") from error
+    assert isinstance(config, dict)
+    return {str(key): value for key, value in config.items()}
