@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from optlab.sweep.progress import Board, duration, state, watching, watching_plan
+from optlab.sweep.progress import watching, watching_plan
+from optlab.sweep.progress.board import Board
+from optlab.sweep.progress.lines import state
 from tests.sweep.helpers import finish, jobs_of, write
 
 
@@ -81,11 +83,6 @@ def test_the_time_left_comes_from_epochs_and_not_only_from_whole_jobs(monkeypatc
     board.refresh()
     monkeypatch.setattr(time, "monotonic", lambda: began + 60)
     assert board.seconds_left() == pytest.approx(120)  # half a job took a minute, and two halves are left
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(41.2, "41 s"), (300, "5 min"), (8000, "2 h 13 min")])
-def test_durations_are_rough(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
 
 
 def test_a_pipe_gets_a_line_for_each_job() -> None:

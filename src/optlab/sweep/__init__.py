@@ -6,7 +6,7 @@ study      the fair comparison: equal budgets, fresh seeds, a verdict
 folder     the sweep's folder: the one that is named, or a new one that no other process has; and locks
 job        override lists become jobs; a mistake in any of them is one line before the first one trains
 execute    launches what is missing, and waits until every job is settled
-progress   the one line on the terminal meanwhile
+progress/  the one line on the terminal meanwhile
 conclude   table, report, exit code
 work       the other side: what happens in the process that runs one job
 launchers  where that process is

@@ -9,9 +9,9 @@ from filelock import FileLock
 from rich.console import Console
 
 from optlab.record import shortest
+from optlab.rules.words import failure, plural
 from optlab.sweep.folder import LOCKS
 from optlab.sweep.job import Outcome, SweepInterrupted
-from optlab.sweep.progress import counted, message
 
 MAX_FAILURES = 20  # lines on the terminal; report.html has them all
 
@@ -40,7 +40,7 @@ def conclude(folder: Path, work: Callable[[], Sequence[Outcome]]) -> None:
     print_mirror(folder, console)
     if signum:
         done = sum(outcome.settled for outcome in outcomes)
-        console.print(f"stopped with {done} of {counted(len(outcomes))} done; the same command goes on from here")
+        console.print(f"stopped with {done} of {plural(len(outcomes), 'run')} done; the same command goes on from here")
         sys.exit(128 + signum)
     if not all(outcome.state in ("finished", "diverged") for outcome in outcomes):
         sys.exit(1)
@@ -62,7 +62,7 @@ def print_problems(outcomes: Sequence[Outcome], console: Console) -> None:
     for outcome in failed[:MAX_FAILURES]:
         assert outcome.record is not None
         log_file = shortest(outcome.job.folder / "train.log")
-        console.print(f"failed   {log_file}  {message(outcome.record)}", markup=False, soft_wrap=True)
+        console.print(f"failed   {log_file}  {failure(outcome.record.error)}", markup=False, soft_wrap=True)
     if len(failed) > MAX_FAILURES:
         console.print(f"failed   {len(failed) - MAX_FAILURES} more")
     for outcome in outcomes:
@@ -72,7 +72,7 @@ def print_problems(outcomes: Sequence[Outcome], console: Console) -> None:
             remedy = "update optlab, or type another sweep=" if other_version else remove
             console.print(f"damaged  {outcome.problem}; {remedy}", markup=False, soft_wrap=True)
     if failed:
-        console.print(f"{counted(len(failed))} failed; the same command with retry=true runs failed ones again")
+        console.print(f"{plural(len(failed), 'run')} failed; the same command with retry=true runs failed ones again")
 
 
 def print_mirror(folder: Path, console: Console) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from optlab.analysis.judge.metric import Metric
 from optlab.analysis.judge.statistics import MOST_SEEDS
 from optlab.analysis.read.plans import Study, arm_name, arm_of, still_tuning
 from optlab.analysis.read.runs import Run
+from optlab.rules.words import enumerated, plural
 
 EXPLORATORY = 5  # fewer seeds than this explore
 ALARM = 3.0  # standard errors between validation and test
@@ -224,17 +225,6 @@ def settle(comparison: Comparison) -> str:
     if comparison.seeds_needed is None:
         return f"if the true gap is this small, even {MOST_SEEDS:,} seeds would not settle it."
     return f"about {comparison.seeds_needed:,} seeds would settle it if the true gap is this large."
-
-
-def plural(n: int, noun: str) -> str:
-    """`1 seed`, `5 seeds`."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
-def enumerated(words: Iterable[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def counted(numbers: Mapping[str, int], noun: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from optlab.analysis.judge import statistics, tuning
-from optlab.analysis.judge.cautions import cautions, enumerated, label, plural, settle
+from optlab.analysis.judge.cautions import cautions, label, settle
 from optlab.analysis.judge.compare import Comparison, compare, find, letters
 from optlab.analysis.judge.contest import Contender, Contest
 from optlab.analysis.judge.metric import Metric
@@ -12,6 +12,7 @@ from optlab.analysis.judge.statistics import ALPHA, Interval, Spread, spread
 from optlab.analysis.judge.target import TimeToTarget, default_target, times_to_target
 from optlab.analysis.judge.tuning import Budget, Gain, Plateau
 from optlab.analysis.read.plans import Study, default_lrs, still_tuning, target_of
+from optlab.rules.words import enumerated, plural
 
 SHOWN = 4  # names in a sentence; above, their number
 

@@ -15,7 +15,6 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from optlab.analysis.judge.cautions import plural
 from optlab.analysis.judge.contest import Contest
 from optlab.analysis.judge.verdict import Verdict
 from optlab.analysis.read.published import Published
@@ -23,6 +22,7 @@ from optlab.analysis.read.runs import Runs
 from optlab.analysis.show import interactive, tables
 from optlab.analysis.show.colors import color, dash
 from optlab.analysis.show.tables import Table
+from optlab.rules.words import plural
 
 
 @dataclass(frozen=True)

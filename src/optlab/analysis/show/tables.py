@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from optlab.analysis.judge.cautions import plural
 from optlab.analysis.judge.compare import Comparison
 from optlab.analysis.judge.contest import Configuration, Contender, Contest
 from optlab.analysis.judge.metric import PARTS, Metric
@@ -15,6 +14,7 @@ from optlab.analysis.judge.statistics import LEAST_SEEDS, Spread, smallest_p, sp
 from optlab.analysis.judge.target import AXIS_LABELS, TimeToTarget
 from optlab.analysis.judge.verdict import Standing, Verdict
 from optlab.analysis.read.runs import Run
+from optlab.rules.words import divergence, plural
 
 
 @dataclass(frozen=True)
@@ -304,7 +304,7 @@ def run_row(contender: Contender, run: Run, metrics: Sequence[Metric]) -> list[C
 def status_text(run: Run) -> str:
     """The status, with the epoch of a divergence."""
     if run.record.status == "diverged" and run.record.diverged:
-        return f"diverged in epoch {run.record.diverged.get('epoch')}"
+        return divergence(run.record.diverged)
     return run.record.status
 
 

@@ -7,12 +7,12 @@ from rich.table import Table
 from rich.text import Text
 
 from optlab.analysis.build import Summary
-from optlab.analysis.judge.cautions import plural
 from optlab.analysis.judge.contest import Contest
 from optlab.analysis.judge.verdict import Verdict
 from optlab.analysis.show.colors import color
 from optlab.analysis.show.tables import configuration_row
 from optlab.record import shortest
+from optlab.rules.words import plural
 
 MOST_ROWS = 40  # of a contest; above, only the chosen configurations
 

@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from optlab.record import shortest
+from optlab.rules.words import duration
 from optlab.sweep.job import Outcome
-from optlab.sweep.progress import duration
 from optlab.sweep.study.protocol import PROTOCOL_FILE, Arm, Protocol
 from optlab.sweep.study.rounds import Tuning
 from optlab.sweep.study.space import Settings

@@ -1,0 +1,138 @@
+"""What the run folders of a sweep say, kept up to date by looking at what changed."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from optlab.errors import UserError
+from optlab.record import METRICS_FILE, RECORD_FILE, RunRecord
+from optlab.sweep.job import FINAL, Job
+
+
+@dataclass
+class Seen:
+    """What was last seen of a job."""
+
+    record: RunRecord | None = None
+    stamp: int | None = None  # of run.json
+    rows_stamp: int | None = None  # of metrics.csv
+    epochs: int = 0
+    alive: bool = False  # a file changed since we look, so a process is running it
+
+    @property
+    def final(self) -> bool:
+        return self.record is not None and self.record.status in FINAL
+
+
+class Board:
+    """The state of a sweep's jobs, kept up to date by looking at what changed.
+
+    Args:
+        jobs: those that are known so far.
+        total: how many there will be.
+    """
+
+    def __init__(self, jobs: Sequence[Job] = (), total: int = 0) -> None:
+        self.planned = total
+        self.title = ""
+        self.seen: dict[Job, Seen] = {}
+        self.best: RunRecord | None = None
+        self.began = time.monotonic()
+        self.work_before = 0.0  # done by earlier processes
+        self.add(jobs)
+
+    def add(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            if job not in self.seen:
+                self.seen[job] = seen = Seen()
+                look(job, seen)
+                seen.alive = False  # what an earlier process left behind
+                self.work_before += share(job, seen)
+                if seen.final:
+                    self.compare(seen.record)
+
+    def refresh(self) -> list[Job]:
+        """Look at every job that is not over; returns those that ended since the last look, in that order."""
+        going = [job for job, seen in self.seen.items() if not seen.final]
+        for job in going:
+            look(job, self.seen[job])
+        ended = [job for job in going if self.seen[job].final]
+        for job in ended:
+            self.compare(self.seen[job].record)
+        return sorted(ended, key=lambda job: self.seen[job].stamp or 0)
+
+    def compare(self, record: RunRecord | None) -> None:
+        value = value_of(record)
+        best = value_of(self.best)
+        if record is None or value is None:
+            return
+        if best is None or (value < best if record.data["metric"].endswith("loss") else value > best):
+            self.best = record
+
+    @property
+    def total(self) -> int:
+        return max(self.planned, len(self.seen))
+
+    @property
+    def done(self) -> int:
+        return sum(seen.final for seen in self.seen.values())
+
+    @property
+    def running(self) -> int:
+        return sum(seen.alive and not seen.final for seen in self.seen.values())
+
+    @property
+    def left(self) -> int:
+        return self.total - self.done
+
+    def count(self, status: str) -> int:
+        return sum(seen.record is not None and seen.record.status == status for seen in self.seen.values())
+
+    @property
+    def work(self) -> float:
+        """Jobs done, each unfinished one counted by its share of epochs."""
+        return sum(share(job, seen) for job, seen in self.seen.items())
+
+    def seconds_left(self) -> float | None:
+        """An estimate from the speed since this process looks; None before there is one."""
+        done = self.work - self.work_before
+        if done <= 0:
+            return None
+        return (time.monotonic() - self.began) / done * (self.total - self.work)
+
+
+def look(job: Job, seen: Seen) -> None:
+    stamp, rows_stamp = (changed_at(job, name) for name in (RECORD_FILE, METRICS_FILE))
+    if stamp == seen.stamp and rows_stamp == seen.rows_stamp:
+        return
+    if stamp != seen.stamp:
+        try:
+            seen.record = RunRecord.read(job.folder) if stamp is not None else None
+        except UserError:  # it is named when the sweep ends
+            seen.record = None
+    if rows_stamp is not None and rows_stamp != seen.rows_stamp:
+        seen.epochs = (job.folder / METRICS_FILE).read_bytes().count(b"\n") - 1
+    seen.alive = seen.record is not None and seen.record.status == "running"
+    seen.stamp, seen.rows_stamp = stamp, rows_stamp
+
+
+def changed_at(job: Job, name: str) -> int | None:
+    try:
+        return (job.folder / name).stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+
+
+def share(job: Job, seen: Seen) -> float:
+    """The part of a job that is done, by its epochs."""
+    if seen.final:
+        return 1.0
+    epochs = job.config["trainer"]["max_epochs"]
+    return min(seen.epochs / epochs, 1.0) if epochs > 0 else 0.0
+
+
+def value_of(record: RunRecord | None) -> float | None:
+    """The final value of the metric that a finished run is judged by."""
+    if record is None or record.status != "finished":
+        return None
+    return record.metrics.get(record.data["metric"])

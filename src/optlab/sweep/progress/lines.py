@@ -1,0 +1,96 @@
+"""How the state of a sweep is shown: one line that changes in place, or a line for each job that ends."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
+
+from optlab.record import RunRecord
+from optlab.rules.words import divergence, duration, failure
+from optlab.sweep.job import Job
+from optlab.sweep.progress.board import Board, value_of
+
+
+class LiveLine:
+    """One line that changes in place; a failure is printed above it."""
+
+    def __init__(self, board: Board, console: Console) -> None:
+        self.board = board
+        self.console = console
+        rest = Column(no_wrap=True, overflow="ellipsis", ratio=1)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=16),
+            TextColumn("{task.fields[state]}", table_column=rest),
+        )
+        self.line = Progress(*columns, console=console, transient=True, expand=True, auto_refresh=False)
+        self.task = self.line.add_task(board.title or "sweep", total=board.total, state="")
+        self.line.start()
+
+    def show(self, ended: Sequence[Job]) -> None:
+        for job in ended:
+            record = self.board.seen[job].record
+            if record is not None and record.status == "failed":
+                self.console.print(
+                    f"[red]failed[/red]  {job.folder.name}  {escape(failure(record.error))}", soft_wrap=True
+                )
+        board = self.board
+        text = f"{board.done}/{board.total} done, {state(board)}"
+        title = board.title or "sweep"
+        self.line.update(
+            self.task, description=title, completed=board.work, total=board.total, state=text, refresh=True
+        )
+
+    def close(self) -> None:
+        self.line.stop()
+
+
+class PlainLines:
+    """A line for each job that ends, for logs and pipes."""
+
+    def __init__(self, board: Board, console: Console) -> None:
+        self.board = board
+        self.console = console
+
+    def show(self, ended: Sequence[Job]) -> None:
+        total, title = str(self.board.total), f"{self.board.title} " if self.board.title else ""
+        for place, job in enumerate(ended, start=self.board.done - len(ended) + 1):
+            record = self.board.seen[job].record
+            assert record is not None
+            line = f"{title}{place:>{len(total)}}/{total}  {job.folder.name}  {result(record)}"
+            if job is ended[-1] and self.board.left:
+                line += f"  ({state(self.board)})"
+            self.console.print(line, markup=False, soft_wrap=True)
+
+    def close(self) -> None:
+        pass
+
+
+def state(board: Board) -> str:
+    """What is under way and waits, what went wrong, the time left, and the best so far."""
+    numbers = {
+        "running": board.running,
+        "left": board.left - board.running,
+        "diverged": board.count("diverged"),
+        "failed": board.count("failed"),
+    }
+    parts = [", ".join(f"{number} {name}" for name, number in numbers.items() if number)]
+    if (seconds := board.seconds_left()) is not None and board.left:
+        parts.append(f"about {duration(seconds)}")
+    if (best := board.best) is not None:
+        parts.append(
+            f"best {best.data['metric']} {value_of(best):.4f} {best.optimizer} lr {best.lr:g} seed {best.seed}"
+        )
+    return "; ".join(part for part in parts if part)
+
+
+def result(record: RunRecord) -> str:
+    if record.status == "failed":
+        return f"failed: {failure(record.error)}"
+    if record.status == "diverged":
+        return divergence(record.diverged)
+    value, seconds = value_of(record), record.timing.get("fit_seconds")
+    what = f"{record.data['metric']} {value:.4f}" if value is not None else "finished"
+    return f"{what} in {seconds:.1f} s" if seconds is not None else what
