@@ -4,7 +4,8 @@ from optlab.analysis import build, print_table
 print_table(build([Path("outputs/sweeps/first")]))
 """
 
-from optlab.analysis.build import Summary, build
+from optlab.analysis.build import build
+from optlab.analysis.show.summary import Summary
 from optlab.analysis.show.terminal import print_table
 
 __all__ = ["Summary", "build", "print_table"]

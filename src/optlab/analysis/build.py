@@ -1,44 +1,23 @@
 """From sweep folders to everything that is made of them: tables, figures, summary, report."""
 
 import json
-import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from optlab.analysis.judge.contest import Contest, contests
-from optlab.analysis.judge.verdict import Verdict, judge
+from optlab.analysis.judge.verdict import judge
 from optlab.analysis.read.plans import Study, reference_of, studies
 from optlab.analysis.read.published import Published, read_published
-from optlab.analysis.read.runs import Runs, read_runs
-from optlab.analysis.show import report, tables
+from optlab.analysis.read.runs import read_runs
+from optlab.analysis.show.report import render
+from optlab.analysis.show.summary import MADE_BY, Summary, as_json
+from optlab.analysis.show.tables import tables_of
+from optlab.analysis.show.tables.tried import all_runs
+from optlab.analysis.show.tables.write import as_csv, latex, markdown
 from optlab.errors import UserError
-from optlab.record import cannot_write, finite, shortest, write_whole
+from optlab.record import cannot_write, shortest, write_whole
 
 SUMMARY_FILE = "summary.json"
-MADE_BY = "optlab"
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What was read and what it says; one verdict a contest, in the same order. `folder` is where it was written."""
-
-    folder: Path
-    runs: Runs
-    contests: list[Contest]
-    verdicts: list[Verdict]
-
-    @property
-    def report(self) -> Path:
-        return self.folder / "report.html"
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Number of runs by status."""
-        return self.runs.counts()
 
 
 def build(
@@ -74,9 +53,9 @@ def build(
     published = published_for(found, planned, reference)
     verdicts = [judge(c, target, s) for c, s in zip(found, planned, strict=True)]
     folder = out if out is not None else default_folder(runs.folders)
-    summary = Summary(folder, runs, found, verdicts)
+    summary = Summary(folder, runs, found, verdicts, published)
     check_ours(folder)
-    write(summary, published, figures=figures)
+    write(summary, figures=figures)
     return summary
 
 
@@ -121,72 +100,23 @@ def check_ours(folder: Path) -> None:
         )
 
 
-def write(summary: Summary, published: Sequence[Published | None], *, figures: bool) -> None:
+def write(summary: Summary, *, figures: bool) -> None:
+    """Write everything that is made of a summary; each file is replaced whole."""
     folder = summary.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_write(folder, error) from error
-    relative = {run.folder: relative_to(run.folder, folder) for run in summary.runs.runs}
-    write_whole(folder / "runs.csv", tables.runs_csv(summary.runs.runs, relative))
-    write_whole(folder / SUMMARY_FILE, json.dumps(finite(describe(summary)), indent=1, allow_nan=False) + "\n")
+    write_whole(folder / "runs.csv", as_csv(all_runs(summary.runs.runs, summary.relative)))
+    write_whole(folder / SUMMARY_FILE, as_json(summary))
     several = len(summary.contests) > 1
     pairs = zip(summary.contests, summary.verdicts, strict=True)
-    static = [t for c, v in pairs for t in report.tables_of(c, v, several) if t.id != "runs"]  # runs.csv has those
-    write_whole(folder / "tables.md", tables.markdown(static))
-    write_whole(folder / "tables.tex", tables.latex(static))
+    drawn = [table for c, v in pairs for table in tables_of(c, v, summary.relative, several=several)]
+    static = [table for table in drawn if table.id != "runs"]  # runs.csv has those
+    write_whole(folder / "tables.md", markdown(static))
+    write_whole(folder / "tables.tex", latex(static))
     if figures:
         from optlab.analysis.show.figures import draw_all
 
-        draw_all(summary.contests, summary.verdicts, folder / "figures", published)
-    page = report.render(summary.runs, summary.contests, summary.verdicts, relative, published)
-    write_whole(summary.report, page)
-
-
-def relative_to(path: Path, folder: Path) -> str:
-    """A link from the report to a run folder."""
-    return Path(os.path.relpath(path.absolute(), folder.absolute())).as_posix()
-
-
-def describe(summary: Summary) -> dict[str, Any]:
-    """The content of summary.json: numbers in the metric's own unit, paths relative to the file."""
-    described = []
-    for verdict in summary.verdicts:
-        standings = [asdict(s) for s in verdict.standings]
-        for standing in standings:
-            standing["folders"] = [relative_to(Path(path), summary.folder) for path in standing["folders"]]
-        described.append(
-            {
-                "setting": verdict.label,
-                "facts": dict(verdict.facts),
-                "metric": verdict.metric.name,
-                "selection_metric": verdict.selection.name,
-                "target": verdict.target,
-                "headline": verdict.headline,
-                "sentences": verdict.sentences,
-                "warnings": verdict.warnings,
-                "groups": verdict.groups,
-                "standings": standings,
-                "comparisons": [asdict(c) for c in verdict.comparisons],
-            }
-        )
-    content = {
-        "schema": 1,
-        "made_by": MADE_BY,
-        "sweeps": [relative_to(folder, summary.folder) for folder in summary.runs.folders],
-        "counts": summary.counts,
-        "duplicates": summary.runs.duplicates,
-        "skipped": summary.runs.skipped,
-        "verdicts": described,
-    }
-    plain: dict[str, Any] = without_arrays(content)
-    return plain
-
-
-def without_arrays(node: Any) -> Any:
-    """Arrays as lists."""
-    if isinstance(node, np.ndarray):
-        return node.tolist()
-    if isinstance(node, dict):
-        return {key: without_arrays(value) for key, value in node.items()}
-    return [without_arrays(value) for value in node] if isinstance(node, (list, tuple)) else node
+        draw_all(summary.contests, summary.verdicts, folder / "figures", summary.published)
+    write_whole(summary.report, render(summary))

@@ -13,7 +13,7 @@ from optlab.analysis.judge.contest import Contest, contests
 from optlab.analysis.judge.verdict import judge
 from optlab.analysis.read.published import read_published
 from optlab.analysis.read.runs import read_runs
-from optlab.analysis.show import colors, interactive, report, series
+from optlab.analysis.show import colors, interactive, ranking, series
 from optlab.analysis.show.figures import differences, draw_all, learning_curves
 from tests.analysis.made import make_run, make_study, make_sweep
 
@@ -158,7 +158,7 @@ def test_differences_show_zero_and_leave_room_for_every_row(study: Contest) -> N
 def test_the_ranking_has_round_ticks_and_says_no_more_than_it_draws(tmp_path: Path) -> None:
     make_sweep(tmp_path, {"adam": [0.9512, 0.9603], "sgd": [0.9301, 0.9402]})
     contest = only(tmp_path)
-    found = report.axis_ticks(contest, judge(contest))
+    found = ranking.axis_ticks(contest, judge(contest))
     assert [text for _, text in found] == ["92", "93", "94", "95"]
     assert all(0 <= place <= 100 for place, _ in found)
     page = build([tmp_path], figures=False).report

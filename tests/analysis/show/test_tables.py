@@ -3,17 +3,29 @@
 import csv
 import io
 import json
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from optlab.analysis import build, print_table
-from optlab.analysis.show.tables import Cell, Table, latex, markdown
+from optlab.analysis.judge.contest import Contest
+from optlab.analysis.read.runs import Run
+from optlab.analysis.show.tables import tried
+from optlab.analysis.show.tables.table import Column, Row, Table, cells
+from optlab.analysis.show.tables.tried import Tried
+from optlab.analysis.show.tables.write import as_csv, latex, markdown
 from optlab.errors import UserError
 from tests.analysis.made import make_run, make_study, make_sweep
 
-TABLE = Table("t", "A_b", ["name", "acc %"], [[Cell("a|b"), Cell("1 ± 2")]], "x < 1", {1}, {0})
+COLUMNS = [
+    Column[float]("name", "name", lambda x: "a|b", left=True),
+    Column[float]("acc", "acc %", lambda x: x, lambda x: f"{x:g} ± 2"),
+    Column[float]("raw", None, lambda x: None),
+]
+TABLE = Table("t", "A_b", COLUMNS, [Row(cells(COLUMNS, 1.0), strong=True)], "x < 1")
 
 
 def printed(folder: Path, *, problems: bool = False) -> str:
@@ -38,6 +50,41 @@ def test_latex_escapes_and_marks_strong_rows() -> None:
     assert r"name & acc \% \\" in text
     assert r"\textbf{a|b} & \textbf{1 $\pm$ 2} \\" in text
     assert r"\caption{A\_b. x $<$ 1}" in text
+
+
+def test_csv_holds_the_values_and_what_is_shown_nowhere_else() -> None:
+    assert as_csv(TABLE) == "name,acc,raw\na|b,1.0,\n"
+
+
+def test_a_value_that_is_missing_is_a_dash_and_sorts_last() -> None:
+    cell = Column[None]("gain", "gain", lambda _: None).cell(None)
+    assert (cell.text, cell.sort) == ("–", math.inf)
+    assert Column[int]("n", "n", lambda n: n).cell(1437).text == "1,437"
+
+
+def test_a_new_column_is_one_entry_and_stands_in_every_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_configurations, of_runs = tried.configuration_columns, tried.run_columns
+
+    def with_spread(contest: Contest) -> list[Column[Tried]]:
+        return [*of_configurations(contest), Column("spread", "widest gap", lambda t: t.tuned.n / 16, brief="gap")]
+
+    def with_pace(*given: Any) -> list[Column[Run]]:
+        return [*of_runs(*given), Column("pace", "steps a second", lambda run: run.record.steps / 256)]
+
+    monkeypatch.setattr(tried, "configuration_columns", with_spread)
+    monkeypatch.setattr(tried, "run_columns", with_pace)
+    make_sweep(tmp_path, {"adam": [0.9, 0.91, 0.92], "sgd": [0.8, 0.82, 0.81]})  # 3 / 16 and 64 / 256 in each row
+    terminal = printed(tmp_path)
+    assert "gap" in row_with(terminal, "optimizer", "n")
+    assert row_with(terminal, "adam", "★").split()[-1] == "0.1875"
+    page = (tmp_path / "report.html").read_text()
+    assert page.count(">widest gap</button>") == page.count(">steps a second</button>") == 1
+    assert (page.count(">0.1875</td>"), page.count(">0.25</td>")) == (2, 6)
+    lines = (tmp_path / "tables.md").read_text().splitlines()
+    assert sum(line.endswith("| widest gap |") for line in lines) == 1
+    assert sum(line.endswith("| 0.1875 |") for line in lines) == 2
+    assert r"& widest gap \\" in (tmp_path / "tables.tex").read_text()
+    assert {row["pace"] for row in csv.DictReader((tmp_path / "runs.csv").read_text().splitlines())} == {"0.25"}
 
 
 def test_one_row_a_configuration_with_the_best_marked(tmp_path: Path) -> None:

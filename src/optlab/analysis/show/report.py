@@ -3,61 +3,28 @@
 import base64
 import gzip
 import json
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from optlab.analysis.judge.contest import Contest
-from optlab.analysis.judge.verdict import Verdict
-from optlab.analysis.read.published import Published
-from optlab.analysis.read.runs import Runs
-from optlab.analysis.show import interactive, tables
+from optlab.analysis.show import interactive
 from optlab.analysis.show.colors import color, dash
-from optlab.analysis.show.tables import Table
+from optlab.analysis.show.ranking import axis_ticks, tracks
+from optlab.analysis.show.summary import Summary
+from optlab.analysis.show.tables import tables_of
 from optlab.rules.words import plural
 
 
-@dataclass(frozen=True)
-class Track:
-    """One contender's line in the ranking: places are percent of the shared scale."""
-
-    name: str
-    color: str
-    dash: str
-    configuration: str
-    score: str
-    sd: str
-    letters: str
-    mean: float | None
-    low: float | None
-    high: float | None
-    seeds: list[tuple[float, str]]
-    note: str
-
-
-def render(
-    runs: Runs,
-    contests: Sequence[Contest],
-    verdicts: Sequence[Verdict],
-    relative: Mapping[Path, str],
-    published: Sequence[Published | None],
-) -> str:
-    """The page.
-
-    Args:
-        runs: what was read, for counts, sources and commands.
-        contests, verdicts: one verdict a contest, in the same order.
-        relative: the link to each run folder.
-        published: for each contest, the curves to draw behind its learning curves.
-    """
+def render(summary: Summary) -> str:
+    """The page."""
+    contests, verdicts, runs = summary.contests, summary.verdicts, summary.runs
     environment = Environment(
         loader=PackageLoader("optlab.analysis.show", "page"),
         autoescape=True,
@@ -66,8 +33,8 @@ def render(
         undefined=StrictUndefined,
     )
     sections = []
-    for index, (contest, verdict, behind) in enumerate(zip(contests, verdicts, published, strict=True)):
-        drawn = [replace(table, id=f"{table.id}-{index}") for table in tables_of(contest, verdict, several=False)]
+    for index, (contest, verdict, behind) in enumerate(zip(contests, verdicts, summary.published, strict=True)):
+        tables = tables_of(contest, verdict, summary.relative, several=False)
         sections.append(
             {
                 "id": f"setting-{index}",
@@ -76,7 +43,7 @@ def render(
                 "tracks": tracks(contest, verdict),
                 "ticks": axis_ticks(contest, verdict),
                 "figures": interactive.figures(contest, verdict, behind),
-                "tables": drawn,
+                "tables": [replace(table, id=f"{table.id}-{index}") for table in tables],
                 "commands": commands(contest),
             }
         )
@@ -93,7 +60,7 @@ def render(
         profile=profile,
         chips=chips(contests),
         sweep_commands=runs.commands,
-        links={str(folder): link for folder, link in relative.items()},
+        links=summary.relative,
         specs=script_json(specs),
         bundle=plotly_bundle(),
         color_of=contender_color(contests),
@@ -101,81 +68,6 @@ def render(
         style=part("report.css"),
         script=part("report.js"),
     )
-
-
-def tables_of(contest: Contest, verdict: Verdict, several: bool) -> list[Table]:
-    """Every table of a contest, with its setting in the title where there are several."""
-    drawn = [
-        tables.standings(verdict),
-        tables.differences(verdict),
-        tables.tuning_table(verdict),
-        tables.configurations(contest),
-        tables.run_table(contest),
-    ]
-    if several:
-        drawn = [replace(table, title=f"{table.title}: {verdict.label}") for table in drawn]
-    return [table for table in drawn if table.rows]
-
-
-# -- the ranking
-
-
-def tracks(contest: Contest, verdict: Verdict) -> list[Track]:
-    """The ranking: each contender's seeds, mean and interval on one scale."""
-    low, high = scale(contest, verdict)
-    metric = verdict.metric
-
-    def place(value: float) -> float:
-        return round(100 * min(1.0, max(0.0, (value - low) / (high - low))), 2)
-
-    found = []
-    for s in verdict.standings:
-        values = contest.contender(s.name).values(metric)
-        notes = [f"{s.diverged} diverged"] if s.diverged else []
-        score, _, sd = tables.plus_minus(metric, s.final, s.diverged).partition(" ± ")
-        notes += [plural(s.final.n, "seed")] if s.final.n else ["no run is over"]
-        found.append(
-            Track(
-                name=s.name,
-                color=color(s.optimizer),
-                dash=dash(s.schedule),
-                configuration=s.configuration,
-                score=score,
-                sd=sd,
-                letters=s.letters,
-                mean=None if s.final.mean is None else place(s.final.mean),
-                low=place(s.interval[0]) if s.interval else None,
-                high=place(s.interval[1]) if s.interval else None,
-                seeds=[(place(value), f"seed {seed}: {metric.text(value)}") for seed, value in values.items()],
-                note=", ".join(reversed(notes)),
-            )
-        )
-    return found
-
-
-def scale(contest: Contest, verdict: Verdict) -> tuple[float, float]:
-    """The range of the ranking: every seed and interval end, with a margin; far outliers are cut off at its end."""
-    metric = verdict.metric
-    values = [v for s in verdict.standings for v in contest.contender(s.name).values(metric).values()]
-    ends = [end for s in verdict.standings if s.interval for end in s.interval]
-    inside = [s.final.median for s in verdict.standings if s.final.median is not None]
-    if not inside:
-        return 0.0, 1.0
-    reach = 3 * (max(inside) - min(inside)) or max(values) - min(values) or abs(inside[0]) or 1.0
-    low = max(min([*values, *ends]), min(inside) - reach)
-    high = min(max([*values, *ends]), max(inside) + reach)
-    margin = 0.04 * (high - low) or 0.01
-    return low - margin, high + margin
-
-
-def axis_ticks(contest: Contest, verdict: Verdict) -> list[tuple[float, str]]:
-    """Round numbers on the ranking's scale, two to seven: place in percent and text in the unit shown."""
-    low, high = (end * verdict.metric.scale for end in scale(contest, verdict))
-    power = 10.0 ** math.floor(math.log10((high - low) / 6))
-    step = next(power * n for n in (1, 2, 5, 10) if power * n >= (high - low) / 6)
-    values = [n * step for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
-    digits = max(0, -math.floor(math.log10(step) + 1e-9))
-    return [(round(100 * (value - low) / (high - low), 2), f"{value:.{digits}f}") for value in values]
 
 
 # -- commands and colours

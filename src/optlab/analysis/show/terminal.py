@@ -1,16 +1,20 @@
 """The end of a sweep in the terminal: one row a configuration, the verdict below it, the report's path."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from optlab.analysis.build import Summary
 from optlab.analysis.judge.contest import Contest
 from optlab.analysis.judge.verdict import Verdict
 from optlab.analysis.show.colors import color
-from optlab.analysis.show.tables import configuration_row
+from optlab.analysis.show.summary import Summary
+from optlab.analysis.show.tables.table import Cell, Column, Row
+from optlab.analysis.show.tables.tried import configurations
 from optlab.record import shortest
 from optlab.rules.words import plural
 
@@ -35,19 +39,13 @@ def print_table(summary: Summary, console: Console | None = None, *, problems: b
 
 def table_of(contest: Contest) -> Table:
     """One row a configuration, best optimizer first; the chosen one of each in bold with a star."""
-    entries = [(c, x) for c in contest.contenders for x in c.tried]
-    note = None
-    if len(entries) > MOST_ROWS:
-        note = f"the chosen of {len(entries)} configurations; runs.csv has every run"
-        entries = [(c, x) for c, x in entries if x is c.chosen]
-    rows = [configuration_row(contest, c, x) for c, x in entries]
-    names = headings(contest)
-    empty = {i for i, name in enumerate(names) if {row[i].text for row in rows} <= {"", "0", "–"}}
-    if len({c.schedule for c, _ in entries}) == 1:
-        empty.add(names.index("schedule"))
-    if contest.metric.name == contest.selection.name and not contest.confirmed:
-        empty |= {len(names) - 2, len(names) - 1}  # it would be said twice
-    table = Table(
+    table = configurations(contest)
+    rows, note = table.rows, None
+    if len(rows) > MOST_ROWS:
+        note = f"the chosen of {len(rows)} configurations; runs.csv has every run"
+        rows = [row for row in rows if row.strong]
+    columns = [column for column in table.columns if worth_showing(column, rows, contest)]
+    drawn = Table(
         title=contest.label,
         title_justify="left",
         title_style="bold",
@@ -56,26 +54,35 @@ def table_of(contest: Contest) -> Table:
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
-    for i, name in enumerate(names):
-        if i not in empty:
-            left = name in ("optimizer", "schedule", "other", "")
-            table.add_column(name, justify="left" if left else "right", no_wrap=name != "other")
+    for column in columns:
+        drawn.add_column(column.brief or "", justify="left" if column.left else "right", no_wrap=not column.wraps)
     previous = ""
-    for (contender, configuration), row in zip(entries, rows, strict=True):
-        texts = [Text("" if cell.text == "0" else cell.text) for cell in row]
-        texts[0] = Text.assemble(("● ", color(contender.optimizer)), contender.optimizer)
-        if previous and previous != contender.name and note is None:
-            table.add_section()
-        previous = contender.name
-        shown = [text for i, text in enumerate(texts) if i not in empty]
-        table.add_row(*shown, style="bold" if configuration is contender.chosen else "")
-    return table
+    for row in rows:
+        contender = row.cells["optimizer"].contender
+        if previous and previous != contender and note is None:
+            drawn.add_section()
+        previous = contender
+        texts = [text_of(row.cells[column.name], contest) for column in columns]
+        drawn.add_row(*texts, style="bold" if row.strong else "")
+    return drawn
 
 
-def headings(contest: Contest) -> list[str]:
-    """The headings of `configuration_row`, short enough for 80 columns."""
-    tuned, final = (f"{m.name} %" if m.is_share else m.name for m in (contest.selection, contest.metric))
-    return ["optimizer", "schedule", "lr", "other", tuned, "n", "diverged", "failed", "left", "", final, "n"]
+def worth_showing(column: Column[Any], rows: Sequence[Row], contest: Contest) -> bool:
+    """Whether a column says anything: not where it is empty, all the same schedule, or what another says already."""
+    texts = {row.cells[column.name].text for row in rows}
+    if column.brief is None or texts <= {"", "0", "–"}:
+        return False
+    if column.name == "schedule":
+        return len(texts) > 1
+    said_twice = contest.metric.name == contest.selection.name and not contest.confirmed
+    return not (said_twice and column.name in ("final", "final_n"))
+
+
+def text_of(cell: Cell, contest: Contest) -> Text:
+    """A cell, with its contender's colour before it; a zero is left empty."""
+    if cell.contender:
+        return Text.assemble(("● ", color(contest.contender(cell.contender).optimizer)), cell.text)
+    return Text("" if cell.text == "0" else cell.text)
 
 
 def words_of(verdict: Verdict) -> RenderableType:
