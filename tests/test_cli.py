@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from optlab.record import RunRecord, read_metrics
+from optlab.record import RunRecord
 from tests.commandline import ROOT, command
 from tests.conftest import SMALL, Train
+from tests.metrics import read_metrics
 from tests.test_resume import weights
 
 QUIET = ("logger=none", "trainer=cpu", "batch_size=64", *SMALL)

@@ -127,8 +127,8 @@ WINDOWS = {
     "2x2": nn.MaxPool2d(2),
     "2x2, ceil": nn.MaxPool2d(2, ceil_mode=True),
     "2x2, padded": nn.MaxPool2d(2, padding=1),
-    "2x2 in steps of 1": nn.MaxPool2d((2, 2), [1]),
-    "2x2 in steps of 3": nn.MaxPool2d([2], 3),
+    "2x2 in steps of 1": nn.MaxPool2d((2, 2), [1]),  # type: ignore[arg-type]
+    "2x2 in steps of 3": nn.MaxPool2d([2], 3),  # type: ignore[arg-type]
     "2x2 in steps of 1 and 2": nn.MaxPool2d(2, (1, 2), padding=(0, 1)),
     "3x3 in steps of 2": nn.MaxPool2d(3, 2),
     "3x3 in steps of 2, padded": nn.MaxPool2d(3, 2, padding=1, ceil_mode=True),

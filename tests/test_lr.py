@@ -1,17 +1,20 @@
 import io
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
-from torch.optim import lr_scheduler
+from torch.optim import Optimizer, lr_scheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from optlab import lr
 from optlab.errors import UserError
 
 HORIZON = lr.Horizon(steps=40, steps_per_epoch=8)
 BASE = [0.1, 0.003]  # each group has its own base lr
-SCHEDULES = {
+SCHEDULES: dict[str, dict[str, Any]] = {
     "constant": {},
     "step": {"step_size": 2, "gamma": 0.5},
     "multistep": {"milestones": [0.5, 0.75], "gamma": 0.2},
@@ -22,17 +25,17 @@ SCHEDULES = {
 }
 
 
-def optimizer(cls=torch.optim.SGD, **arguments):
+def optimizer(cls: Callable[..., Optimizer] = torch.optim.SGD, **arguments: Any) -> Optimizer:
     groups = [{"params": [nn.Parameter(torch.ones(2))], "lr": base} for base in BASE]
     return cls(groups, **arguments)
 
 
-def build(name, warmup_fraction, opt=None, horizon=HORIZON):
-    opt = opt or optimizer()
+def build(name: str, warmup_fraction: float, horizon: lr.Horizon = HORIZON) -> tuple[Optimizer, LRScheduler]:
+    opt = optimizer()
     return opt, getattr(lr, name)(opt, horizon, warmup_fraction=warmup_fraction, **SCHEDULES[name])
 
 
-def run(opt, schedule, steps):
+def run(opt: Optimizer, schedule: LRScheduler, steps: int) -> list[list[float]]:
     """The lr of each group in each step, with the scheduler called after every step."""
     values = []
     for _ in range(steps):
@@ -42,11 +45,11 @@ def run(opt, schedule, steps):
     return values
 
 
-def lrs(name, warmup_fraction=0.0, horizon=HORIZON):
-    return run(*build(name, warmup_fraction, horizon=horizon), horizon.steps)
+def lrs(name: str, warmup_fraction: float = 0.0, horizon: lr.Horizon = HORIZON) -> list[list[float]]:
+    return run(*build(name, warmup_fraction, horizon), horizon.steps)
 
 
-FORMULAS = {
+FORMULAS: dict[str, Callable[[int, float, int], float]] = {
     "constant": lambda t, base, steps: base,
     "step": lambda t, base, steps: base * 0.5 ** (t // 16),
     "exponential": lambda t, base, steps: base * 0.7 ** (t / 8),
@@ -57,7 +60,7 @@ FORMULAS = {
 
 @pytest.mark.parametrize("name", FORMULAS)
 @pytest.mark.parametrize("warmup", [0, 8])
-def test_follows_its_formula_behind_the_warmup(name, warmup):
+def test_follows_its_formula_behind_the_warmup(name: str, warmup: int) -> None:
     values = lrs(name, warmup / 40)
     for g, base in enumerate(BASE):
         expected = [base * (t + 1) / (warmup + 1) for t in range(warmup)]
@@ -66,17 +69,17 @@ def test_follows_its_formula_behind_the_warmup(name, warmup):
 
 
 @pytest.mark.parametrize("warmup", [0, 8])
-def test_milestones_are_parts_of_the_whole_run(warmup):
+def test_milestones_are_parts_of_the_whole_run(warmup: int) -> None:
     values = [value[0] for value in lrs("multistep", warmup / 40)]
     assert values[warmup:] == pytest.approx([0.1] * (20 - warmup) + [0.02] * 10 + [0.004] * 10)
 
 
-def test_a_single_step_runs_at_the_base_lr():
+def test_a_single_step_runs_at_the_base_lr() -> None:
     assert lrs("multistep", horizon=lr.Horizon(1, steps_per_epoch=1)) == [BASE]
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.25])
-def test_onecycle_is_torchs(fraction):
+def test_onecycle_is_torchs(fraction: float) -> None:
     opt = optimizer()
     reference = lr_scheduler.OneCycleLR(
         opt, max_lr=BASE, total_steps=40, pct_start=fraction or 0.3, cycle_momentum=False
@@ -99,7 +102,7 @@ def test_onecycle_is_torchs(fraction):
         ("linear", lambda opt: lr_scheduler.LinearLR(opt, 1.0, 0.1, 40)),
     ],
 )
-def test_is_torchs_own_schedule(name, reference):
+def test_is_torchs_own_schedule(name: str, reference: Callable[[Optimizer], LRScheduler]) -> None:
     opt = optimizer()
     assert lrs(name) == run(opt, reference(opt), 40)
 
@@ -107,7 +110,7 @@ def test_is_torchs_own_schedule(name, reference):
 @pytest.mark.parametrize("name", SCHEDULES)
 @pytest.mark.parametrize("fraction", [0.0, 0.2])
 @pytest.mark.parametrize("cut", [0, 3, 7, 8, 9, 25])
-def test_continues_exactly_from_a_checkpoint(name, fraction, cut):
+def test_continues_exactly_from_a_checkpoint(name: str, fraction: float, cut: int) -> None:
     whole = lrs(name, fraction)
     opt, schedule = build(name, fraction)
     run(opt, schedule, cut)
@@ -124,15 +127,15 @@ def test_continues_exactly_from_a_checkpoint(name, fraction, cut):
 @pytest.mark.parametrize("name", SCHEDULES)
 @pytest.mark.parametrize("fraction", [0.0, 0.1, 0.4])
 @pytest.mark.parametrize("steps", [1, 2, 3, 10])
-def test_short_runs_have_a_positive_lr_up_to_the_base(name, fraction, steps):
+def test_short_runs_have_a_positive_lr_up_to_the_base(name: str, fraction: float, steps: int) -> None:
     for value in lrs(name, fraction, lr.Horizon(steps, steps_per_epoch=1)):
         assert all(0 < rate <= base * (1 + 1e-9) for rate, base in zip(value, BASE, strict=True))
 
 
-def test_plateau_falls_after_patience_and_continues_from_a_checkpoint():
+def test_plateau_falls_after_patience_and_continues_from_a_checkpoint() -> None:
     losses = [1.0, 0.5, 0.6, 0.5, 0.7, 0.4, 0.4, 0.4, 0.4]
 
-    def follow(opt, schedule, losses):
+    def follow(opt: Optimizer, schedule: ReduceLROnPlateau, losses: Sequence[float]) -> list[float]:
         values = []
         for loss in losses:
             schedule.step(loss)
@@ -156,7 +159,7 @@ def test_plateau_falls_after_patience_and_continues_from_a_checkpoint():
     assert follow(opt, schedule, losses[3:]) == whole[3:]
 
 
-def test_cycle_momentum_cycles_momentum_and_betas():
+def test_cycle_momentum_cycles_momentum_and_betas() -> None:
     opt = optimizer(momentum=0.9)
     schedule = lr.onecycle(opt, HORIZON, cycle_momentum=True)
     assert opt.param_groups[0]["momentum"] == 0.95
@@ -167,23 +170,23 @@ def test_cycle_momentum_cycles_momentum_and_betas():
     assert adam.param_groups[0]["betas"][0] == 0.95
 
 
-def test_momentum_is_left_alone_by_default():
+def test_momentum_is_left_alone_by_default() -> None:
     opt = optimizer(momentum=0.8)
     run(opt, lr.onecycle(opt, HORIZON), 11)
     assert opt.param_groups[0]["momentum"] == 0.8
 
 
 @pytest.mark.parametrize("opt", [optimizer(), optimizer(torch.optim.Adagrad)])
-def test_cycle_momentum_needs_momentum(opt):
+def test_cycle_momentum_needs_momentum(opt: Optimizer) -> None:
     with pytest.raises(UserError, match="cycle_momentum"):
         lr.onecycle(opt, HORIZON, cycle_momentum=True)
 
 
-def test_milestone_within_the_warmup_is_refused():
+def test_milestone_within_the_warmup_is_refused() -> None:
     with pytest.raises(UserError, match=r"0\.1 lies within the warm-up"):
         lr.multistep(optimizer(), HORIZON, milestones=[0.1, 0.5], warmup_fraction=0.2)
 
 
-def test_eta_min_above_the_lr_is_refused():
+def test_eta_min_above_the_lr_is_refused() -> None:
     with pytest.raises(UserError, match=r"eta_min=0\.05 is above the learning rate 0\.003"):
         lr.cosine(optimizer(), HORIZON, eta_min=0.05)

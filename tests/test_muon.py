@@ -1,37 +1,45 @@
 import copy
 import io
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from optlab.errors import UserError
 from optlab.models import CNN, MLP, Linear, ResNet18
 from optlab.muon import MuonAdamW
 
-RULE = {"lr": 0.02, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1, "ns_steps": 5}
+RULE: dict[str, Any] = {"lr": 0.02, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1, "ns_steps": 5}
 
 
-def build(model, settings=None, **arguments):
+def build(model: nn.Module, settings: Mapping[str, Any] | None = None, **arguments: Any) -> MuonAdamW:
     return MuonAdamW(MuonAdamW.parameter_groups(model, settings or {}), **arguments)
 
 
-def names(optimizer, use_muon):
+def weight(model: CNN, place: int) -> nn.Parameter:
+    found = model.layers[place].weight
+    assert isinstance(found, nn.Parameter)
+    return found
+
+
+def names(optimizer: MuonAdamW, use_muon: bool) -> list[str]:
     return [name for group in optimizer.param_groups if group["use_muon"] == use_muon for name in group["names"]]
 
 
-def gradients(model, seed):
+def gradients(model: nn.Module, seed: int) -> list[Tensor]:
     generator = torch.Generator().manual_seed(seed)
     return [torch.randn(p.shape, generator=generator) for p in model.parameters()]
 
 
-def step(model, optimizer, seed):
+def step(model: nn.Module, optimizer: MuonAdamW, seed: int) -> None:
     for p, g in zip(model.parameters(), gradients(model, seed), strict=True):
         p.grad = torch.empty_like(p).copy_(g)  # in the memory format of p, as autograd has it
     optimizer.step()
 
 
-def test_split_of_the_cnn():
+def test_split_of_the_cnn() -> None:
     optimizer = build(CNN((3, 32, 32), 10))
     assert names(optimizer, True) == ["layers.3.weight", "layers.6.weight", "layers.10.weight"]
     assert len(names(optimizer, False)) == 7
@@ -41,7 +49,7 @@ def test_split_of_the_cnn():
     )
 
 
-def test_split_of_a_residual_network():
+def test_split_of_a_residual_network() -> None:
     model = ResNet18((3, 32, 32), 10)
     optimizer = build(model)
     hidden = names(optimizer, True)
@@ -54,19 +62,19 @@ def test_split_of_a_residual_network():
 
 
 @pytest.mark.parametrize("model", [Linear((1, 8, 8), 10), MLP((1, 8, 8), 10, hidden=[32])])
-def test_model_without_hidden_layer_is_refused(model):
+def test_model_without_hidden_layer_is_refused(model: nn.Module) -> None:
     with pytest.raises(UserError, match=r"needs a hidden layer.*optimizer=adamw"):
         MuonAdamW.parameter_groups(model, {})
 
 
-def test_freezing_the_first_layer_does_not_make_the_second_one_first():
+def test_freezing_the_first_layer_does_not_make_the_second_one_first() -> None:
     model = CNN((3, 32, 32), 10)
-    model.layers[0].weight.requires_grad_(False)
+    weight(model, 0).requires_grad_(False)
     assert names(build(model), True) == ["layers.3.weight", "layers.6.weight", "layers.10.weight"]
 
 
 @pytest.mark.parametrize("nesterov", [True, False])
-def test_agrees_with_torch_on_matrices(nesterov):
+def test_agrees_with_torch_on_matrices(nesterov: bool) -> None:
     torch.manual_seed(0)
     model = MLP((12,), 3, hidden=[16, 8, 8])
     reference = copy.deepcopy(model)
@@ -88,10 +96,10 @@ def test_agrees_with_torch_on_matrices(nesterov):
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_a_convolution_is_the_matrix_out_by_the_rest(memory_format):
+def test_a_convolution_is_the_matrix_out_by_the_rest(memory_format: torch.memory_format) -> None:
     torch.manual_seed(0)
     model = CNN((3, 8, 8), 10).to(memory_format=memory_format)
-    conv = model.layers[3].weight
+    conv = weight(model, 3)
     matrix = nn.Parameter(conv.detach().flatten(1).clone())
     optimizer = build(model, **RULE)
     muon = torch.optim.Muon([matrix], **RULE)
@@ -106,7 +114,7 @@ def test_a_convolution_is_the_matrix_out_by_the_rest(memory_format):
     assert (conv.flatten(1) - matrix).norm() <= 0.02 * matrix.norm()
 
 
-def test_columns_of_gradient_weight_and_momentum_match_in_any_memory_format():
+def test_columns_of_gradient_weight_and_momentum_match_in_any_memory_format() -> None:
     """A gradient or a saved momentum in another format than the weight gives the same step."""
     results = []
     for saved_format in (torch.contiguous_format, torch.channels_last):
@@ -127,7 +135,7 @@ def test_columns_of_gradient_weight_and_momentum_match_in_any_memory_format():
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_continues_from_a_checkpoint_bit_for_bit(memory_format):
+def test_continues_from_a_checkpoint_bit_for_bit(memory_format: torch.memory_format) -> None:
     torch.manual_seed(0)
     model = CNN((3, 8, 8), 10).to(memory_format=memory_format)
     optimizer = build(model, {"decay_bias_and_norm": False}, **RULE)
@@ -148,7 +156,7 @@ def test_continues_from_a_checkpoint_bit_for_bit(memory_format):
         assert torch.equal(p, expected)
 
 
-def test_state_is_of_the_models_own_parameters():
+def test_state_is_of_the_models_own_parameters() -> None:
     model = CNN((1, 8, 8), 10)
     optimizer = build(model)
     step(model, optimizer, 0)
@@ -156,7 +164,7 @@ def test_state_is_of_the_models_own_parameters():
     assert all(t.shape in (p.shape, torch.Size([])) for p, state in optimizer.state.items() for t in state.values())
 
 
-def test_a_schedule_moves_both_rules():
+def test_a_schedule_moves_both_rules() -> None:
     model = CNN((1, 8, 8), 10)
     optimizer = build(model, lr=0.02, adamw_lr=0.001)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0 if step == 0 else 0.0)
@@ -169,44 +177,44 @@ def test_a_schedule_moves_both_rules():
         assert torch.equal(p, old)
 
 
-def test_step_returns_the_closures_loss_with_gradients_on():
+def test_step_returns_the_closures_loss_with_gradients_on() -> None:
     model = CNN((1, 8, 8), 10)
     optimizer = build(model)
     before = [p.detach().clone() for p in model.parameters()]
 
-    def closure():
+    def closure() -> float:
         optimizer.zero_grad()
-        loss = model(torch.ones(2, 1, 8, 8)).square().mean()
+        loss: Tensor = model(torch.ones(2, 1, 8, 8)).square().mean()
         loss.backward()
-        return loss
+        return loss.item()
 
-    assert optimizer.step(closure).item() > 0
+    assert optimizer.step(closure) > 0
     assert any(not torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True))
     optimizer.zero_grad()
     assert all(p.grad is None for p in model.parameters())
 
 
-def test_gradients_are_freed_by_zero_grad():
+def test_gradients_are_freed_by_zero_grad() -> None:
     model = CNN((1, 8, 8), 10)
     optimizer = build(model)
     step(model, optimizer, 0)
-    memory = model.layers[3].weight.grad.untyped_storage()._weak_ref()
+    memory = weight(model, 3).grad.untyped_storage()._weak_ref()
     optimizer.zero_grad()
     assert torch.UntypedStorage._expired(memory)
 
 
-def test_a_parameter_without_gradient_stays():
+def test_a_parameter_without_gradient_stays() -> None:
     model = CNN((1, 8, 8), 10)
     optimizer = build(model)
     for p in model.parameters():
         p.grad = torch.ones_like(p)
-    model.layers[3].weight.grad = None
-    before = model.layers[3].weight.detach().clone()
+    weight(model, 3).grad = None
+    before = weight(model, 3).detach().clone()
     optimizer.step()
-    assert torch.equal(model.layers[3].weight, before)
+    assert torch.equal(weight(model, 3), before)
 
 
-def test_a_copy_steps_like_the_original():
+def test_a_copy_steps_like_the_original() -> None:
     model = CNN((1, 8, 8), 10)
     optimizer = build(model)
     step(model, optimizer, 0)
@@ -217,6 +225,6 @@ def test_a_copy_steps_like_the_original():
         assert torch.equal(p, expected)
 
 
-def test_plain_parameters_are_refused():
+def test_plain_parameters_are_refused() -> None:
     with pytest.raises(ValueError, match="parameter_groups"):
-        MuonAdamW(CNN((1, 8, 8), 10).parameters())
+        MuonAdamW(CNN((1, 8, 8), 10).parameters())  # type: ignore[arg-type]

@@ -9,9 +9,9 @@ from PIL import Image
 
 from optlab.data import image_folder
 from optlab.models import CNN
-from optlab.record import read_metrics
 from optlab.seeds import default_stream
 from tests.commandline import command
+from tests.metrics import read_metrics
 
 
 def test_the_line_is_learned_in_100_steps() -> None:

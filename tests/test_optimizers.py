@@ -1,11 +1,13 @@
 import io
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from torch import nn
+from torch import Tensor, nn
 
 from optlab import optimizers
 from optlab.errors import UserError
@@ -13,27 +15,31 @@ from optlab.models import CNN, CNN3C3D, Linear, ResNet18
 
 CONF = Path(__file__).parents[1] / "conf" / "optimizer"
 NAMES = sorted(path.stem for path in CONF.glob("*.yaml") if path.stem != "custom")
+Gradient = Callable[[Tensor], Tensor]
 
 
-def settings(name, **changes):
+def settings(name: str, **changes: Any) -> dict[str, Any]:
     loaded = OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml"))
-    return {**loaded, **changes}
+    assert isinstance(loaded, dict)
+    return {**{str(key): value for key, value in loaded.items()}, **changes}
 
 
-def build(model, values):
+def build(model: nn.Module, values: Mapping[str, Any]) -> torch.optim.Optimizer:
     groups = optimizers.parameter_groups(model, values)
     arguments = {"_target_": values["_target_"], **optimizers.arguments(values)}
-    return instantiate(arguments, groups, _convert_="all")
+    built = instantiate(arguments, groups, _convert_="all")
+    assert isinstance(built, torch.optim.Optimizer)
+    return built
 
 
 class Quadratic:
     """f(x) = sum of a_i x_i^2 / 2, whose gradient is a x."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.a = torch.tensor([1.0, 10.0, 0.1], dtype=torch.float64)
         self.x = nn.Parameter(torch.tensor([1.0, -2.0, 3.0], dtype=torch.float64))
 
-    def closure(self):
+    def closure(self) -> Tensor:
         self.x.grad = None
         loss = (self.a * self.x.square()).sum() / 2
         loss.backward()
@@ -43,13 +49,13 @@ class Quadratic:
 # The update rules as their papers write them: x the parameters, g(x) the gradient, t = 1, 2, ... the step.
 
 
-def sgd(x, g, steps, eta=0.01):
+def sgd(x: Tensor, g: Gradient, steps: int, eta: float = 0.01) -> Tensor:
     for _ in range(steps):
         x = x - eta * g(x)
     return x
 
 
-def momentum(x, g, steps, eta=0.01, mu=0.9):
+def momentum(x: Tensor, g: Gradient, steps: int, eta: float = 0.01, mu: float = 0.9) -> Tensor:
     """Polyak (1964), in the form of Sutskever et al. (2013) with lr outside the velocity."""
     v = torch.zeros_like(x)
     for _ in range(steps):
@@ -58,7 +64,7 @@ def momentum(x, g, steps, eta=0.01, mu=0.9):
     return x
 
 
-def nesterov(x, g, steps, eta=0.01, mu=0.9):
+def nesterov(x: Tensor, g: Gradient, steps: int, eta: float = 0.01, mu: float = 0.9) -> Tensor:
     """Sutskever et al. (2013), eq. 3 and 4, in the variable y = x + mu v: the point of the gradient."""
     y, v = x, torch.zeros_like(x)
     for _ in range(steps):
@@ -69,7 +75,16 @@ def nesterov(x, g, steps, eta=0.01, mu=0.9):
     return y
 
 
-def adam(x, g, steps, alpha=0.01, beta1=0.9, beta2=0.999, eps=1e-8, decay=0.0):
+def adam(
+    x: Tensor,
+    g: Gradient,
+    steps: int,
+    alpha: float = 0.01,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+    decay: float = 0.0,
+) -> Tensor:
     """Kingma and Ba (2015), algorithm 1; with `decay` AdamW: Loshchilov and Hutter (2019), algorithm 2."""
     m, v = torch.zeros_like(x), torch.zeros_like(x)
     for t in range(1, steps + 1):
@@ -81,7 +96,7 @@ def adam(x, g, steps, alpha=0.01, beta1=0.9, beta2=0.999, eps=1e-8, decay=0.0):
     return x
 
 
-def rmsprop(x, g, steps, eta=0.01, alpha=0.99, eps=1e-8):
+def rmsprop(x: Tensor, g: Gradient, steps: int, eta: float = 0.01, alpha: float = 0.99, eps: float = 1e-8) -> Tensor:
     """Hinton's lecture 6e (2012)."""
     v = torch.zeros_like(x)
     for _ in range(steps):
@@ -90,7 +105,7 @@ def rmsprop(x, g, steps, eta=0.01, alpha=0.99, eps=1e-8):
     return x
 
 
-def adagrad(x, g, steps, eta=0.01, eps=1e-10):
+def adagrad(x: Tensor, g: Gradient, steps: int, eta: float = 0.01, eps: float = 1e-10) -> Tensor:
     """Duchi et al. (2011), with the diagonal of G."""
     G = torch.zeros_like(x)
     for _ in range(steps):
@@ -99,7 +114,7 @@ def adagrad(x, g, steps, eta=0.01, eps=1e-10):
     return x
 
 
-RULES = {
+RULES: dict[str, Callable[[Tensor, Gradient, int], Tensor]] = {
     "sgd": sgd,
     "momentum": momentum,
     "nesterov": nesterov,
@@ -112,7 +127,7 @@ RULES = {
 
 @pytest.mark.parametrize("name", RULES)
 @pytest.mark.parametrize("steps", [1, 5])
-def test_agrees_with_its_formula(name, steps):
+def test_agrees_with_its_formula(name: str, steps: int) -> None:
     problem = Quadratic()
     start = problem.x.detach().clone()
     arguments = {"_target_": settings(name)["_target_"], **optimizers.arguments(settings(name, lr=0.01))}
@@ -123,7 +138,7 @@ def test_agrees_with_its_formula(name, steps):
     torch.testing.assert_close(problem.x.detach(), expected, rtol=1e-9, atol=1e-12)
 
 
-def test_l2_weight_decay_is_in_the_gradient():
+def test_l2_weight_decay_is_in_the_gradient() -> None:
     problem = Quadratic()
     start = problem.x.detach().clone()
     optimizer = torch.optim.Adam([problem.x], **optimizers.arguments(settings("adam", lr=0.01, weight_decay=0.3)))
@@ -136,30 +151,30 @@ def test_l2_weight_decay_is_in_the_gradient():
 class Training:
     """The cnn on two batches of 8x8 images."""
 
-    def __init__(self, name, seed=0, memory_format=torch.contiguous_format):
+    def __init__(self, name: str, seed: int = 0) -> None:
         torch.manual_seed(seed)
-        self.model = CNN((1, 8, 8), 10).to(memory_format=memory_format)
+        self.model = CNN((1, 8, 8), 10)
         self.optimizer = build(self.model, settings(name))
         generator = torch.Generator().manual_seed(1)
         self.targets = torch.arange(20) % 10
         patterns = torch.randn(10, 1, 8, 8, generator=generator)
         self.images = patterns[self.targets] + 0.3 * torch.randn(20, 1, 8, 8, generator=generator)
 
-    def train(self, steps):
-        def closure():
+    def train(self, steps: int) -> list[float]:
+        def closure() -> float:
             self.optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(self.model(self.images), self.targets)
+            loss: Tensor = nn.functional.cross_entropy(self.model(self.images), self.targets)
             loss.backward()
-            return loss
+            return loss.item()
 
-        return [self.optimizer.step(closure).item() for _ in range(steps)]
+        return [self.optimizer.step(closure) for _ in range(steps)]
 
-    def weights(self):
+    def weights(self) -> Tensor:
         return torch.cat([p.detach().flatten() for p in self.model.parameters()])
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_reduces_the_loss_and_repeats_bit_for_bit(name):
+def test_reduces_the_loss_and_repeats_bit_for_bit(name: str) -> None:
     one, other = Training(name), Training(name)
     losses = one.train(12)
     assert losses[-1] < losses[0]
@@ -168,7 +183,7 @@ def test_reduces_the_loss_and_repeats_bit_for_bit(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_continues_from_a_checkpoint_bit_for_bit(name):
+def test_continues_from_a_checkpoint_bit_for_bit(name: str) -> None:
     whole = Training(name)
     whole.train(3)
     saved = io.BytesIO()
@@ -184,7 +199,7 @@ def test_continues_from_a_checkpoint_bit_for_bit(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_file_passes_the_check_without_touching_the_random_generator(name):
+def test_every_file_passes_the_check_without_touching_the_random_generator(name: str) -> None:
     state = torch.get_rng_state()
     values = settings(name)
     optimizers.check(values)
@@ -194,7 +209,7 @@ def test_every_file_passes_the_check_without_touching_the_random_generator(name)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_search_ranges_are_of_arguments_that_exist(name):
+def test_search_ranges_are_of_arguments_that_exist(name: str) -> None:
     values = settings(name)
     known = {*optimizers.accepted(values["_target_"]), "beta1", "beta2"}
     only = values["search"]["lr_only"]
@@ -208,10 +223,10 @@ def test_search_ranges_are_of_arguments_that_exist(name):
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "weight_decay" in settings(name)])
-def test_weight_decay_spares_biases_and_norms(name):
+def test_weight_decay_spares_biases_and_norms(name: str) -> None:
     """A step without gradient moves what decays, and nothing else."""
 
-    def moved(decay_bias_and_norm):
+    def moved(decay_bias_and_norm: bool) -> dict[str, bool]:
         torch.manual_seed(0)
         model = ResNet18((1, 8, 8), 10)
         for p in model.parameters():
@@ -228,7 +243,7 @@ def test_weight_decay_spares_biases_and_norms(name):
     assert weights_only == {n: p.ndim > 1 for n, p in ResNet18((1, 8, 8), 10).named_parameters()}
 
 
-def test_frozen_parameters_are_left_out():
+def test_frozen_parameters_are_left_out() -> None:
     model = CNN((1, 8, 8), 10)
     model.layers[0].weight.requires_grad_(False)
     for values in (settings("adam"), settings("adam", decay_bias_and_norm=False), settings("muon")):
@@ -237,12 +252,12 @@ def test_frozen_parameters_are_left_out():
         assert len(given) == len(list(model.parameters())) - 1
 
 
-def test_own_keys_do_not_reach_torch():
+def test_own_keys_do_not_reach_torch() -> None:
     values = settings("adam")
     assert set(optimizers.arguments(values)) == {"lr", "betas", "eps", "amsgrad", "weight_decay"}
 
 
-def test_only_split_optimizers_describe_themselves():
+def test_only_split_optimizers_describe_themselves() -> None:
     assert optimizers.describe(torch.optim.SGD(Linear((4,), 2).parameters())) is None
     line = optimizers.describe(build(CNN3C3D((3, 32, 32), 10), settings("muon")))
     assert "Muon: 4 tensors" in line
@@ -273,14 +288,14 @@ def test_only_split_optimizers_describe_themselves():
         ({"_target_": "no_such_package.Adam"}, ["cannot import no_such_package"]),
     ],
 )
-def test_bad_settings_get_one_clear_line(changes, words):
+def test_bad_settings_get_one_clear_line(changes: dict[str, Any], words: list[str]) -> None:
     with pytest.raises(UserError) as error:
         optimizers.check(settings("adam", **changes))
     assert all(word in str(error.value) for word in words), str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_other_optimizers_bad_settings():
+def test_other_optimizers_bad_settings() -> None:
     with pytest.raises(UserError, match="Rprop has no weight decay"):
         optimizers.check(settings("rprop", decay_bias_and_norm=False))
     with pytest.raises(UserError, match="Nesterov momentum requires a momentum"):
@@ -296,11 +311,11 @@ def test_other_optimizers_bad_settings():
 class Forwarding(torch.optim.SGD):
     """Takes its base's arguments through **kwargs."""
 
-    def __init__(self, params, warmth: int = 1, **kwargs):
+    def __init__(self, params: Iterable[nn.Parameter], warmth: int = 1, **kwargs: Any) -> None:
         super().__init__(params, **kwargs)
 
 
-def test_keyword_arguments_stand_for_the_base_class():
+def test_keyword_arguments_stand_for_the_base_class() -> None:
     target = f"{__name__}.Forwarding"
     assert optimizers.accepted(target)[:3] == ["warmth", "lr", "momentum"]
     optimizers.check({"_target_": target, "lr": 0.1, "momentum": 0.9})
@@ -308,7 +323,7 @@ def test_keyword_arguments_stand_for_the_base_class():
         optimizers.check({"_target_": target, "lr": 0.1, "momentun": 0.9})
 
 
-def test_missing_pytorch_optimizer_says_how_to_get_it(monkeypatch):
+def test_missing_pytorch_optimizer_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pytorch_optimizer", None)
     with pytest.raises(UserError, match=r"pip install -e '\.\[optimizers\]'"):
         optimizers.check({"_target_": "pytorch_optimizer.Lion", "lr": 0.1})

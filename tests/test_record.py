@@ -5,15 +5,17 @@ import json
 import math
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from optlab.config import compose, resolve
 from optlab.errors import UserError
-from optlab.record import RunRecord, append_metrics, job_name, read_metrics, run_id
+from optlab.record import Row, RunRecord, append_metrics, job_name, run_id
+from tests.metrics import read_metrics
 
 
-def config(*overrides: str) -> dict:
+def config(*overrides: str) -> dict[str, Any]:
     return resolve(compose(list(overrides)))
 
 
@@ -84,7 +86,7 @@ def test_damaged_and_unknown_records_are_named(tmp_path: Path, text: str, words:
 
 def test_metrics_csv_keeps_its_columns_when_a_later_row_has_more(tmp_path: Path) -> None:
     file = tmp_path / "metrics.csv"
-    rows = [{"epoch": 1, "step": 5, "train/loss": 0.1 + 0.2}]
+    rows: list[Row] = [{"epoch": 1, "step": 5, "train/loss": 0.1 + 0.2}]
     append_metrics(file, rows)
     rows.append({"epoch": 2, "step": 10, "train/loss": math.nan, "val/loss": 2.5})
     append_metrics(file, rows)
@@ -98,7 +100,7 @@ def test_metrics_csv_keeps_its_columns_when_a_later_row_has_more(tmp_path: Path)
 
 
 def test_a_full_disk_is_one_line_and_leaves_the_old_record(tmp_path: Path) -> None:
-    rows = [{"epoch": 1}, {"epoch": 2}]
+    rows: list[Row] = [{"epoch": 1}, {"epoch": 2}]
     (tmp_path / "metrics.csv").symlink_to("/dev/full")
     with pytest.raises(UserError, match=r"cannot write .*metrics.csv: No space left on device"):
         append_metrics(tmp_path / "metrics.csv", rows)

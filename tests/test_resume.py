@@ -9,15 +9,14 @@ import torch
 from lightning import Callback
 
 from optlab.config import compose
-from optlab.record import RunRecord, read_metrics
+from optlab.config.overrides import options
+from optlab.record import RunRecord
 from optlab.run import run
 from tests.conftest import Train, words_of
+from tests.metrics import read_metrics
 
-OPTIMIZERS = [
-    "sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop", "adagrad", "adadelta", "adamax", "nadam", "radam",
-    "asgd", "rprop", "lbfgs", "muon",
-]  # fmt: skip
-SCHEDULES = ["constant", "step", "multistep", "exponential", "cosine", "onecycle", "linear", "plateau"]
+OPTIMIZERS = [name for name in options("optimizer") if name != "custom"]
+SCHEDULES = options("lr")
 
 
 class StopAfter(Callback):
@@ -97,8 +96,8 @@ def test_every_way_to_train_continues_bit_for_bit(words: list[str], tmp_path: Pa
 
 def test_the_best_checkpoint_survives_an_interruption(tmp_path: Path, train: Train) -> None:
     # The peak of the schedule is far too high, so the best epoch comes early.
-    words = ("optimizer=sgd", "optimizer.lr=30", "lr=onecycle", "lr.warmup_fraction=0.9", "trainer.max_epochs=6")
-    words = (*words, "test_weights=best")
+    schedule = ("optimizer.lr=30", "lr=onecycle", "lr.warmup_fraction=0.9", "trainer.max_epochs=6")
+    words = ("optimizer=sgd", *schedule, "test_weights=best")
     whole = train(*words, folder="whole")
     stopped = interrupted(tmp_path / "stopped", 110, *words)
     assert whole.best["epoch"] <= stopped.epochs < 6

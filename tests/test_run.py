@@ -17,9 +17,10 @@ from optlab.config import compose, resolve
 from optlab.errors import UserError
 from optlab.inputs import load_data
 from optlab.module import Sums, TrainingModule
-from optlab.record import RunRecord, read_metrics
+from optlab.record import RunRecord
 from optlab.run import objective, run
 from tests.conftest import QUICK, Train, words_of
+from tests.metrics import read_metrics
 from tests.test_resume import OPTIMIZERS, weights
 
 

@@ -9,9 +9,9 @@ from lightning import Callback
 
 from optlab.config import compose
 from optlab.errors import UserError
-from optlab.record import read_metrics
 from optlab.run import objective
 from tests.conftest import Train
+from tests.metrics import read_metrics
 from tests.test_resume import assert_continues, weights, without_time
 
 ON = "+callbacks.test_curve._target_=optlab.callbacks.TestCurve"

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from optlab import tracking
-from optlab.record import RunRecord, read_metrics
+from optlab.record import RunRecord
 from tests.conftest import Train
+from tests.metrics import read_metrics
 from tests.test_resume import interrupted
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 import torch
-from benchmark.protocol import EPOCHS, await_turn, say
 from lightning import Callback, LightningModule, Trainer
+
+from benchmark.protocol import EPOCHS, await_turn, say
 
 
 class Turns:

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from benchmark.gate import Turns
 from torch import Tensor, nn
 
+from benchmark.gate import Turns
 from optlab.models import CNN, CNN3C3D
 
 Epoch = Callable[[], object]  # trains one epoch

@@ -4,7 +4,6 @@ A run folder holds `run.json` (one JSON object, replaced whole at each change of
 (one row an epoch). Nothing here imports torch, so that reports can read runs made anywhere.
 """
 
-import csv
 import hashlib
 import json
 import math
@@ -241,15 +240,3 @@ def columns(rows: list[Row]) -> list[str]:
 
 def format_row(row: Row, names: list[str]) -> str:
     return ",".join("" if (value := finite(row.get(name))) is None else repr(value) for name in names)
-
-
-def read_metrics(path: Path) -> list[Row]:
-    """The rows of `metrics.csv`: epoch and step as int, the rest as float, an empty cell as None."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return [
-            {
-                key: None if not cell else int(cell) if key in ("epoch", "step") else float(cell)
-                for key, cell in row.items()
-            }
-            for row in csv.DictReader(file)
-        ]

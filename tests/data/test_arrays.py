@@ -21,11 +21,11 @@ def source(seed: int = 0, channels_last: bool = True) -> Source:
 @pytest.mark.parametrize(
     "info", [INFO, DataInfo("line", "regression", (1,), (), 1, None, None, pixel_max=16.0)], ids=lambda i: i.name
 )
-def test_info_survives_json(info: DataInfo):
+def test_info_survives_json(info: DataInfo) -> None:
     assert DataInfo.from_dict(json.loads(json.dumps(info.to_dict()))) == info
 
 
-def test_a_selection_holds_the_same_samples_in_the_same_memory_format():
+def test_a_selection_holds_the_same_samples_in_the_same_memory_format() -> None:
     indices = torch.tensor([6, 0, 3])
     for channels_last in (True, False):
         arrays = source(channels_last=channels_last).train
@@ -35,7 +35,7 @@ def test_a_selection_holds_the_same_samples_in_the_same_memory_format():
         assert chosen.inputs.is_contiguous(memory_format=torch.channels_last) is channels_last
 
 
-def test_images_are_stored_channels_last():
+def test_images_are_stored_channels_last() -> None:
     pixels = torch.arange(2 * 4 * 5 * 3, dtype=torch.uint8).view(2, 4, 5, 3).numpy()
     images = images_from_nhwc(pixels)
     assert images.shape == (2, 3, 4, 5)
@@ -44,14 +44,14 @@ def test_images_are_stored_channels_last():
     assert images_from_nhwc(pixels[..., :1]).is_contiguous()
 
 
-def test_the_fingerprint_is_of_the_content_and_not_of_the_memory_format():
+def test_the_fingerprint_is_of_the_content_and_not_of_the_memory_format() -> None:
     reference = fingerprint(source())
     assert len(reference) == 16
     assert int(reference, 16) >= 0
     assert fingerprint(source(channels_last=False)) == reference
 
 
-def test_the_fingerprint_changes_with_any_content():
+def test_the_fingerprint_changes_with_any_content() -> None:
     made, seen = source(), {fingerprint(source())}
     pixel, label = made.test.inputs.clone(), made.test.targets.clone()
     pixel[3, 2, 3, 4] ^= 1
@@ -68,6 +68,6 @@ def test_the_fingerprint_changes_with_any_content():
     assert len(seen) == 6
 
 
-def test_inputs_and_targets_must_match():
+def test_inputs_and_targets_must_match() -> None:
     with pytest.raises(ValueError, match="3 inputs with 2 targets"):
         Arrays(torch.zeros(3, 1), torch.zeros(2, 1))

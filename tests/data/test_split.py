@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from optlab.data.arrays import Arrays, DataInfo, Source, Splits
+from optlab.data.arrays import Arrays, DataInfo, Samples, Source, Splits
 from optlab.data.split import divide, split
 from optlab.errors import UserError
 
@@ -16,16 +16,16 @@ def info(classes: int = 3) -> DataInfo:
 
 
 def made(counts: tuple[int, ...] = (50, 30, 20)) -> Source:
-    labels = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
-    labels = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(1))].tolist()
+    ordered = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+    labels = ordered[torch.randperm(len(ordered), generator=torch.Generator().manual_seed(1))].tolist()
     return Source(info(len(counts)), labelled(labels), labelled([0, 1, 2], start=1000))
 
 
-def ids(arrays: Arrays | None) -> list[int]:
+def ids(arrays: Samples | None) -> list[int]:
     return [] if arrays is None else arrays.inputs[:, 0].int().tolist()
 
 
-def counts(arrays: Arrays | None) -> list[int]:
+def counts(arrays: Samples | None) -> list[int]:
     assert arrays is not None
     return arrays.targets.bincount().tolist()
 
@@ -34,14 +34,14 @@ def counts(arrays: Arrays | None) -> list[int]:
     ("val_size", "per_class"),
     [(0.1, [5, 3, 2]), (10, [5, 3, 2]), (0.25, [13, 7, 5]), (1, [1, 0, 0]), (97, [49, 29, 19])],
 )
-def test_validation_is_stratified_with_an_exact_total(val_size: float, per_class: list[int]):
+def test_validation_is_stratified_with_an_exact_total(val_size: float, per_class: list[int]) -> None:
     # 0.25 of 50, 30 and 20 are 12.5, 7.5 and 5: the tie of the remainders goes to the first class.
     splits = split(made(), val_size=val_size, split_seed=0)
     assert counts(splits.val) == per_class[: len(counts(splits.val))]
     assert len(splits.train) == 100 - sum(per_class)
 
 
-def test_training_and_validation_are_disjoint_complete_and_in_their_original_order():
+def test_training_and_validation_are_disjoint_complete_and_in_their_original_order() -> None:
     splits = split(made(), val_size=0.3, split_seed=0)
     train, val = ids(splits.train), ids(splits.val)
     assert sorted(train + val) == list(range(100))
@@ -50,7 +50,7 @@ def test_training_and_validation_are_disjoint_complete_and_in_their_original_ord
     assert ids(splits.test) == [1000, 1001, 1002]
 
 
-def test_the_split_is_fixed_by_its_seed_alone():
+def test_the_split_is_fixed_by_its_seed_alone() -> None:
     torch.manual_seed(1)
     first = split(made(), val_size=0.3, split_seed=0)
     torch.manual_seed(2)
@@ -60,7 +60,7 @@ def test_the_split_is_fixed_by_its_seed_alone():
     assert (other.split_seed, other.fingerprint) == (1, first.fingerprint)
 
 
-def test_inputs_keep_their_targets():
+def test_inputs_keep_their_targets() -> None:
     source = made()
     splits = split(source, val_size=0.3, split_seed=3)
     for part in (splits.train, splits.val):
@@ -68,13 +68,13 @@ def test_inputs_keep_their_targets():
         assert torch.equal(part.targets, source.train.targets[ids(part)])
 
 
-def test_no_validation_keeps_all_for_training():
+def test_no_validation_keeps_all_for_training() -> None:
     splits = split(made(), val_size=0, split_seed=0)
     assert splits.val is None
     assert ids(splits.train) == list(range(100))
 
 
-def test_a_validation_part_that_the_data_brings_is_used_as_it_is():
+def test_a_validation_part_that_the_data_brings_is_used_as_it_is() -> None:
     source = made()
     own = labelled([2, 0], start=500)
     splits = split(Source(source.info, source.train, source.test, own), val_size=0.5, split_seed=0)
@@ -82,14 +82,14 @@ def test_a_validation_part_that_the_data_brings_is_used_as_it_is():
     assert len(splits.train) == 100
 
 
-def test_training_on_the_test_part_keeps_it_as_the_test_part():
+def test_training_on_the_test_part_keeps_it_as_the_test_part() -> None:
     source = made()
     swapped = Source(source.info, source.test, source.train)
     splits = split(swapped, val_size=0.1, split_seed=0, train_split="test")
     assert sorted(ids(splits.train) + ids(splits.val)) == ids(splits.test) == list(range(100))
 
 
-def test_a_class_never_gives_its_last_sample():
+def test_a_class_never_gives_its_last_sample() -> None:
     # Shares of 9 / 12: 7.5 of 10 and 0.75 of 1 and 1; by remainders alone both single samples would go.
     source = Source(info(), labelled([0] * 10 + [1, 2]), labelled([0]))
     splits = split(source, val_size=9, split_seed=0)
@@ -99,12 +99,12 @@ def test_a_class_never_gives_its_last_sample():
         split(source, val_size=10, split_seed=0)
 
 
-def test_a_class_without_samples_is_no_error():
+def test_a_class_without_samples_is_no_error() -> None:
     source = Source(info(), labelled([0, 2] * 10), labelled([0]))
     assert counts(split(source, val_size=4, split_seed=0).val) == [2, 0, 2]
 
 
-def test_regression_is_split_at_random():
+def test_regression_is_split_at_random() -> None:
     line = DataInfo("line", "regression", (1,), (), 1, None, None)
     x = torch.arange(20.0)[:, None]
     source = Source(line, Arrays(x, 2 * x), Arrays(x, x))
@@ -126,19 +126,19 @@ def test_regression_is_split_at_random():
         (0.999, "leaves none kept for training"),
     ],
 )
-def test_a_size_that_cannot_be_is_refused(val_size: float, message: str):
+def test_a_size_that_cannot_be_is_refused(val_size: float, message: str) -> None:
     with pytest.raises(UserError, match=message):
         split(made(), val_size=val_size, split_seed=0)
 
 
-def test_a_negative_seed_is_refused():
+def test_a_negative_seed_is_refused() -> None:
     with pytest.raises(UserError, match=r"dataset\.split_seed=-1 is negative"):
         split(made(), val_size=0.1, split_seed=-1)
 
 
 @pytest.mark.parametrize("part", ["train", "val", "test"])
 @pytest.mark.parametrize("label", [3, -1])
-def test_a_label_outside_the_classes_is_refused(part: str, label: int):
+def test_a_label_outside_the_classes_is_refused(part: str, label: int) -> None:
     parts = {"train": labelled([0, 1, 2]), "val": labelled([0]), "test": labelled([0])}
     parts[part] = labelled([0, label, 1])
     message = f"label {label} is outside the 3 classes of made \\(allowed: 0 to 2\\)"
@@ -147,14 +147,14 @@ def test_a_label_outside_the_classes_is_refused(part: str, label: int):
 
 
 @pytest.mark.parametrize("part", ["train", "test"])
-def test_an_empty_part_is_refused(part: str):
+def test_an_empty_part_is_refused(part: str) -> None:
     parts = {"train": labelled([0, 1, 2]), "test": labelled([0])}
     parts[part] = Arrays(torch.zeros(0, 1), torch.zeros(0, dtype=torch.int64))
     with pytest.raises(UserError, match=f"made has no {part} samples"):
         split(Source(info(), **parts), val_size=0, split_seed=0)
 
 
-def test_a_test_part_and_a_validation_part_are_drawn_from_streams_of_their_own():
+def test_a_test_part_and_a_validation_part_are_drawn_from_streams_of_their_own() -> None:
     arrays = made().train
     held = [divide(arrays, 0.2, 7, info(), option=option)[1].tolist() for option in ("test_size", "val_size")]
     assert held[0] != held[1]

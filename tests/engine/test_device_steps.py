@@ -162,7 +162,7 @@ def test_a_checkpoint_of_a_cpu_gets_the_flags_of_a_gpu() -> None:
     def made(**flags: bool) -> torch.optim.Adam:
         weight = nn.Parameter(torch.ones(2))
         weight.grad = torch.ones(2)
-        optimizer = torch.optim.Adam([weight], **flags)
+        optimizer = torch.optim.Adam([weight], **flags)  # type: ignore[arg-type]
         optimizers.keep_flags(optimizer)
         return optimizer
 

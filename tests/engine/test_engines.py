@@ -12,10 +12,11 @@ from torch.optim import lr_scheduler
 from optlab.config import compose
 from optlab.engine import choice
 from optlab.errors import UserError
-from optlab.record import RunRecord, read_metrics
+from optlab.record import RunRecord
 from optlab.run import run
 from tests.conftest import Train, words_of
 from tests.engine.conftest import Called
+from tests.metrics import read_metrics
 from tests.test_resume import StopAfter, weights, without_time
 
 # 81 batches an epoch, the last one of 13 samples: a chunk of 50, and one of 31 with the short batch at its end.
@@ -238,6 +239,7 @@ class Averaging(torch.nn.Linear):
 
     def __init__(self, input_shape: tuple[int, ...], outputs: int) -> None:
         super().__init__(torch.Size(input_shape).numel(), outputs)
+        self.mean: torch.Tensor
         self.register_buffer("mean", torch.zeros(self.in_features))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

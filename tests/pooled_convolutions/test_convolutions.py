@@ -188,7 +188,9 @@ def test_the_same_numbers_each_time() -> None:
     layers = nn.Sequential(nn.Conv2d(3, 32, 5), nn.MaxPool2d(2), nn.ReLU()).to(memory_format=torch.channels_last)
     compile_layers(layers, torch.float32)
     images = torch.randn(32, 3, 32, 32)
-    first, *others = (torch.autograd.grad(layers(images).square().sum(), layers[0].weight)[0] for _ in range(4))
+    first, *others = (
+        torch.autograd.grad(layers(images).square().sum(), layers.get_parameter("0.weight"))[0] for _ in range(4)
+    )
     assert all(torch.equal(first, other) for other in others)
 
 
@@ -259,6 +261,9 @@ def test_what_changes_after_compiling_is_pytorchs_again(change: str) -> None:
     images = whole_numbers(2, 3, 16, 16).to(memory_format=torch.channels_last)
     compile_layers(layers, torch.float32)
     first, pooling, _ = layers
+    assert isinstance(first, nn.Conv2d)
+    assert isinstance(pooling, nn.MaxPool2d)
+    assert first.bias is not None
     if change == "sliced":
         first.weight = nn.Parameter(whole_numbers(64, 6, 5, 5)[:, :3])
     if change == "expanded":
@@ -325,7 +330,7 @@ def test_a_second_derivative_and_a_second_backward_are_refused_not_wrong() -> No
     layers = network(nn.Conv2d(3, 32, 5, padding=2))
     compile_layers(layers, torch.float32)
     images = whole_numbers(2, 3, 16, 16)
-    (gradient,) = torch.autograd.grad((layers(images) ** 2).sum(), layers[0].weight, create_graph=True)
+    (gradient,) = torch.autograd.grad((layers(images) ** 2).sum(), layers.get_parameter("0.weight"), create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         gradient.sum().backward()
     output = layers(images).sum()

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 
 from optlab.config import compose, resolve
-from optlab.record import RunRecord, read_metrics
+from optlab.record import RunRecord
 from optlab.sweep.job import Job
 from tests.commandline import ROOT, Result, command
 from tests.conftest import QUICK, SMALL
+from tests.metrics import read_metrics
 
 SIGNAL = "+callbacks.signal._target_=tests.sweep.troubles.Signal"
 LOG = "+callbacks.log._target_=tests.sweep.troubles.Log"

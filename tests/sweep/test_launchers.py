@@ -6,7 +6,7 @@ import signal
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -200,7 +200,7 @@ def test_a_clusters_queue_is_asked_every_two_seconds_at_most(monkeypatch: pytest
             asked.append(clock[0])
             return len(asked) == 4
 
-    queued = Queued(Job())
+    queued = Queued(Job())  # type: ignore[arg-type]
     while not queued.done():
         clock[0] += 0.25
     assert asked == [100.0, 102.0, 104.0, 106.0]
@@ -222,7 +222,7 @@ class Clockwork:
         self.most = 0
         self.stop_at = stop_at
 
-    def start(self, overrides: list[str], number: int, place: int) -> "Clock":
+    def start(self, overrides: Sequence[str], number: int, place: int) -> "Clock":
         self.under_way += 1
         self.most = max(self.most, self.under_way)
         self.log.append(f"{overrides[0]} {number} {place}")

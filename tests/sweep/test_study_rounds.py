@@ -184,7 +184,7 @@ def test_the_result_says_who_is_tuned_what_lies_on_an_edge_and_what_was_searched
 
 
 def test_a_diverged_run_counts_as_chance_and_is_not_dropped() -> None:
-    def surface(run: Mapping[str, str]) -> Score:
+    def surface(run: Mapping[str, str]) -> Score | None:
         lr, seed = float(run["optimizer.lr"]), run["seed"]
         if lr == 0.316:  # the best by far on one seed
             return Score(0.99, -0.1) if seed == "0" else Score(0.1, -math.inf)

@@ -50,13 +50,12 @@ def test_beyond_its_end_a_range_goes_on_to_the_limit_of_its_parameter_and_no_fur
 ) -> None:
     each = Range.parse(f"search.{name}", given, default)
     found: list[float] = []
-    at: float | None = position
-    while len(found) < len(values) and (at := each.beyond(at, step)) is not None:
-        found.append(each.value(at))
+    while len(found) < len(values) and (further := each.beyond(position, step)) is not None:
+        position = further
+        found.append(each.value(position))
     assert found == pytest.approx(values, rel=1e-9)
     if values and values[-1] == 0:
-        assert at is not None
-        assert each.beyond(at, step) is None
+        assert each.beyond(position, step) is None
 
 
 def test_uniform_spacing_keeps_its_sign() -> None:

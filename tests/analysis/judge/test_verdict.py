@@ -16,7 +16,7 @@ from optlab.analysis.judge.metric import Metric
 from optlab.analysis.judge.verdict import Verdict, judge, uncorrected
 from optlab.analysis.read.runs import read_runs
 from optlab.analysis.show.tables import differences
-from optlab.record import write_metrics
+from optlab.record import Row, write_metrics
 from tests.analysis.made import make_run, make_study, make_sweep
 
 NOISE = [0.001, -0.002, 0.0, 0.002, -0.001]
@@ -142,7 +142,7 @@ def test_training_accuracy_that_lags_is_no_alarm(tmp_path: Path, trained: list[f
     # One standard error at .95 with 200 samples is 1.5 points: a training curve that rises by 2 is not flat.
     folder = make_run(tmp_path, val=0.95, train=0.80, epochs=len(trained))
     path = folder / "metrics.csv"
-    rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(path.read_text().splitlines())]
+    rows: list[Row] = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(path.read_text().splitlines())]
     write_metrics(path, [row | {"train/acc": value} for row, value in zip(rows, trained, strict=True)])
     assert not warned(verdict_of(tmp_path), "above training accuracy")
 

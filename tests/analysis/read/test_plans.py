@@ -192,7 +192,7 @@ def test_the_warnings_of_a_study_are_the_reports_too_and_said_once(tmp_path: Pat
         trials=3,
         arms=[{"optimizer": "momentum", "space": {"lr": LR}}, {"optimizer": "adam", "space": {"lr": LR}}],
     )
-    arms = [
+    arms: list[dict[str, Any]] = [
         {"optimizer": "momentum", "winner": {"lr": 0.1}, "tuned": False, "edges": {"lr": "high"}},
         {"optimizer": "adam", "winner": None, "tuned": False, "edges": {}},
     ]

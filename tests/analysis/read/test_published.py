@@ -46,7 +46,7 @@ def panel_of(contest: Contest, published: Published, label: str) -> Axes:
 def heights(panel: Axes, hatched: bool) -> list[float]:
     """The height of each filled area of a panel: bands are hatched, quartiles are not."""
     areas = [c for c in panel.collections if isinstance(c, PolyCollection) and bool(c.get_hatch()) == hatched]
-    return [float(np.ptp(area.get_paths()[0].vertices[:, 1])) for area in areas]
+    return [float(np.ptp(np.asarray(area.get_paths()[0].vertices)[:, 1])) for area in areas]
 
 
 def test_the_shipped_curves_are_read_by_name() -> None:

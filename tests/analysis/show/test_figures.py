@@ -197,7 +197,8 @@ def seen(shade: str, kind: str) -> np.ndarray:
     }
     linear = np.array([c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(shade)])
     mixed = np.clip(np.array(matrices[kind]) @ linear, 0, 1)
-    return np.where(mixed <= 0.0031308, 12.92 * mixed, 1.055 * mixed ** (1 / 2.4) - 0.055)
+    seen: np.ndarray = np.where(mixed <= 0.0031308, 12.92 * mixed, 1.055 * mixed ** (1 / 2.4) - 0.055)
+    return seen
 
 
 def test_every_colour_shows_on_both_grounds() -> None:
