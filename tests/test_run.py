@@ -14,6 +14,7 @@ from rich.console import Console
 
 from optlab.callbacks import Recorder, progress
 from optlab.config import compose, resolve
+from optlab.config.schema import Config
 from optlab.errors import UserError
 from optlab.inputs import load_data
 from optlab.module import Sums, TrainingModule
@@ -86,9 +87,9 @@ def test_augmentation_is_the_same_for_all_optimizers_and_new_in_each_epoch(train
 
 def test_metrics_are_means_over_samples_of_the_weights_on_disk(train: Train) -> None:
     record = train("eval_batch_size=100")  # 144 validation samples: batches of 100 and 44
-    config = resolve(compose(words_of()))
+    config = Config.parse(resolve(compose(words_of())))
     data = load_data(config)
-    module = TrainingModule(config, data.info)
+    module = TrainingModule(config.plain, data.info)
     module.load_state_dict(weights(Path("run")))
     assert data.val is not None
     for part, arrays in {"val": data.val, "test": data.test}.items():
@@ -155,9 +156,9 @@ def test_quality_agrees_with_scikit_learn(train: Train) -> None:
     from sklearn.metrics import confusion_matrix, f1_score
 
     record = train()
-    config = resolve(compose(words_of()))
+    config = Config.parse(resolve(compose(words_of())))
     data = load_data(config)
-    module = TrainingModule(config, data.info)
+    module = TrainingModule(config.plain, data.info)
     module.load_state_dict(weights(Path("run")))
     predicted = module((data.test.inputs.float() / 16 - 0.3055) / 0.3761).argmax(1)
     assert record.test["confusion"] == confusion_matrix(data.test.targets, predicted).tolist()
@@ -256,8 +257,9 @@ def test_best_weights_are_tested_when_asked_for(train: Train) -> None:
 
 def loss_on_test(state: dict[str, torch.Tensor]) -> float:
     """The test loss of these weights, computed without Lightning."""
-    data = load_data(resolve(compose(words_of())))
-    module = TrainingModule(resolve(compose(words_of())), data.info)
+    config = Config.parse(resolve(compose(words_of())))
+    data = load_data(config)
+    module = TrainingModule(config.plain, data.info)
     module.load_state_dict(state)
     outputs = module((data.test.inputs.float() / 16 - 0.3055) / 0.3761)
     return torch.nn.functional.cross_entropy(outputs, data.test.targets).item()

@@ -16,6 +16,7 @@ from rich.table import Table
 from optlab import checkpoint, environment
 from optlab.config import resolve
 from optlab.config.check import check_config
+from optlab.config.schema import Config
 from optlab.console import print_metrics
 from optlab.data import DataInfo, find_images, read_images
 from optlab.data.augment import augmentation
@@ -38,18 +39,20 @@ def evaluate(cfg: DictConfig | Mapping[str, Any], folder: Path) -> float | None:
     Raises:
         UserError: no checkpoint, another network, or a data set that does not fit it.
     """
-    config = resolve(cfg)
+    config = Config.parse(resolve(cfg))
     check_config(config)
-    config["trainer"]["compile"] = False  # as the checkpoint may say; one pass is over before a compiler is
-    content = checkpoint.read(wanted(config["ckpt"], "test"))
-    environment.set_float32_precision(config["tf32"])
-    trainer = build_trainer(config, folder)
+    # As the checkpoint may say; one pass is over before a compiler is.
+    config = config.with_(trainer=config.trainer.with_(compile=False))
+    path = wanted(config.ckpt, "test")
+    content = checkpoint.read(path)
+    environment.set_float32_precision(config.tf32)
+    trainer = build_trainer(config.plain, folder)
     data = load_data(config)
-    checkpoint.check_model(config["ckpt"], content, config, data.info)
+    checkpoint.check_model(path, content, config.plain, data.info)
     trained_on = checkpoint.data_info_of(content)
     if trained_on.classes != data.info.classes:
         raise UserError(
-            f"ckpt={config['ckpt']} knows the classes {', '.join(trained_on.classes)}, "
+            f"ckpt={path} knows the classes {', '.join(trained_on.classes)}, "
             f"and {data.info.name} has {', '.join(data.info.classes)}"
         )
     if content["optlab"]["fingerprint"] != data.fingerprint:
@@ -57,21 +60,21 @@ def evaluate(cfg: DictConfig | Mapping[str, Any], folder: Path) -> float | None:
             "%s is not the data that %s was trained with: where the split is drawn from it, "
             "its test part may hold images that were trained on",
             data.info.name,
-            config["ckpt"],
+            path,
         )
     module = build_module(config, data)
     module.load_state_dict(content["state_dict"])
     trainer.test(module, batches(config, data.info, data.test, trainer, train=False), verbose=False)
     details = module.quality.details() if module.quality is not None else {}
     result = {
-        "ckpt": str(config["ckpt"]),
+        "ckpt": path,
         "samples": len(data.test),
         "metrics": module.metrics,
         "test": details,
     }
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "test.json", json.dumps(finite(result), indent=2) + "\n")
-    print_metrics(f"{config['model']['name']} on the test split of {data.info.name}", module.metrics, details)
+    print_metrics(f"{config.model.name} on the test split of {data.info.name}", module.metrics, details)
     print(f"evaluation  {shortest(folder.absolute())}")
     metric = objective_of(config, data)[0].partition("/")[2]
     return module.metrics[f"test/{metric}"]
@@ -86,9 +89,9 @@ def predict(cfg: DictConfig | Mapping[str, Any], folder: Path) -> list[dict[str,
     Raises:
         UserError: no checkpoint, no image, or a network that does not classify images.
     """
-    config = resolve(cfg)
-    path = wanted(config["ckpt"], "predict")
-    if config["input"] is None:
+    config = Config.parse(resolve(cfg))
+    path = wanted(config.ckpt, "predict")
+    if config.input is None:
         raise UserError("mode=predict needs images; type input=photo.jpg or input=folder")
     content = checkpoint.read(path)
     info = checkpoint.data_info_of(content)
@@ -97,11 +100,11 @@ def predict(cfg: DictConfig | Mapping[str, Any], folder: Path) -> list[dict[str,
     trained = checkpoint.config_of(content)
     module = TrainingModule(trained, info)
     module.load_state_dict(content["state_dict"])
-    device = build_trainer(config, folder).strategy.root_device
+    device = build_trainer(config.plain, folder).strategy.root_device
     network = module.network.to(device).eval()
     normalise = augmentation(trained["dataset"]["augment"], info).eval
 
-    files = find_images(Path(str(config["input"])))
+    files = find_images(Path(str(config.input)))
     rows: list[dict[str, Any]] = []
     unreadable: list[str] = []
     for first in range(0, len(files), BATCH):

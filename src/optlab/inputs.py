@@ -2,12 +2,12 @@
 
 import inspect
 import json
-from collections.abc import Mapping, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any
 
 from lightning import Trainer
 
-from optlab.config.check import SPLIT
+from optlab.config.schema import Config
 from optlab.config.signature import locate
 from optlab.create import create
 from optlab.data.arrays import DataInfo, Samples, Source, Splits
@@ -19,44 +19,43 @@ from optlab.errors import UserError
 Sources = MutableMapping[str, Source]
 
 
-def load_data(config: Mapping[str, Any], sources: Sources | None = None) -> Splits:
+def load_data(config: Config, sources: Sources | None = None) -> Splits:
     """The data set of the config, split; loaded once for all runs that share `sources`."""
-    settings = dict(config["dataset"])
-    keys = {key: settings.pop(key) for key in SPLIT}
-    if "split_seed" in inspect.signature(locate("dataset", settings["_target_"])).parameters:
-        settings["split_seed"] = keys["split_seed"]  # a folder without a test part holds one out by the same seed
+    dataset = config.dataset
+    settings = {"_target_": dataset.target, **dataset.arguments}
+    if "split_seed" in inspect.signature(locate("dataset", dataset.target)).parameters:
+        settings["split_seed"] = dataset.split_seed  # a folder without a test part holds one out by the same seed
     key = json.dumps(settings, sort_keys=True)
     source = (sources or {}).get(key) or create(settings)
     if sources is not None:
         sources.clear()  # a sweep over data sets keeps one in memory at a time
         sources[key] = source
-    keys.pop("augment")
-    return split(source, **keys)
+    return split(source, val_size=dataset.val_size, split_seed=dataset.split_seed, train_split=dataset.train_split)
 
 
-def check_against_data(config: Mapping[str, Any], data: Splits) -> None:
+def check_against_data(config: Config, data: Splits) -> None:
     """Raise UserError for what only the data set shows to be impossible."""
     name = data.info.name
-    if config["batch_size"] > len(data.train):
+    if config.batch_size > len(data.train):
         raise UserError(
-            f"batch_size={config['batch_size']}: {name} has {len(data.train):,} training samples; "
+            f"batch_size={config.batch_size}: {name} has {len(data.train):,} training samples; "
             f"type batch_size={len(data.train)} or less"
         )
-    augmentation(config["dataset"]["augment"], data.info)  # refuses what it is not for
-    part = config["trainer"]["limit_train_batches"]
-    if isinstance(part, float) and int(-(-len(data.train) // config["batch_size"]) * part) == 0:
+    augmentation(config.dataset.augment, data.info)  # refuses what it is not for
+    part = config.trainer.limit_train_batches
+    if isinstance(part, float) and int(-(-len(data.train) // config.batch_size) * part) == 0:
         raise UserError(f"trainer.limit_train_batches={part}: is less than one batch; type a number of batches")
-    if data.info.task == "regression" and config["loss"]["name"] == "cross_entropy":
+    if data.info.task == "regression" and config.loss.name == "cross_entropy":
         raise UserError(f"loss=cross_entropy needs classes, and {name} has numbers as targets; type loss=mse")
-    keeps_best = any((options or {}).get("best") for options in config["callbacks"].values())
-    if config["test_weights"] == "best" and not keeps_best:
+    keeps_best = any(each is not None and each.arguments.get("best") for each in config.callbacks.values())
+    if config.test_weights == "best" and not keeps_best:
         raise UserError("test_weights=best needs callbacks.checkpoint.best=true, or type test_weights=last")
-    if config["test_weights"] == "best" and data.val is None:
+    if config.test_weights == "best" and data.val is None:
         raise UserError("test_weights=best needs a validation split to choose on; type test_weights=last")
 
 
 def batches(
-    config: Mapping[str, Any],
+    config: Config,
     info: DataInfo,
     arrays: Samples,
     trainer: Trainer,
@@ -67,11 +66,11 @@ def batches(
     device = trainer.strategy.root_device
     return kind(
         arrays.to(device),
-        augmentation(config["dataset"]["augment"], info),
-        batch_size=config["batch_size"] if train else config["eval_batch_size"],
-        seed=config["seed"],
+        augmentation(config.dataset.augment, info),
+        batch_size=config.batch_size if train else config.eval_batch_size,
+        seed=config.seed,
         train=train,
-        shuffle=train and config["shuffle"],
+        shuffle=train and config.shuffle,
         rank=trainer.global_rank,
         world_size=trainer.world_size,
     )

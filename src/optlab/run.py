@@ -15,10 +15,11 @@ import torch
 from lightning import Callback, Trainer
 from omegaconf import DictConfig
 
-from optlab import checkpoint, environment, optimizers, tracking
+from optlab import checkpoint, environment, tracking
 from optlab.callbacks import Diverged, Interruption, Recorder, TestCurve
 from optlab.config import resolve
 from optlab.config.check import check_config
+from optlab.config.schema import Config
 from optlab.create import create
 from optlab.data.arrays import Samples, Splits
 from optlab.data.batches import DeviceBatches
@@ -56,9 +57,9 @@ def run(
         Exception: what else went wrong, after it was recorded as `failed`.
     """
     started = time.perf_counter()
-    config = resolve(cfg)
+    config = Config.parse(resolve(cfg))
     check_config(config)
-    environment.set_float32_precision(config["tf32"])
+    environment.set_float32_precision(config.tf32)
     interruption = Interruption()
     with interruption.listening(), torch.random.fork_rng(devices=[]):
         prepared = prepare(config, folder or new_folder(config), overrides, sources, interruption)
@@ -70,7 +71,7 @@ def run(
 class Prepared:
     """A run in which nothing can be refused any more, before its first step."""
 
-    config: dict[str, Any]
+    config: Config
     folder: Path
     data: Splits
     trainer: Trainer
@@ -82,18 +83,18 @@ class Prepared:
 
 
 def prepare(
-    config: dict[str, Any], folder: Path, overrides: Sequence[str], sources: Sources | None, interruption: Interruption
+    config: Config, folder: Path, overrides: Sequence[str], sources: Sources | None, interruption: Interruption
 ) -> Prepared:
     """Load and build everything; raises UserError for what cannot work, and writes nothing."""
     recorder = Recorder()
-    trainer = build_trainer(config, folder, in_order(recorder, interruption, *build_callbacks(config, folder)))
-    engine = choose(config, trainer)
+    trainer = build_trainer(config.plain, folder, in_order(recorder, interruption, *build_callbacks(config, folder)))
+    engine = choose(config.plain, trainer)
     data = load_data(config, sources)
     check_against_data(config, data)
     module = build_module(config, data, overrides, engine)
     resumed = continue_from(config, data)
-    record = RunRecord.begin(config, overrides)
-    record.environment = environment.describe(trainer, config["tf32"]) | {"engine": module.engine}
+    record = RunRecord.begin(config.plain, overrides)
+    record.environment = environment.describe(trainer, config.tf32) | {"engine": module.engine}
     record.data = describe_data(data)
     recorder.aim(*objective_of(config, data), folder=folder if trainer.is_global_zero else None)
     return Prepared(config, folder, data, trainer, module, engine, recorder, record, resumed)
@@ -108,10 +109,10 @@ def carry_out(prepared: Prepared) -> RunRecord:
     try:
         announce(prepared)
         if trainer.is_global_zero:
-            trainer.loggers = tracking.build(config["logger"], record, folder)
+            trainer.loggers = tracking.build(config.logger, record, folder)
             carry_best_over(prepared)
         fit(prepared)
-        if config["phase"] != "tune":  # choosing sees validation only
+        if config.phase != "tune":  # choosing sees validation only
             test(prepared)
         record.status = "finished"
     except Diverged as result:
@@ -138,62 +139,62 @@ def carry_out(prepared: Prepared) -> RunRecord:
 MODULES: dict[str, type[TrainingModule]] = {"eager": TrainingModule, "loop": LoopModule, "graph": GraphModule}
 
 
-def new_folder(config: Mapping[str, Any]) -> Path:
+def new_folder(config: Config) -> Path:
     """A name of the command line's form that is not taken; the folder is made when the run begins."""
-    optimizer = config["optimizer"]["name"].rpartition(".")[2].lower()
+    optimizer = config.optimizer.name.rpartition(".")[2].lower()
     name = f"{datetime.now():%Y-%m-%d_%H-%M-%S}-{optimizer}"
     names = (name if number == 1 else f"{name}-{number}" for number in itertools.count(1))
     return next(folder for folder in (Path("outputs", "runs", name) for name in names) if not folder.exists())
 
 
 def build_module(
-    config: dict[str, Any], data: Splits, overrides: Sequence[str] = (), engine: Choice | None = None
+    config: Config, data: Splits, overrides: Sequence[str] = (), engine: Choice | None = None
 ) -> TrainingModule:
-    module = MODULES[engine.name if engine else "eager"](config, data.info, overrides)
-    if config["channels_last"] and config["optimizer"].get("channels_last", True) and data.info.is_image:
+    module = MODULES[engine.name if engine else "eager"](config.plain, data.info, overrides)
+    if config.channels_last and config.optimizer.channels_last and data.info.is_image:
         module.network.to(memory_format=torch.channels_last)
-    if config["trainer"]["compile"]:
-        log.info(compile_network(module.network, config["trainer"]))
+    if config.trainer.compile:
+        log.info(compile_network(module.network, config.trainer.plain))
     module.fingerprint = data.fingerprint
-    module.validates = data.val is not None and config["trainer"]["limit_val_batches"] != 0
+    module.validates = data.val is not None and config.trainer.validates
     try_out(module, config, data)
     return module
 
 
-def try_out(module: TrainingModule, config: Mapping[str, Any], data: Splits) -> None:
+def try_out(module: TrainingModule, config: Config, data: Splits) -> None:
     """Build optimizer and schedule once, so that what they refuse is refused before a run begins."""
     optimizer = module.build_optimizer()
-    batches = -(-len(data.train) // config["batch_size"])
-    epochs = max(1, config["trainer"]["max_epochs"])
-    create(config["lr"], optimizer, Horizon(steps=batches * epochs, steps_per_epoch=batches))
+    batches = -(-len(data.train) // config.batch_size)
+    epochs = max(1, config.trainer.max_epochs)
+    create(config.lr.plain, optimizer, Horizon(steps=batches * epochs, steps_per_epoch=batches))
     normalises = any(isinstance(layer, torch.nn.modules.batchnorm._BatchNorm) for layer in module.network.modules())
-    if normalises and len(data.train) % config["batch_size"] == 1:
+    if normalises and len(data.train) % config.batch_size == 1:
         try:
             deepcopy(module.network)(torch.zeros(1, *data.info.input_shape))
         except ValueError as error:
             raise UserError(
-                f"batch_size={config['batch_size']} leaves a last batch of one sample, which batch norm cannot take "
-                f"({error}); type batch_size={config['batch_size'] + 1}"
+                f"batch_size={config.batch_size} leaves a last batch of one sample, which batch norm cannot take "
+                f"({error}); type batch_size={config.batch_size + 1}"
             ) from error
 
 
-def continue_from(config: Mapping[str, Any], data: Splits) -> dict[str, Any] | None:
+def continue_from(config: Config, data: Splits) -> dict[str, Any] | None:
     """The checkpoint that the run goes on from, checked to be of the same run; None for a new run."""
-    if config["ckpt"] is None:
+    if config.ckpt is None:
         return None
-    content = checkpoint.read(config["ckpt"])
-    checkpoint.check_model(config["ckpt"], content, config, data.info)
-    checkpoint.check_continues(config["ckpt"], content, config, data.fingerprint)
-    refuse_finished(config["ckpt"], content, config)
-    if config["test_weights"] == "best" and not Path(config["ckpt"]).with_name("best.ckpt").exists():
-        raise UserError(f"test_weights=best needs best.ckpt beside {config['ckpt']}; put it there, or test the last")
+    content = checkpoint.read(config.ckpt)
+    checkpoint.check_model(config.ckpt, content, config.plain, data.info)
+    checkpoint.check_continues(config.ckpt, content, config.plain, data.fingerprint)
+    refuse_finished(config.ckpt, content, config)
+    if config.test_weights == "best" and not Path(config.ckpt).with_name("best.ckpt").exists():
+        raise UserError(f"test_weights=best needs best.ckpt beside {config.ckpt}; put it there, or test the last")
     return content
 
 
-def refuse_finished(path: str, content: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+def refuse_finished(path: str, content: Mapping[str, Any], config: Config) -> None:
     """Raise UserError for the checkpoint of a run that trained to its end and was tested."""
     run_folder = Path(path).parent.parent
-    done, epochs = checkpoint.epochs_of(content), config["trainer"]["max_epochs"]
+    done, epochs = checkpoint.epochs_of(content), config.trainer.max_epochs
     if done == epochs and (run_folder / RECORD_FILE).exists() and RunRecord.read(run_folder).status == "finished":
         raise UserError(
             f"ckpt={path}: this run is complete ({done} of {epochs} epochs); type trainer.max_epochs={2 * done} "
@@ -201,13 +202,12 @@ def refuse_finished(path: str, content: Mapping[str, Any], config: Mapping[str, 
         )
 
 
-def build_callbacks(config: Mapping[str, Any], folder: Path) -> list[Callback]:
+def build_callbacks(config: Config, folder: Path) -> list[Callback]:
     callbacks = []
-    for options in config["callbacks"].values():
-        if options is None:
-            continue
-        given = {"folder": folder / CHECKPOINT_FOLDER} if options["_target_"].endswith(".Checkpoints") else {}
-        callbacks.append(create(options, **given))
+    for callback in config.callbacks.values():
+        if callback is not None:
+            given = {"folder": folder / CHECKPOINT_FOLDER} if callback.target.endswith(".Checkpoints") else {}
+            callbacks.append(create(callback.plain, **given))
     return callbacks
 
 
@@ -225,9 +225,9 @@ def loader(prepared: Prepared, arrays: Samples, *, train: bool) -> DeviceBatches
 
 def carry_best_over(prepared: Prepared) -> None:
     """Give a continued run the best checkpoint so far; it stays the best until an epoch beats it."""
-    if prepared.resumed is None:
+    if prepared.resumed is None or prepared.config.ckpt is None:
         return
-    source = Path(prepared.config["ckpt"]).with_name("best.ckpt")
+    source = Path(prepared.config.ckpt).with_name("best.ckpt")
     target = prepared.folder / CHECKPOINT_FOLDER / "best.ckpt"
     if source.exists() and source.resolve() != target.resolve():
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -238,13 +238,13 @@ def fit(prepared: Prepared) -> None:
     trainer, data = prepared.trainer, prepared.data
     validation = loader(prepared, data.val, train=False) if data.val is not None else None
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, TestCurve) and prepared.config["phase"] != "tune":
+        if isinstance(callback, TestCurve) and prepared.config.phase != "tune":
             callback.batches = loader(prepared, data.test, train=False)
     trainer.fit(
         prepared.module,
         loader(prepared, data.train, train=True),
         validation,
-        ckpt_path=prepared.config["ckpt"] if prepared.resumed else None,
+        ckpt_path=prepared.config.ckpt if prepared.resumed else None,
         weights_only=True,
     )
     if prepared.resumed and prepared.recorder.steps_here == 0:
@@ -257,7 +257,7 @@ def fit(prepared: Prepared) -> None:
 
 def test(prepared: Prepared) -> None:
     """Evaluate the chosen weights on the test split, once."""
-    if prepared.config["test_weights"] == "best":
+    if prepared.config.test_weights == "best":
         best = checkpoint.read(prepared.folder / CHECKPOINT_FOLDER / "best.ckpt")
         prepared.module.load_state_dict(best["state_dict"])
     prepared.trainer.test(prepared.module, loader(prepared, prepared.data.test, train=False), verbose=False)
@@ -266,16 +266,16 @@ def test(prepared: Prepared) -> None:
 # -- what the record says
 
 
-def objective_of(config: Mapping[str, Any], data: Splits) -> tuple[str, str]:
+def objective_of(config: Config, data: Splits) -> tuple[str, str]:
     """The metric that a run is judged by, and whether it is to be "max" or "min".
 
     By default accuracy for classes and loss for numbers, on validation, or on training where there is no validation.
     """
-    part = "val" if data.val is not None and config["trainer"].get("limit_val_batches") != 0 else "train"
+    part = "val" if data.val is not None and config.trainer.validates else "train"
     known = [f"{p}/{kind}" for p in dict.fromkeys([part, "train"]) for kind in ("loss", "acc")]
     if data.info.task == "regression":
         known = [name for name in known if name.endswith("loss")]
-    metric = config["metric"] or f"{part}/{'acc' if data.info.task == 'classification' else 'loss'}"
+    metric = config.metric or f"{part}/{'acc' if data.info.task == 'classification' else 'loss'}"
     if metric not in known:
         raise UserError(f"metric={metric}: this run has {', '.join(known)}")
     return metric, "max" if metric.endswith("acc") else "min"
@@ -328,32 +328,32 @@ def announce(prepared: Prepared) -> None:
     parameters = sum(p.numel() for p in module.network.parameters())
     log.info(
         "%s (%s parameters) on %s: %s train, %s val, %s test, %s inputs%s",
-        config["model"]["name"],
+        config.model.name,
         f"{parameters:,}",
         info.name,
         *(f"{sizes[part]:,}" for part in ("train", "val", "test")),
         "x".join(map(str, info.input_shape)),
         f", {info.outputs} classes" if info.classes else "",
     )
-    settings = optimizers.arguments(config["optimizer"])
+    settings = config.optimizer.arguments
     shown = " ".join(f"{key}={value}" for key, value in settings.items() if value is not None)
     log.info(
         "%s: %s, lr=%s, batch_size=%d, seed=%d, on %s x %d, %s",
-        config["optimizer"]["name"],
+        config.optimizer.name,
         shown,
-        config["lr"]["name"],
-        config["batch_size"],
-        config["seed"],
+        config.lr.name,
+        config.batch_size,
+        config.seed,
         trainer.strategy.root_device.type,
         trainer.world_size,
         trainer.precision,
     )
     if prepared.engine.line is not None:
         log.info(prepared.engine.line)
-    if config["dataset"]["train_split"] == "test":
+    if config.dataset.train_split == "test":
         log.warning(
             "dataset.train_split=test: training on the test split, so test accuracy says nothing about new data"
         )
     if (resumed := prepared.resumed) is not None:
         done = checkpoint.epochs_of(resumed)
-        log.info("continuing %s after %d epochs (step %d)", config["ckpt"], done, resumed["global_step"])
+        log.info("continuing %s after %d epochs (step %d)", config.ckpt, done, resumed["global_step"])

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
+from optlab.config.schema import Loggers, Wandb
 from optlab.errors import UserError
 from optlab.record import RunRecord, finite, shortest
 
@@ -27,27 +28,20 @@ INIT_SECONDS = 20.0
 FINISH_SECONDS = 60.0
 
 
-def check(config: Mapping[str, Any]) -> None:
-    """Raise UserError for a logger that is not known, or whose package is not installed."""
-    for name in config:
-        if name not in ("csv", "tensorboard", "wandb"):
-            raise UserError(f"logger.{name}: not a logger; known: csv, tensorboard, wandb")
-    mode = (config.get("wandb") or {}).get("mode", "auto")
-    if mode not in ("auto", "offline"):
-        raise UserError(f"logger.wandb.mode={mode}: must be auto or offline; logger=none does without W&B")
-    if "tensorboard" in config and find_spec("tensorboard") is None:
+def check(config: Loggers) -> None:
+    """Raise UserError for a logger whose package is not installed."""
+    if config.tensorboard is not None and find_spec("tensorboard") is None:
         raise UserError("logger=tensorboard needs a package: pip install -e '.[tensorboard]'")
 
 
-def build(config: Mapping[str, Any], record: RunRecord, folder: Path) -> list[Logger]:
+def build(config: Loggers, record: RunRecord, folder: Path) -> list[Logger]:
     """The loggers that the config group `logger` names; `csv` is the record's own metrics.csv and needs none."""
     loggers: list[Logger] = []
-    for name, options in config.items():
-        if name == "tensorboard":
-            log.info("TensorBoard: tensorboard --logdir %s", shortest(folder / "tensorboard"))
-            loggers.append(TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False))
-        elif name == "wandb":
-            loggers += wandb_logger(dict(options), record, folder)
+    if config.tensorboard is not None:
+        log.info("TensorBoard: tensorboard --logdir %s", shortest(folder / "tensorboard"))
+        loggers.append(TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False))
+    if config.wandb is not None:
+        loggers += wandb_logger(config.wandb, record, folder)
     return loggers
 
 
@@ -101,21 +95,21 @@ class MirrorToWandb(WandbLogger):
             )
 
 
-def wandb_logger(options: dict[str, Any], record: RunRecord, folder: Path) -> list[Logger]:
+def wandb_logger(config: Wandb, record: RunRecord, folder: Path) -> list[Logger]:
     """A W&B run for this record, or nothing (and one line that says why) when W&B cannot start."""
-    mode, reason = choose_mode(options.pop("mode", "auto"))
+    mode, reason = choose_mode(config.mode)
     if mode == "disabled":
         return []
     use_writable_cache()
     try:
-        run = open_run(mode, options, record, folder)
+        run = open_run(mode, config, record, folder)
     except Exception as error:  # whatever it is: W&B is a mirror, and the run goes on
         log.warning("W&B could not start (%s: %s)", type(error).__name__, one_line(error))
         if mode == "offline":
             return []
         mode, reason = "offline", "it could not start online"
         try:
-            run = open_run(mode, options, record, folder)
+            run = open_run(mode, config, record, folder)
         except Exception as again:
             log.warning("W&B could not start offline either (%s: %s)", type(again).__name__, one_line(again))
             return []
@@ -127,17 +121,16 @@ def wandb_logger(options: dict[str, Any], record: RunRecord, folder: Path) -> li
     return [MirrorToWandb(run, folder)]
 
 
-def open_run(mode: Literal["online", "offline"], options: Mapping[str, Any], record: RunRecord, folder: Path) -> Any:
+def open_run(mode: Literal["online", "offline"], config: Wandb, record: RunRecord, folder: Path) -> Any:
     import wandb
 
-    options = dict(options)
     settings = wandb.Settings(
         silent=True,
         console="off",
         save_code=False,
         init_timeout=INIT_SECONDS,
         finish_timeout=FINISH_SECONDS,
-        x_disable_stats=not options.pop("system_metrics", False),
+        x_disable_stats=not config.system_metrics,
     )
     run = wandb.init(
         dir=str(folder),
@@ -147,7 +140,7 @@ def open_run(mode: Literal["online", "offline"], options: Mapping[str, Any], rec
         config=finite(record.config),
         reinit="create_new",
         settings=settings,
-        **options,
+        **config.arguments,
     )
     # The x axis of Lightning's logger; min, max and last of each metric in the summary.
     run.define_metric("trainer/global_step")

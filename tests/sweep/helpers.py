@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from optlab.config import compose, resolve
+from optlab.config.schema import Config
 from optlab.record import RunRecord
 from optlab.sweep.job import Job
 from tests.commandline import ROOT, Result, command
@@ -77,13 +78,13 @@ def assert_same_run(lr: object, name: str, other: str) -> None:
 
 
 def jobs_of(*names: str) -> list[Job]:
-    config = resolve(compose())
+    config = Config.parse(resolve(compose()))
     return [Job((f"name={name}",), Path("sweep", name).absolute(), "1a2b3c4d", config) for name in names]
 
 
 def write(job: Job, status: str, **fields: Any) -> None:
     """Write the record of a job as its process would."""
-    record = RunRecord.begin(job.config)
+    record = RunRecord.begin(job.config.plain)
     record.id, record.status = job.id, status  # type: ignore[assignment]
     record.data = {"metric": "val/acc", "outputs": 10}
     for name, value in fields.items():

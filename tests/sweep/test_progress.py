@@ -71,7 +71,7 @@ def test_what_a_killed_process_left_does_not_count_as_running_until_it_moves() -
 
 def test_the_time_left_comes_from_epochs_and_not_only_from_whole_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     a, b = jobs = jobs_of("a", "b")
-    total = a.config["trainer"]["max_epochs"]
+    total = a.config.trainer.max_epochs
     write(b, "running")
     epochs(b.folder, total // 2)  # done before we came
     board = Board(jobs)

@@ -1,12 +1,12 @@
-"""The config: composing it without a command line, and resolving it to plain containers."""
+"""The config: composing it without a command line, and resolving it to plain containers; `schema` types these.
+
+Hydra is imported where something is composed: to read a config that stands on disk takes none.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
@@ -20,6 +20,10 @@ def compose(overrides: Sequence[str] = (), config_name: str = "train") -> DictCo
 
     `run(compose(["optimizer=sgd", "seed=1"]))` trains one run.
     """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
         return hydra_compose(config_name, overrides=list(overrides))

@@ -81,14 +81,17 @@ def check_value(path: str, value: Any, hint: Any) -> None:
             problems.append(error)
         else:
             return
-    ranges = [each["msg"] for each in problems[-1].errors() if each["type"].startswith(("greater", "less"))]
+    ranges = [each["msg"] for each in problems[-1].errors() if each["type"].startswith(("greater", "less", "finite"))]
     allowed = " or ".join(dict.fromkeys(map(in_range, ranges))) if ranges else wanted(hint)
     raise UserError(f"{path}={'null' if value is None else value}: must be {allowed}") from problems[-1]
 
 
 def in_range(message: str) -> str:
     """Pydantic's bound in words: "greater than or equal to 1" is "1 or more"."""
-    relation, _, bound = message.removeprefix("Input should be ").rpartition(" ")
+    message = message.removeprefix("Input should be ")
+    if message == "a finite number":
+        return message
+    relation, _, bound = message.rpartition(" ")
     words = {
         "greater than or equal to": "{} or more",
         "less than or equal to": "at most {}",
@@ -100,6 +103,7 @@ def in_range(message: str) -> str:
 def wanted(hint: Any) -> str:
     """A type hint in words: `float | None` is "a number or null"."""
     words = {bool: "true or false", int: "a whole number", float: "a number", str: "text", types.NoneType: "null"}
+    words |= {dict: "keys with values"}
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
         return wanted(inner[0])
@@ -112,7 +116,7 @@ def wanted(hint: Any) -> str:
         return f"a list of {len(inner)} values, each {wanted(inner[0])}"
     if inspect.isclass(origin) and issubclass(origin, Sequence):
         return f"a list, each {wanted(inner[0])}" if inner else "a list"
-    return words.get(hint, getattr(hint, "__name__", str(hint)))
+    return words.get(origin or hint, getattr(hint, "words", getattr(hint, "__name__", str(hint))))
 
 
 def unknown_argument(group: str, target: Callable[..., Any], key: str, names: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.errors import HydraException
@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from optlab.config import overrides as typed
 from optlab.config import resolve
+from optlab.config.schema import Config
 from optlab.errors import Interrupted, UserError
 from optlab.record import RECORD_FILE, RunRecord, run_id, shortest
 
@@ -28,13 +29,13 @@ class Job:
         overrides: what follows `python train.py` to train this run alone.
         folder: the run folder, absolute.
         id: the run's identity (see `optlab.record.run_id`).
-        config: the resolved config, without Hydra's own part.
+        config: without Hydra's own part.
     """
 
     overrides: tuple[str, ...]
     folder: Path
     id: str
-    config: dict[str, Any] = field(repr=False, compare=False)
+    config: Config = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -94,12 +95,10 @@ def plan(config_loader: ConfigLoader, sweep_config: DictConfig, overrides: Itera
         raise UserError(typed.explain(error, words)) from error
     if str(composed.sweep) != str(sweep_config.sweep):
         raise UserError(f"{names[0]}: all runs of a sweep share one name; type sweep=first")
-    config = resolve(OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"]))
-    if config["mode"] != "train":
-        raise UserError(
-            f"mode={config['mode']}: a multirun trains; leave out -m to {config['mode']} with one checkpoint"
-        )
-    return Job(tuple(words), folder, run_id(config), config)
+    config = Config.parse(resolve(OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])))
+    if config.mode != "train":
+        raise UserError(f"mode={config.mode}: a multirun trains; leave out -m to {config.mode} with one checkpoint")
+    return Job(tuple(words), folder, run_id(config.plain), config)
 
 
 def unique(jobs: Iterable[Job]) -> list[Job]:

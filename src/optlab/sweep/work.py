@@ -22,6 +22,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict, read_write
 
 from optlab.config import resolve
+from optlab.config.schema import Config
 from optlab.errors import Interrupted, UserError
 from optlab.record import CHECKPOINT_FOLDER, METRICS_FILE, RECORD_FILE, RunRecord, Status, run_id
 from optlab.sweep.folder import locked
@@ -44,28 +45,28 @@ def run_job(
     """
     from optlab.run import objective, run
 
-    config = resolve(cfg)
+    config = Config.parse(resolve(cfg))
     with locked(folder) as ours:
         if not ours:
             return None
-        before = earlier(folder, run_id(config))
+        before = earlier(folder, run_id(config.plain))
         if before is not None and before.status in FINAL:
             return None if before.status == "failed" else objective(before)
         config = prepared(config, folder, overrides, before)
         if not wants_output(overrides):
             quiet_console()
-        record = RunRecord.begin(config, overrides)
+        record = RunRecord.begin(config.plain, overrides)
         record.write(folder)
         with freeing_memory():
             try:
                 with noticing_signals() as signals, as_single_run(config, folder, overrides):
-                    record = run(config, folder, overrides=overrides, sources=sources)
+                    record = run(config.plain, folder, overrides=overrides, sources=sources)
             except BaseException as error:
                 # Lightning's answer to SIGTERM is a SystemExit.
                 if signals or not isinstance(error, (Exception, SystemExit)):
                     record_end(record, folder, "interrupted", error)
                 else:
-                    record = record_failure(record, folder, error, show=config["traceback"])
+                    record = record_failure(record, folder, error, show=config.traceback)
         if signals:
             raise Interrupted(signals[0])
         return None if record.status == "failed" else objective(record)
@@ -84,20 +85,18 @@ def earlier(folder: Path, id: str) -> RunRecord | None:
     return record
 
 
-def prepared(
-    config: dict[str, Any], folder: Path, overrides: Sequence[str], before: RunRecord | None
-) -> dict[str, Any]:
+def prepared(config: Config, folder: Path, overrides: Sequence[str], before: RunRecord | None) -> Config:
     """The config as a job of a sweep runs it; nothing here is part of a run's identity."""
     last = folder / CHECKPOINT_FOLDER / "last.ckpt"
     if before is not None and last.exists():
-        config["ckpt"] = str(last)
+        config = config.with_(ckpt=str(last))
     else:
         clear(folder)
     if not wants_output(overrides):
-        config["callbacks"] = config["callbacks"] | {"progress": None}
-    mirror = config["logger"].get("wandb")
-    if mirror is not None and mirror.get("group") is None:
-        config["logger"] = config["logger"] | {"wandb": mirror | {"group": config["sweep"]}}
+        config = config.with_(callbacks=config.callbacks | {"progress": None})
+    mirror = config.logger.wandb
+    if mirror is not None and mirror.group is None:
+        config = config.with_(logger=config.logger.with_(wandb=mirror.with_(group=str(config.sweep))))
     return config
 
 
@@ -123,7 +122,7 @@ def quiet_console() -> None:
 
 
 @contextmanager
-def as_single_run(config: dict[str, Any], folder: Path, overrides: Sequence[str]) -> Iterator[None]:
+def as_single_run(config: Config, folder: Path, overrides: Sequence[str]) -> Iterator[None]:
     """Make this process look like `python train.py OVERRIDES` with this folder.
 
     Lightning starts the other processes of a distributed run by repeating the command line, with
@@ -131,8 +130,8 @@ def as_single_run(config: dict[str, Any], folder: Path, overrides: Sequence[str]
     """
     hydra: Any = HydraConfig.instance().cfg
     words = [word for word in overrides if not word.startswith(("ckpt=", "callbacks.progress="))]
-    words += [f"ckpt={config['ckpt']}" if config["ckpt"] else "ckpt=null"]
-    words += [] if config["callbacks"].get("progress") else ["++callbacks.progress=null"]
+    words += [f"ckpt={config.ckpt}" if config.ckpt else "ckpt=null"]
+    words += [] if config.callbacks.get("progress") else ["++callbacks.progress=null"]
     arguments, sys.argv = sys.argv, [sys.argv[0], *words]
     environment = dict(os.environ)
     with read_write(hydra.hydra), open_dict(hydra.hydra):

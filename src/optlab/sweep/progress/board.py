@@ -127,7 +127,7 @@ def share(job: Job, seen: Seen) -> float:
     """The part of a job that is done, by its epochs."""
     if seen.final:
         return 1.0
-    epochs = job.config["trainer"]["max_epochs"]
+    epochs = job.config.trainer.max_epochs
     return min(seen.epochs / epochs, 1.0) if epochs > 0 else 0.0
 
 

@@ -53,7 +53,7 @@ def sweep(
             typed,
             options,
             {str(group): option for group, option in config.hydra.runtime.choices.items()},
-            lambda words: plan(config_loader, config, words).config,
+            lambda words: plan(config_loader, config, words).config.plain,
         )
         is_new = not check_folder(planned, folder)
         study = Study(planned, folder, config_loader, config, launcher, typed.sweep)

@@ -1,0 +1,169 @@
+"""Which keys the config has, their types and bounds: the one place that says so.
+
+`conf/` gives the values, Hydra composes them, `Config.parse` types them. What a group's option passes on to its class
+or function stays open here, and is checked against the signature (see `optlab.config.check`).
+Light: neither torch nor Lightning nor Hydra is imported here.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from optlab.config.node import Node, fields
+from optlab.errors import UserError
+
+LARGEST = 2**63 - 1  # of the whole numbers that torch and NumPy take
+
+AtLeast1 = Annotated[int, Field(ge=1, le=LARGEST)]
+NotNegative = Annotated[int, Field(ge=0, le=LARGEST)]
+Batches = NotNegative | Annotated[float, Field(ge=0, le=1)]  # a number of them, or a part of all
+Metric = Literal["val/acc", "val/loss", "train/acc", "train/loss"]  # what a run can be judged by
+Named = str | int | float  # a name or a path: YAML reads a number where one is typed
+Open = ConfigDict(extra="allow")
+
+
+class Call(Node):
+    """What is made by calling a class or function: `_target_` names it, what is not declared are its arguments."""
+
+    model_config = Open
+    words: ClassVar[str] = "a _target_ with its arguments"
+    passed_on: ClassVar[frozenset[str]] = frozenset()  # declared keys that are arguments too
+
+    target: str = Field(alias="_target_")
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The keyword arguments, as they were composed."""
+        ours = fields(type(self)).keys() - self.passed_on
+        return {key: value for key, value in self.plain.items() if key not in ours and not key.startswith("_")}
+
+
+class Option(Call):
+    """An option of a group: `model=cnn`, `lr=cosine`, `loss=mse`."""
+
+    name: str
+
+
+class Callback(Call):
+    """A callback of Lightning's kind."""
+
+
+class Optimizer(Option):
+    """An option of the group `optimizer`."""
+
+    passed_on: ClassVar[frozenset[str]] = frozenset({"lr"})
+
+    lr: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    decay_bias_and_norm: bool = True
+    channels_last: bool = True  # false: the class cannot take weights in that memory layout
+    search: dict[str, Any] | None = None  # the ranges of a sweep, by track
+
+
+class Dataset(Option):
+    """An option of the group `dataset`: how it is split and augmented, and what its function takes."""
+
+    val_size: NotNegative | Annotated[float, Field(ge=0, lt=1)]
+    split_seed: NotNegative
+    train_split: Literal["train", "test"]
+    augment: str  # a name in optlab.data.augment.AUGMENTATIONS
+
+
+class Trainer(Node):
+    """The group `trainer`: keys of lightning.Trainer with bounds that it does not check itself, or only late.
+
+    Any other key of its is allowed. What is `Any` here has the type and the words that its signature gives.
+    """
+
+    model_config = Open
+
+    max_epochs: AtLeast1 | Literal[-1]
+    max_steps: AtLeast1 | Literal[-1]
+    compile: bool  # no key of Lightning's
+    accumulate_grad_batches: AtLeast1
+    gradient_clip_val: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
+    check_val_every_n_epoch: AtLeast1 | None
+    limit_train_batches: AtLeast1 | Annotated[float, Field(gt=0, le=1)] | None
+    limit_val_batches: Batches | None
+    limit_test_batches: Batches | None
+    accelerator: Any = "auto"
+    precision: Any = None
+    profiler: Any = None
+
+    @model_validator(mode="after")
+    def _ends(self) -> Self:
+        if self.max_epochs == self.max_steps == -1:
+            raise UserError("trainer.max_epochs=-1 trains for ever; give it an end with trainer.max_steps=1000")
+        return self
+
+    @property
+    def validates(self) -> bool:
+        """Whether a validation split is looked at, where there is one."""
+        return self.limit_val_batches != 0
+
+
+class Nothing(Node):
+    """A logger without settings."""
+
+
+class Wandb(Node):
+    """Weights & Biases; what is not declared goes to `wandb.init`."""
+
+    model_config = Open
+
+    project: str | None = None
+    entity: str | None = None
+    group: str | None = None
+    tags: list[str] = Field([])
+    mode: Literal["auto", "offline"] = Field("auto", description="logger=none does without W&B")
+    system_metrics: bool = False
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The keyword arguments for `wandb.init`."""
+        return {key: value for key, value in self.plain.items() if key not in ("mode", "system_metrics")}
+
+
+class Loggers(Node):
+    """The group `logger`: each that is there is used, besides the record on disk."""
+
+    csv: Nothing | None = None
+    tensorboard: Nothing | None = None
+    wandb: Wandb | None = None
+
+    @classmethod
+    def unknown(cls, path: str, key: str) -> str:
+        return f"{path}{key}: not a logger; known: {', '.join(cls.model_fields)}"
+
+
+class Config(Node):
+    """The whole config of a run; conf/train.yaml says what each key means."""
+
+    seed: NotNegative
+    batch_size: AtLeast1
+    eval_batch_size: AtLeast1
+    shuffle: bool
+    metric: Metric | None
+    test_weights: Literal["last", "best"]
+    mode: Literal["train", "test", "predict"]
+    ckpt: str | None
+    input: Named | None
+    tf32: bool
+    engine: Literal["auto", "graph", "loop", "eager"]
+    channels_last: bool
+    retry: bool
+    phase: Literal["train", "tune", "confirm"]
+    protocol: str | None
+    traceback: bool
+    sweep: Named | None = None
+    trainer: Trainer
+    dataset: Dataset
+    model: Option
+    optimizer: Optimizer
+    lr: Option  # the schedule
+    loss: Option
+    logger: Loggers
+    callbacks: dict[str, Callback | None]
+
+    @classmethod
+    def unknown(cls, path: str, key: str) -> str:
+        return f"{key}: there is no such group or key; leave it out (python train.py --help lists them)"
