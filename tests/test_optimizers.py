@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from optlab import optimizers
+from optlab.config.schema import Optimizer as Settings
 from optlab.errors import UserError
 from optlab.models import CNN, CNN3C3D, Linear, ResNet18
 
@@ -24,9 +25,13 @@ def settings(name: str, **changes: Any) -> dict[str, Any]:
     return {**{str(key): value for key, value in loaded.items()}, **changes}
 
 
+def typed(values: Mapping[str, Any]) -> Settings:
+    return Settings.parse({"name": "custom", **values}, "optimizer.")
+
+
 def build(model: nn.Module, values: Mapping[str, Any]) -> torch.optim.Optimizer:
-    groups = optimizers.parameter_groups(model, values)
-    arguments = {"_target_": values["_target_"], **optimizers.arguments(values)}
+    groups = optimizers.parameter_groups(model, typed(values))
+    arguments = {"_target_": values["_target_"], **typed(values).arguments}
     built = instantiate(arguments, groups, _convert_="all")
     assert isinstance(built, torch.optim.Optimizer)
     return built
@@ -130,7 +135,7 @@ RULES: dict[str, Callable[[Tensor, Gradient, int], Tensor]] = {
 def test_agrees_with_its_formula(name: str, steps: int) -> None:
     problem = Quadratic()
     start = problem.x.detach().clone()
-    arguments = {"_target_": settings(name)["_target_"], **optimizers.arguments(settings(name, lr=0.01))}
+    arguments = {"_target_": settings(name)["_target_"], **typed(settings(name, lr=0.01)).arguments}
     optimizer = instantiate(arguments, [problem.x], _convert_="all")
     for _ in range(steps):
         optimizer.step(problem.closure)
@@ -141,7 +146,7 @@ def test_agrees_with_its_formula(name: str, steps: int) -> None:
 def test_l2_weight_decay_is_in_the_gradient() -> None:
     problem = Quadratic()
     start = problem.x.detach().clone()
-    optimizer = torch.optim.Adam([problem.x], **optimizers.arguments(settings("adam", lr=0.01, weight_decay=0.3)))
+    optimizer = torch.optim.Adam([problem.x], **typed(settings("adam", lr=0.01, weight_decay=0.3)).arguments)
     for _ in range(5):
         optimizer.step(problem.closure)
     expected = adam(start, lambda x: problem.a * x + 0.3 * x, 5)
@@ -202,7 +207,7 @@ def test_continues_from_a_checkpoint_bit_for_bit(name: str) -> None:
 def test_every_file_passes_the_check_without_touching_the_random_generator(name: str) -> None:
     state = torch.get_rng_state()
     values = settings(name)
-    optimizers.check(values)
+    optimizers.check(typed(values))
     assert torch.equal(torch.get_rng_state(), state)
     assert values["name"] == name
     assert ("decay_bias_and_norm" in values) == ("weight_decay" in values)
@@ -247,14 +252,14 @@ def test_frozen_parameters_are_left_out() -> None:
     model = CNN((1, 8, 8), 10)
     model.layers[0].weight.requires_grad_(False)
     for values in (settings("adam"), settings("adam", decay_bias_and_norm=False), settings("muon")):
-        groups = optimizers.parameter_groups(model, values)
+        groups = optimizers.parameter_groups(model, typed(values))
         given = [p for g in groups for p in (g["params"] if isinstance(g, dict) else [g])]
         assert len(given) == len(list(model.parameters())) - 1
 
 
 def test_own_keys_do_not_reach_torch() -> None:
     values = settings("adam")
-    assert set(optimizers.arguments(values)) == {"lr", "betas", "eps", "amsgrad", "weight_decay"}
+    assert set(typed(values).arguments) == {"lr", "betas", "eps", "amsgrad", "weight_decay"}
 
 
 def test_only_split_optimizers_describe_themselves() -> None:
@@ -283,29 +288,29 @@ def test_only_split_optimizers_describe_themselves() -> None:
         ({"_target_": "torch.optim.Adamm"}, ["torch.optim has no 'Adamm'", "Did you mean torch.optim.Adam?"]),
         ({"_target_": "torch.optm.Adam"}, ["_target_=torch.optm.Adam: cannot import torch.optm"]),
         ({"_target_": "Adam"}, ["must be the full name of a class, such as torch.optim.Adam"]),
-        ({"_target_": None}, ["must be the full name of a class"]),
+        ({"_target_": None}, ["optimizer._target_=null: must be text"]),
         ({"_target_": "torch.nn.Linear"}, ["not a subclass of torch.optim.Optimizer"]),
         ({"_target_": "no_such_package.Adam"}, ["cannot import no_such_package"]),
     ],
 )
 def test_bad_settings_get_one_clear_line(changes: dict[str, Any], words: list[str]) -> None:
     with pytest.raises(UserError) as error:
-        optimizers.check(settings("adam", **changes))
+        optimizers.check(typed(settings("adam", **changes)))
     assert all(word in str(error.value) for word in words), str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_other_optimizers_bad_settings() -> None:
     with pytest.raises(UserError, match="Rprop has no weight decay"):
-        optimizers.check(settings("rprop", decay_bias_and_norm=False))
+        optimizers.check(typed(settings("rprop", decay_bias_and_norm=False)))
     with pytest.raises(UserError, match="Nesterov momentum requires a momentum"):
-        optimizers.check(settings("sgd", nesterov=True))
+        optimizers.check(typed(settings("sgd", nesterov=True)))
     with pytest.raises(UserError, match="dense gradients"):
-        optimizers.check({"name": "custom", "_target_": "torch.optim.SparseAdam", "lr": 0.1})
+        optimizers.check(typed({"name": "custom", "_target_": "torch.optim.SparseAdam", "lr": 0.1}))
     with pytest.raises(UserError, match=r"optimizer.max_iter=2.5: must be a whole number"):
-        optimizers.check(settings("lbfgs", max_iter=2.5))
+        optimizers.check(typed(settings("lbfgs", max_iter=2.5)))
     with pytest.raises(UserError, match=r"adjust_lr_fn=x: must be one of original, match_rms_adamw or null"):
-        optimizers.check(settings("muon", adjust_lr_fn="x"))
+        optimizers.check(typed(settings("muon", adjust_lr_fn="x")))
 
 
 class Forwarding(torch.optim.SGD):
@@ -318,12 +323,12 @@ class Forwarding(torch.optim.SGD):
 def test_keyword_arguments_stand_for_the_base_class() -> None:
     target = f"{__name__}.Forwarding"
     assert optimizers.accepted(target)[:3] == ["warmth", "lr", "momentum"]
-    optimizers.check({"_target_": target, "lr": 0.1, "momentum": 0.9})
+    optimizers.check(typed({"_target_": target, "lr": 0.1, "momentum": 0.9}))
     with pytest.raises(UserError, match=r"Forwarding takes no 'momentun'.*did you mean optimizer.momentum"):
-        optimizers.check({"_target_": target, "lr": 0.1, "momentun": 0.9})
+        optimizers.check(typed({"_target_": target, "lr": 0.1, "momentun": 0.9}))
 
 
 def test_missing_pytorch_optimizer_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pytorch_optimizer", None)
     with pytest.raises(UserError, match=r"pip install -e '\.\[optimizers\]'"):
-        optimizers.check({"_target_": "pytorch_optimizer.Lion", "lr": 0.1})
+        optimizers.check(typed({"_target_": "pytorch_optimizer.Lion", "lr": 0.1}))

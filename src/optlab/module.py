@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from optlab import optimizers
+from optlab.config.schema import Optimizer
 from optlab.create import create
 from optlab.data.arrays import DataInfo
 from optlab.data.batches import Batch, DeviceBatches
@@ -237,10 +238,10 @@ class TrainingModule(LightningModule):
     # -- optimizer and schedule
 
     def build_optimizer(self) -> torch.optim.Optimizer:
-        settings = self.config["optimizer"]
+        settings = Optimizer.parse(self.config["optimizer"])
         groups = optimizers.parameter_groups(self.network, settings)
-        arguments = optimizers.arguments(settings) | optimizers.device_flags(settings, self.device)
-        optimizer: torch.optim.Optimizer = create({"_target_": settings["_target_"], **arguments}, groups)
+        arguments = settings.arguments | optimizers.device_flags(settings, self.device)
+        optimizer: torch.optim.Optimizer = create({"_target_": settings.target, **arguments}, groups)
         optimizers.keep_flags(optimizer)
         if self.device.type == "cpu":
             optimizers.skip_graph_check(optimizer)
@@ -252,7 +253,7 @@ class TrainingModule(LightningModule):
         optimizer = self.build_optimizer()
         if line := optimizers.describe(optimizer):
             log.info(line)
-        if optimizers.device_flags(self.config["optimizer"], self.device):
+        if optimizers.device_flags(Optimizer.parse(self.config["optimizer"]), self.device):
             optimizers.align_gradients(optimizer)
             if self.device.type == "cuda":
                 self.rates = DeviceRates(optimizer, self.device)

@@ -1,27 +1,21 @@
-"""Optimizers: from the settings of a yaml to what a torch optimizer class takes, checked before data is loaded.
-
-Settings are the optimizer's yaml as a plain dict: `_target_` names the class, OWN_KEYS are this project's,
-every other key is an argument of the class.
-"""
+"""Optimizers: from the settings of a yaml to what a torch optimizer class takes, checked before data is loaded."""
 
 import difflib
 import importlib
 import inspect
-import math
-from collections.abc import Mapping
 from typing import Any, get_type_hints
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from optlab.config.schema import Optimizer as Settings
 from optlab.config.signature import check_value, unknown_argument
 from optlab.errors import UserError
 
 ACCELERATED = ("fused", "capturable")
 COMPUTES_BY = (*ACCELERATED, "foreach", "differentiable")  # how a step is computed, not what
 FUSED_ON_CPU = ("torch.optim.Adam", "torch.optim.AdamW", "torch.optim.Adagrad")  # SGD's is slower than its loop
-OWN_KEYS = frozenset({"name", "decay_bias_and_norm", "channels_last", "search"})
 
 # pytorch_optimizer's classes that pass scripts/conformance.py, and nothing else of that package. What
 # is off the list needs a contract that a plain training step does not keep (a second backward pass, the model
@@ -40,11 +34,6 @@ PYTORCH_OPTIMIZER_ALLOWED: frozenset[str] = frozenset(_ALLOWED.split())
 NON_COMMERCIAL = frozenset({"Fromage", "Nero"})  # CC BY-NC-SA 4.0
 
 
-def arguments(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The class's own arguments: the settings without OWN_KEYS and Hydra's `_target_` and the like."""
-    return {key: value for key, value in settings.items() if key not in OWN_KEYS and not key.startswith("_")}
-
-
 def accepted(target: str) -> list[str]:
     """The names of the arguments that the class takes besides its parameters, in the order of its signature.
 
@@ -53,23 +42,20 @@ def accepted(target: str) -> list[str]:
     return list(_hints(_optimizer_class(target)))
 
 
-def check(settings: Mapping[str, Any]) -> None:
+def check(settings: Settings) -> None:
     """Builds the optimizer on a tiny network and takes one step with it.
 
     Raises UserError, naming the option, for a class that cannot be imported or is not allowed, an argument
     that the class does not take, a value of the wrong type or outside its range, and anything that the class
     itself refuses.
     """
-    cls = _optimizer_class(settings.get("_target_"))
+    cls = _optimizer_class(settings.target)
     hints = _hints(cls)
-    given = arguments(settings)
-    for key, value in given.items():
+    for key, value in settings.arguments.items():
         if key not in hints:
             raise UserError(unknown_argument("optimizer", cls, key, list(hints)))
-        check_value(f"optimizer.{key}", value, float if key == "lr" else hints[key])
-    _check_lr(given.get("lr", 0.0))
-    if not isinstance(settings.get("decay_bias_and_norm", True), bool):
-        raise UserError(f"optimizer.decay_bias_and_norm={settings['decay_bias_and_norm']}: must be true or false")
+        if key != "lr":  # a number already, which no annotation need allow
+            check_value(f"optimizer.{key}", value, hints[key])
     model = _tiny_network()
     groups = parameter_groups(model, settings)
 
@@ -79,27 +65,27 @@ def check(settings: Mapping[str, Any]) -> None:
         return loss
 
     try:
-        optimizer: Any = cls(groups, **given)
+        optimizer: Any = cls(groups, **settings.arguments)
         optimizer.step(closure)
     except Exception as error:  # whatever a foreign class raises, the user should read it now and not behind the data
-        raise UserError(f"optimizer={settings.get('name', cls.__name__)}: {cls.__name__} says: {error}") from error
+        raise UserError(f"optimizer={settings.name}: {cls.__name__} says: {error}") from error
 
 
-def parameter_groups(model: nn.Module, settings: Mapping[str, Any]) -> list[Any]:
+def parameter_groups(model: nn.Module, settings: Settings) -> list[Any]:
     """What to pass as `params`: the trainable parameters, or groups of them.
 
-    A class with its own `parameter_groups(model, settings)` decides itself. Otherwise
+    A class with its own `parameter_groups(model, settings)` decides itself, by its yaml as a plain dict. Otherwise
     `decay_bias_and_norm=false` splits off the parameters with fewer than two dimensions (biases, scales and
     shifts of norms) with weight decay 0. Raises UserError where weight decay is to be split and the class has
     none.
     """
-    cls = _optimizer_class(settings.get("_target_"))
+    cls = _optimizer_class(settings.target)
     own = getattr(cls, "parameter_groups", None)
     if own is not None:
-        groups: list[Any] = own(model, settings)
+        groups: list[Any] = own(model, settings.plain)
         return groups
     trained = [p for p in model.parameters() if p.requires_grad]
-    if settings.get("decay_bias_and_norm", True):
+    if settings.decay_bias_and_norm:
         return trained
     if "weight_decay" not in _hints(cls):
         raise UserError(f"optimizer.decay_bias_and_norm=false: {cls.__name__} has no weight decay; leave it out")
@@ -114,7 +100,7 @@ def describe(optimizer: Optimizer) -> str | None:
     return None if own is None else str(own())
 
 
-def device_flags(settings: Mapping[str, Any], device: torch.device) -> dict[str, bool]:
+def device_flags(settings: Settings, device: torch.device) -> dict[str, bool]:
     """`fused` and `capturable` as the class takes them on this device, unless the settings say otherwise.
 
     Fused kernels update all weights in a launch or two; what is capturable keeps its counters on the GPU. On an NVIDIA
@@ -123,17 +109,17 @@ def device_flags(settings: Mapping[str, Any], device: torch.device) -> dict[str,
     """
     if device.type == "cuda":
         return _working_flags(settings, device)
-    chosen = any(settings.get(key) is not None for key in COMPUTES_BY)
-    return {"fused": True} if device.type == "cpu" and settings["_target_"] in FUSED_ON_CPU and not chosen else {}
+    chosen = any(settings.arguments.get(key) is not None for key in COMPUTES_BY)
+    return {"fused": True} if device.type == "cpu" and settings.target in FUSED_ON_CPU and not chosen else {}
 
 
-def _working_flags(settings: Mapping[str, Any], device: torch.device) -> dict[str, bool]:
+def _working_flags(settings: Settings, device: torch.device) -> dict[str, bool]:
     """The first of all such flags, each alone and none with which the class takes a step on this device.
 
     The signature does not tell: Adagrad, for one, had fused kernels for CPUs long before those for GPUs.
     """
-    cls = _optimizer_class(settings.get("_target_"))
-    given = arguments(settings)
+    cls = _optimizer_class(settings.target)
+    given = settings.arguments
     own = {key: given[key] for key in ACCELERATED if given.get(key)}
     open_ = [key for key in ACCELERATED if key in _hints(cls) and given.get(key) is None]
     for names in dict.fromkeys([tuple(open_), *((key,) for key in open_), ()]):
@@ -198,8 +184,8 @@ def keep_flags(optimizer: Optimizer) -> None:
     optimizer.register_load_state_dict_pre_hook(with_own_flags)
 
 
-def _optimizer_class(target: object) -> type[Optimizer]:
-    if not isinstance(target, str) or "." not in target:
+def _optimizer_class(target: str) -> type[Optimizer]:
+    if "." not in target:
         raise UserError(
             f"optimizer._target_={target}: must be the full name of a class, such as torch.optim.Adam "
             "(optimizer=custom optimizer._target_=package.Class)"
@@ -262,13 +248,6 @@ def _hints(cls: type[Optimizer]) -> dict[str, Any]:
         if not any(parameter.kind == parameter.VAR_KEYWORD for parameter in signature.parameters.values()):
             break
     return hints
-
-
-def _check_lr(lr: float) -> None:
-    if lr < 0:
-        raise UserError(f"optimizer.lr={lr}: must be 0 or more")
-    if not math.isfinite(lr):
-        raise UserError(f"optimizer.lr={lr}: must be a finite number")
 
 
 def _tiny_network() -> nn.Module:

@@ -5,16 +5,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from copy import deepcopy
-from functools import cache
 from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
 
-from optlab.config import CONFIG_FOLDER, compose, resolve
+from optlab.config import compose, resolve
 from optlab.config.schema import Config
 from optlab.errors import UserError
 from optlab.record import run_id
+from tests.config.values import changed, default, option
 
 # The identities of runs that lie on people's disks: whatever becomes of the config, these stay.
 OPTIMIZERS = {
@@ -47,15 +46,10 @@ COMMANDS = {
 }
 
 
-@cache
-def default() -> dict[str, Any]:
-    return resolve(compose())
-
-
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_keeps_its_identity(name: str) -> None:
-    file = OmegaConf.to_container(OmegaConf.load(CONFIG_FOLDER / "optimizer" / f"{name}.yaml"))
-    assert run_id(Config.parse(default() | {"optimizer": file}).plain) == OPTIMIZERS[name]
+    config = Config.parse(changed("optimizer", option("optimizer", name)))
+    assert run_id(config.plain) == OPTIMIZERS[name]
 
 
 @pytest.mark.parametrize("words", COMMANDS)
@@ -66,22 +60,13 @@ def test_typing_changes_nothing_of_what_was_composed(words: str) -> None:
     assert json.dumps(config.plain) == json.dumps(composed)
 
 
-def changed(path: str, value: Any) -> dict[str, Any]:
-    """The default config with another value at a path; `...` removes it."""
-    config = deepcopy(default())
-    *parents, key = path.split(".")
-    node = config
-    for parent in parents:
-        node = node[parent]
-    node[key] = value
-    if value is ...:
-        del node[key]
-    return config
-
-
 MISTAKES: dict[str, list[tuple[Any, str]]] = {
     "seed": [(-1, "seed=-1: must be 0 or more"), (True, "seed=True: must be a whole number")],
-    "batch_size": [(0, "batch_size=0: must be 1 or more"), (2**63, f"={2**63}: must be at most {2**63 - 1}")],
+    "batch_size": [
+        (0, "batch_size=0: must be 1 or more"),
+        (2**63, f"batch_size={2**63}: must fit into 64 bits, so at most {2**63 - 1}"),
+        (10**400, "must fit into 64 bits"),
+    ],
     "metric": [("val/f1", "metric=val/f1: must be one of val/acc, val/loss, train/acc, train/loss or null")],
     "engine": [("grph", "engine=grph: must be one of auto, graph, loop, eager")],
     "batchsize": [(32, "batchsize: there is no such group or key; leave it out (python train.py --help lists them)")],
@@ -99,6 +84,8 @@ MISTAKES: dict[str, list[tuple[Any, str]]] = {
         (float("inf"), "optimizer.lr=inf: must be a finite number"),
         (..., "optimizer.lr is missing; type optimizer.lr=VALUE"),
     ],
+    "optimizer.eps": [(float("inf"), "optimizer.eps=inf: must be a finite number")],  # whatever the class allows
+    "dataset.std": [([float("nan")], "dataset.std=[nan]: must be finite numbers")],
     "optimizer.channels_last": [(0, "optimizer.channels_last=0: must be true or false")],
     "optimizer.search": [([1], "optimizer.search=[1]: must be keys with values or null")],
     "model._target_": [(..., "model._target_ is missing; type model._target_=VALUE")],

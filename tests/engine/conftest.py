@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from optlab import optimizers
+from optlab.config.schema import Optimizer
 from optlab.engine import choice, graph
 from optlab.engine.step import TrainStep
 
@@ -38,8 +39,8 @@ class Called:
         pass
 
 
-def flags_of_signature(settings: dict[str, Any], device: torch.device) -> dict[str, bool]:
-    return {key: True for key in optimizers.accepted(settings["_target_"]) if key in optimizers.ACCELERATED}
+def flags_of_signature(settings: Optimizer, device: torch.device) -> dict[str, bool]:
+    return {key: True for key in optimizers.accepted(settings.target) if key in optimizers.ACCELERATED}
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from torch import nn
 
 from optlab import optimizers
 from optlab.config import compose, resolve
+from optlab.config.schema import Config, Optimizer
 from optlab.rates import DeviceRates
 from tests.conftest import Train
 from tests.test_resume import weights, without_time
@@ -16,9 +17,8 @@ from tests.test_resume import weights, without_time
 CPU = torch.device("cpu")
 
 
-def settings(*words: str) -> dict[str, Any]:
-    values: dict[str, Any] = resolve(compose(words))["optimizer"]
-    return values
+def settings(*words: str) -> Optimizer:
+    return Config.parse(resolve(compose(words))).optimizer
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from lightning import Trainer
 
 from optlab import optimizers, tracking
 from optlab.config.node import fields
-from optlab.config.schema import Config, Dataset
+from optlab.config.schema import BOUNDS_OF_OTHERS, Call, Config, Dataset
 from optlab.config.signature import check_call, check_value
 from optlab.data.augment import AUGMENTATIONS
 from optlab.errors import UserError
@@ -21,7 +21,8 @@ def check_config(config: Config) -> None:
     with it, and Lightning's keys. Knows nothing of the data yet.
     """
     check_value("dataset.augment", config.dataset.augment, Literal[*AUGMENTATIONS])
-    optimizers.check(config.optimizer.plain)
+    check_bounds("optimizer", config.optimizer)
+    optimizers.check(config.optimizer)
     check_call("model", config.model.plain, given={"input_shape", "outputs"})
     check_call("loss", config.loss.plain)
     check_call("lr", config.lr.plain, given={"optimizer", "horizon"})
@@ -30,6 +31,7 @@ def check_config(config: Config) -> None:
     for name, callback in config.callbacks.items():
         if callback is not None:
             check_call(f"callbacks.{name}", callback.plain, given={"folder"})
+            check_bounds(f"callbacks.{name}", callback)
             if str(monitor := callback.arguments.get("monitor")).startswith("test/"):
                 raise UserError(
                     f"callbacks.{name}.monitor={monitor}: nothing is chosen on the test split; "
@@ -38,3 +40,10 @@ def check_config(config: Config) -> None:
     trainer = {key: value for key, value in config.trainer.plain.items() if key != "compile"}
     check_call("trainer", trainer, function=Trainer)
     tracking.check(config.logger)
+
+
+def check_bounds(group: str, option: Call) -> None:
+    """Raise UserError for an argument outside the bounds that its class does not check itself."""
+    for key, hint in BOUNDS_OF_OTHERS.get(option.target, {}).items():
+        if key in option.arguments:
+            check_value(f"{group}.{key}", option.arguments[key], hint)

@@ -3,8 +3,9 @@
 Light: neither torch nor Lightning nor Hydra is imported here.
 """
 
+import math
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from inspect import isclass
 from typing import Annotated, Any, ClassVar, Self, get_args, get_origin
@@ -14,6 +15,8 @@ from pydantic.fields import FieldInfo
 
 from optlab.config.signature import check_value, wanted
 from optlab.errors import UserError
+
+LARGEST = 2**63 - 1  # of the whole numbers that torch and NumPy take
 
 
 class Node(BaseModel):
@@ -37,9 +40,11 @@ class Node(BaseModel):
             path: what stands before a key in a message, such as `hydra.sweeper.`.
 
         Raises:
-            UserError: an unknown key, a missing one, or a value of another type or outside its bounds.
+            UserError: an unknown key, a missing one, a value of another type or outside its bounds, or anywhere a
+                number that is not finite or takes more than 64 bits.
         """
         values = deepcopy(dict(values))
+        check_numbers(values, path)
         try:
             return cls.model_validate(values)
         except ValidationError as error:
@@ -81,6 +86,30 @@ def plain_of(value: Any) -> Any:
 def fields(node: type[Node]) -> dict[str, FieldInfo]:
     """What a node declares, by the keys as they stand in the config."""
     return {field.alias or name: field for name, field in node.model_fields.items()}
+
+
+def check_numbers(values: Mapping[str, Any], path: str) -> None:
+    """Raise UserError for a number that no key has a use for, wherever it stands and whoever declares it."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            check_numbers(value, f"{path}{key}.")
+            continue
+        for number in numbers_in(value):
+            if isinstance(number, int):
+                if not -LARGEST <= number <= LARGEST:
+                    raise UserError(f"{path}{key}={value}: must fit into 64 bits, so at most {LARGEST}")
+            elif not math.isfinite(number):
+                words = "finite numbers" if isinstance(value, list) else "a finite number"
+                raise UserError(f"{path}{key}={value}: must be {words}")
+
+
+def numbers_in(value: Any) -> Iterator[int | float]:
+    """The number, or those in a list of lists."""
+    if isinstance(value, list):
+        for each in value:
+            yield from numbers_in(each)
+    elif isinstance(value, (int, float)):
+        yield value
 
 
 def complain(node: type[Node], values: Mapping[str, Any], path: str) -> None:

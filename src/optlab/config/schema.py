@@ -7,19 +7,34 @@ Light: neither torch nor Lightning nor Hydra is imported here.
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from optlab.config.node import Node, fields
 from optlab.errors import UserError
 
-LARGEST = 2**63 - 1  # of the whole numbers that torch and NumPy take
-
-AtLeast1 = Annotated[int, Field(ge=1, le=LARGEST)]
-NotNegative = Annotated[int, Field(ge=0, le=LARGEST)]
+AtLeast1 = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[int, Field(ge=0)]
 Batches = NotNegative | Annotated[float, Field(ge=0, le=1)]  # a number of them, or a part of all
 Metric = Literal["val/acc", "val/loss", "train/acc", "train/loss"]  # what a run can be judged by
 Named = str | int | float  # a name or a path: YAML reads a number where one is typed
+Part = Annotated[float, Field(ge=0, le=1)]
 Open = ConfigDict(extra="allow")
+
+
+def ascending(values: tuple[float, float]) -> tuple[float, float]:
+    if not 0 < values[0] < values[1]:
+        raise ValueError("a list of 2 values above 0, the second larger than the first")
+    return values
+
+
+# What classes of others take as it comes, to do nothing or to go astray; their annotations know no bounds.
+BOUNDS_OF_OTHERS: dict[str, dict[str, Any]] = {
+    "torch.optim.SGD": {"momentum": Part, "dampening": Part},
+    "torch.optim.RMSprop": {"momentum": Part},
+    "torch.optim.LBFGS": {"max_iter": AtLeast1, "max_eval": AtLeast1 | None, "history_size": AtLeast1},
+    "torch.optim.Rprop": {"step_sizes": Annotated[tuple[float, float], AfterValidator(ascending)]},
+    "lightning.pytorch.callbacks.EarlyStopping": {"patience": NotNegative},
+}
 
 
 class Call(Node):
@@ -53,7 +68,7 @@ class Optimizer(Option):
 
     passed_on: ClassVar[frozenset[str]] = frozenset({"lr"})
 
-    lr: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    lr: Annotated[float, Field(ge=0)]
     decay_bias_and_norm: bool = True
     channels_last: bool = True  # false: the class cannot take weights in that memory layout
     search: dict[str, Any] | None = None  # the ranges of a sweep, by track
@@ -80,7 +95,7 @@ class Trainer(Node):
     max_steps: AtLeast1 | Literal[-1]
     compile: bool  # no key of Lightning's
     accumulate_grad_batches: AtLeast1
-    gradient_clip_val: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
+    gradient_clip_val: Annotated[float, Field(gt=0)] | None
     check_val_every_n_epoch: AtLeast1 | None
     limit_train_batches: AtLeast1 | Annotated[float, Field(gt=0, le=1)] | None
     limit_val_batches: Batches | None

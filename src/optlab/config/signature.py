@@ -59,7 +59,8 @@ def check_call(
             continue
         if key not in named and not takes_any:
             raise UserError(unknown_argument(group, target, key, sorted(named)))
-        if key in hints and not isinstance(value, Mapping):
+        made_by_hydra = isinstance(value, Mapping) and "_target_" in value
+        if key in hints and not made_by_hydra:
             check_value(f"{group}.{key}", value, hints[key])
     for name, parameter in named.items():
         if parameter.default is parameter.empty and name not in options:
@@ -81,17 +82,16 @@ def check_value(path: str, value: Any, hint: Any) -> None:
             problems.append(error)
         else:
             return
-    ranges = [each["msg"] for each in problems[-1].errors() if each["type"].startswith(("greater", "less", "finite"))]
-    allowed = " or ".join(dict.fromkeys(map(in_range, ranges))) if ranges else wanted(hint)
+    errors = problems[-1].errors()
+    ranges = [in_range(each["msg"]) for each in errors if each["type"].startswith(("greater", "less"))]
+    own = [str(each["ctx"]["error"]) for each in errors if each["type"] == "value_error"]  # of a validator: its words
+    allowed = " or ".join(dict.fromkeys(ranges or own)) or wanted(hint)
     raise UserError(f"{path}={'null' if value is None else value}: must be {allowed}") from problems[-1]
 
 
 def in_range(message: str) -> str:
     """Pydantic's bound in words: "greater than or equal to 1" is "1 or more"."""
-    message = message.removeprefix("Input should be ")
-    if message == "a finite number":
-        return message
-    relation, _, bound = message.rpartition(" ")
+    relation, _, bound = message.removeprefix("Input should be ").rpartition(" ")
     words = {
         "greater than or equal to": "{} or more",
         "less than or equal to": "at most {}",

@@ -9,6 +9,7 @@ import torch
 from lightning import Callback, Trainer
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
+from optlab.config.schema import Optimizer
 from optlab.config.signature import locate
 from optlab.errors import UserError
 from optlab.optimizers import device_flags
@@ -76,7 +77,7 @@ def obstacle(config: Mapping[str, Any], trainer: Trainer, device: torch.device, 
     closure = inspect.signature(cls.step).parameters.get("closure")  # type: ignore[attr-defined]
     if closure is not None and closure.default is closure.empty:
         return f"{cls.__name__} evaluates the loss itself"
-    if captures and not device_flags(optimizer, device):
+    if captures and not device_flags(Optimizer.parse(optimizer), device):
         return f"{cls.__name__} has neither fused nor capturable steps"
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if wants_every_batch(callback):
