@@ -9,6 +9,7 @@ from optlab.analysis.judge.verdict import judge
 from optlab.analysis.read.plans import Study, reference_of, studies
 from optlab.analysis.read.published import Published, read_published
 from optlab.analysis.read.runs import read_runs
+from optlab.analysis.show.figures import describe
 from optlab.analysis.show.report import render
 from optlab.analysis.show.summary import MADE_BY, Summary, as_json
 from optlab.analysis.show.tables import tables_of
@@ -115,8 +116,9 @@ def write(summary: Summary, *, figures: bool) -> None:
     static = [table for table in drawn if table.id != "runs"]  # runs.csv has those
     write_whole(folder / "tables.md", markdown(static))
     write_whole(folder / "tables.tex", latex(static))
+    described = describe(summary)
     if figures:
-        from optlab.analysis.show.figures import draw_all
+        from optlab.analysis.show.figures.to_matplotlib import draw_all  # its import takes a second
 
-        draw_all(summary.contests, summary.verdicts, folder / "figures", summary.published)
-    write_whole(summary.report, render(summary))
+        draw_all(described, [contest.label for contest in summary.contests], folder / "figures")
+    write_whole(summary.report, render(summary, described))

@@ -83,7 +83,8 @@ def test_each_setting_is_read_by_the_plan_of_its_own_sweep(tmp_path: Path) -> No
     gains = {name: v.standings[0].gain for name, v in found.items()}
     assert {name: gain and gain.default_lr for name, gain in gains.items()} == {"cifar10": 0.03, "mnist": 0.1}
     page = summary.report.read_text()
-    assert page.count('"published":"adam"') == 2  # one area and one line, behind the validation curves of one setting
+    for drawn in ('"fillpattern"', '"name":"adam, DeepOBS 2019, 10 seeds"'):
+        assert page.count(drawn) == 1  # an area and a line, behind the validation curves of one setting
     assert page.count("Hatched") == 2  # its note, and the note in the data of its figure
 
 

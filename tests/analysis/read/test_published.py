@@ -14,7 +14,11 @@ from optlab.analysis.judge.contest import Contest, contests
 from optlab.analysis.judge.verdict import judge
 from optlab.analysis.read.published import Published, read_published
 from optlab.analysis.read.runs import read_runs
-from optlab.analysis.show import figures, interactive, series
+from optlab.analysis.show.figures import series
+from optlab.analysis.show.figures.description import Figure
+from optlab.analysis.show.figures.outcome import learning_curves
+from optlab.analysis.show.figures.to_matplotlib import draw
+from optlab.analysis.show.figures.to_plotly import spec
 from optlab.errors import UserError
 from tests.analysis.made import make_run
 from tests.conftest import Train
@@ -37,10 +41,15 @@ def only(folder: Path) -> Contest:
     return contest
 
 
-def panel_of(contest: Contest, published: Published, label: str) -> Axes:
-    figure = figures.learning_curves(contest, judge(contest), published)
+def curves_of(contest: Contest, published: Published) -> Figure:
+    figure = learning_curves(contest, judge(contest), published)
     assert figure is not None
-    return next(panel for panel in figure.axes if panel.get_ylabel() == label)
+    return figure
+
+
+def panel_of(contest: Contest, published: Published, label: str) -> Axes:
+    panels: list[Axes] = draw(curves_of(contest, published)).axes
+    return next(panel for panel in panels if panel.get_ylabel() == label)
 
 
 def heights(panel: Axes, hatched: bool) -> list[float]:
@@ -97,8 +106,7 @@ def test_our_test_curve_and_the_published_band_share_a_panel(deepobs: Contest) -
 
 def test_no_band_is_flat_and_none_is_drawn_where_none_was_published(deepobs: Contest) -> None:
     published = read_published(DEEPOBS)
-    figure = figures.learning_curves(deepobs, judge(deepobs), published)
-    assert figure is not None
+    figure = draw(curves_of(deepobs, published))
     drawn = {panel.get_ylabel(): heights(panel, hatched=True) for panel in figure.axes if panel.get_ylabel()}
     assert {label for label, bands in drawn.items() if bands} == {"test accuracy (%)"}
     assert min(drawn["test accuracy (%)"]) > 2
@@ -108,9 +116,10 @@ def test_no_band_is_flat_and_none_is_drawn_where_none_was_published(deepobs: Con
 
 def test_the_page_draws_the_same(deepobs: Contest) -> None:
     published = read_published(DEEPOBS)
-    (curves,) = [f for f in interactive.figures(deepobs, judge(deepobs), published) if f["id"] == "curves"]
+    curves = spec(curves_of(deepobs, published))
     of_part = {
-        name: [t for t in choice["data"] if "published" in t["meta"]] for name, choice in curves["choices"].items()
+        name: [t for t in choice["data"] if set(t["meta"]["x"]) == {"epoch"}]  # nothing published on other axes
+        for name, choice in curves["choices"].items()
     }
     assert {name for name, bands in of_part.items() if bands} == {"test/acc"}
     area, line = of_part["test/acc"]

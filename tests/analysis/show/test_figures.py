@@ -1,6 +1,8 @@
 """The numbers behind the figures, the pictures themselves, and colours that stay."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -10,17 +12,31 @@ from PIL import Image
 
 from optlab.analysis import build
 from optlab.analysis.judge.contest import Contest, contests
-from optlab.analysis.judge.verdict import judge
-from optlab.analysis.read.published import read_published
+from optlab.analysis.judge.metric import Metric
+from optlab.analysis.judge.verdict import Verdict, judge
+from optlab.analysis.read.published import Published, read_published
 from optlab.analysis.read.runs import read_runs
-from optlab.analysis.show import colors, interactive, ranking, series
-from optlab.analysis.show.figures import differences, draw_all, learning_curves
+from optlab.analysis.show import colors, figures, ranking
+from optlab.analysis.show.figures import Described, figures_across, figures_of, series
+from optlab.analysis.show.figures.description import Axis, Band, Figure, Interval, Line, Panel, Points, Span, on
+from optlab.analysis.show.figures.outcome import differences, learning_curves
+from optlab.analysis.show.figures.to_matplotlib import draw, draw_all
+from optlab.analysis.show.figures.to_plotly import spec
 from tests.analysis.made import make_run, make_study, make_sweep
 
 
 def only(folder: Path) -> Contest:
     (contest,) = contests(read_runs([folder]))
     return contest
+
+
+def described(contest: Contest, published: Published | None = None) -> list[Figure]:
+    return figures_of(contest, judge(contest), published)
+
+
+def on_page(contest: Contest, published: Published | None = None) -> dict[str, dict[str, Any]]:
+    """The figures of a contest as the page has them, by name."""
+    return {figure.id: spec(figure) for figure in described(contest, published)}
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +88,12 @@ def test_a_profile_falls_from_every_run_to_none(tmp_path: Path) -> None:
     assert profiles["adam"].tolist() == pytest.approx([0.49 / 0.59, 0.49 / 0.59, 0.69 / 0.79, 1.0])
     x, y = series.profile_steps(profiles["adam"])
     assert (x[0], y[0], x[-1], y[-1]) == (0.0, 100.0, 1.0, 0.0)
-    assert interactive.performance_profile(found) is not None
+    assert [figure.id for figure in figures_across(found)] == ["profile"]
+    assert figures_across(found[:1]) == []
 
 
 def test_every_figure_is_drawn_as_png_and_svg(study: Contest, tmp_path: Path) -> None:
-    written = draw_all([study], [judge(study)], tmp_path, [None])
+    written = draw_all(Described([described(study)], []), [study.label], tmp_path)
     names = {path.stem for path in written}
     assert names == {
         "learning_curves",
@@ -102,17 +119,18 @@ def test_several_settings_have_figures_of_their_own_and_a_profile(tmp_path: Path
     make_sweep(tmp_path, {"adam": [0.9, 0.8], "sgd": [0.5, 0.4]}, epochs=2)
     make_sweep(tmp_path, {"adam": [0.9, 0.8], "sgd": [0.5, 0.4]}, epochs=2, dataset="mnist")
     found = contests(read_runs([tmp_path]))
-    names = {path.name for path in draw_all(found, [judge(c) for c in found], tmp_path / "figures", [None, None])}
+    all_figures = Described([described(c)[2:3] for c in found], figures_across(found))
+    names = {path.name for path in draw_all(all_figures, [c.label for c in found], tmp_path / "figures")}
     assert {"cnn-on-digits-differences.png", "cnn-on-mnist-differences.svg", "performance_profile.png"} <= names
 
 
 def test_the_reports_figures_are_what_plotly_accepts(study: Contest) -> None:
-    drawn = interactive.figures(study, judge(study), read_published("deepobs_cifar10_3c3d"))
-    assert [figure["id"] for figure in drawn] == ["curves", "finals", "differences", "lr", "budget", "target", "gap"]
-    for figure in drawn:
+    drawn = on_page(study, read_published("deepobs_cifar10_3c3d"))
+    assert list(drawn) == ["curves", "finals", "differences", "lr", "budget", "target", "gap"]
+    for figure in drawn.values():
         for choice in figure["choices"].values():
             go.Figure(choice)  # raises on an unknown property or a value out of range
-            names = {name for trace in choice["data"] for name in trace["meta"].get("contenders", [])}
+            names = {name for trace in choice["data"] for name in trace["meta"]["contenders"]}
             assert names == {"sgd", "momentum", "adam", "rmsprop"}
             for trace in choice["data"]:
                 for axis, x in trace["meta"].get("x", {}).items():
@@ -120,13 +138,84 @@ def test_the_reports_figures_are_what_plotly_accepts(study: Contest) -> None:
                     assert len(x) == len(trace["x"])
 
 
+def test_the_page_and_the_pictures_show_the_same_marks(study: Contest) -> None:
+    for figure in described(study, read_published("deepobs_cifar10_3c3d")):
+        shown, picture = spec(figure)["choices"], draw(figure)
+        lines = [line.get_xydata() for panel in picture.axes for line in panel.lines]
+        bands = 0
+        for name, panel in figure.panels.items():
+            assert len(shown[name]["data"]) == len(panel.marks)
+            for mark, trace in zip(panel.marks, shown[name]["data"], strict=True):
+                if not panel.in_pictures or not isinstance(mark, Line | Points | Band):
+                    continue
+                for axis in figure.x:
+                    x = on(mark.x, axis)
+                    if x is None:
+                        assert axis not in trace["meta"]["x"]
+                    elif isinstance(mark, Band):
+                        bands += 1
+                    else:
+                        drawn = np.column_stack([x, np.asarray(on(mark.y, axis))])
+                        assert any(np.array_equal(line, drawn) for line in lines), (figure.id, name, axis)
+                        by_axis = trace["meta"].get("y", {axis: trace["y"]})
+                        assert np.allclose(np.array(by_axis[axis], dtype=float), drawn[:, 1], rtol=1e-5)
+                        assert len(mark.hover) in (0, len(trace["y"]))
+        assert sum(len(panel.collections) for panel in picture.axes) == bands, figure.id
+
+
+def test_a_figure_for_the_page_alone_is_no_picture(tmp_path: Path) -> None:
+    make_run(tmp_path, "adam")
+    make_run(tmp_path, "sgd")
+    contest = replace(only(tmp_path), selection=Metric("val/f1"))  # its curves are not kept
+    [figure] = [figure for figure in described(contest) if figure.id == "curves"]
+    assert "val/acc" in spec(figure)["choices"]
+    assert draw_all(Described([[figure]], []), [contest.label], tmp_path / "figures") == []
+
+
+def test_the_spread_of_each_learning_rate_is_drawn_and_so_is_where_runs_diverged(study: Contest) -> None:
+    [figure] = [figure for figure in described(study) if figure.id == "lr"]
+    [panel] = figure.panels.values()
+    of_sgd = [mark for mark in panel.marks if "sgd" in mark.of]
+    [band] = [mark for mark in of_sgd if isinstance(mark, Band)]
+    assert (min(band.low), max(band.high)) == pytest.approx((10, 90.2))  # a diverged run is at chance level
+    [span] = [mark for mark in of_sgd if isinstance(mark, Span)]
+    assert (span.low, span.high) == pytest.approx((10**-0.5, 10**0.5))
+    assert not [mark for mark in panel.marks if isinstance(mark, Span) and "adam" in mark.of]
+
+
+def a_new_one(contest: Contest, verdict: Verdict, published: Published | None) -> Figure:
+    """A figure with a mark of each kind."""
+    of, shade = [contest.contenders[0].name], "#123456"
+    marks = [
+        Span(of=of, color=shade, low=0.2, high=0.4),
+        Band(of=of, color=shade, x=[0, 1], low=[0, 1], high=[2, 3]),
+        Line(of=of, color=shade, x=[0, 1], y=[1, 2], label="new", dash="dot", steps="after", hover=["one", "two"]),
+        Points(of=of, color=shade, x=[0.5], y=[2], marker="star"),
+        Interval(of=of, color=shade, x=0.5, y=1, low=0, high=2, along="y", marker="open"),
+        Interval(of=of, color=shade, x=0.5, y=1, low=0, high=1, along="x", marker="full"),
+    ]
+    panels = {"loss": Panel(Axis(label="loss", range=(0, 4)), marks)}
+    return Figure(id="new", file="a_new_one", title="A new one", note="It is new.", x={"x": Axis()}, panels=panels)
+
+
+def test_a_new_figure_is_one_description(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "FIGURES", [a_new_one])
+    make_sweep(tmp_path, {"adam": [0.9, 0.91]})
+    page = build([tmp_path]).report.read_text()
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {"a_new_one.png", "a_new_one.svg"}
+    assert "#123456" in (tmp_path / "figures" / "a_new_one.svg").read_text()
+    assert "<h3>A new one</h3>" in page
+    go.Figure(spec(a_new_one(only(tmp_path), judge(only(tmp_path)), None))["choices"]["loss"])
+
+
 def test_a_running_sweep_has_figures(tmp_path: Path) -> None:
     make_run(tmp_path, "adam", status="running", curve=[0.1, 0.2, 0.3])
     make_run(tmp_path, "sgd", status="running", curve=[0.1])
     contest = only(tmp_path)
-    written = draw_all([contest], [judge(contest)], tmp_path / "figures", [None])
-    assert {path.stem for path in written} == {"learning_curves"}
-    assert [figure["id"] for figure in interactive.figures(contest, judge(contest))] == ["curves"]
+    [figure] = described(contest)
+    assert figure.id == "curves"
+    written = draw_all(Described([[figure]], []), [contest.label], tmp_path)
+    assert {path.name for path in written} == {"learning_curves.png", "learning_curves.svg"}
 
 
 def test_a_curve_of_few_epochs_shows_its_points(tmp_path: Path) -> None:
@@ -134,25 +223,25 @@ def test_a_curve_of_few_epochs_shows_its_points(tmp_path: Path) -> None:
         folder = tmp_path / str(epochs)
         make_run(folder, "adam", curve=[0.9] * epochs, epochs=epochs)
         contest = only(folder)
-        (curves, *_) = interactive.figures(contest, judge(contest))
-        (line,) = [t for t in curves["choices"]["val/acc"]["data"] if "name" in t]
+        curves = learning_curves(contest, judge(contest), None)
+        assert curves is not None
+        (line,) = [t for t in spec(curves)["choices"]["val/acc"]["data"] if "name" in t]
         assert line["mode"] == ("lines+markers" if shown else "lines")
-        drawn = learning_curves(contest, judge(contest), None)
-        assert drawn is not None
-        assert all((panel.lines[0].get_marker() == "o") is shown for panel in drawn.axes)
+        assert all((panel.lines[0].get_marker() == "o") is shown for panel in draw(curves).axes)
 
 
 def test_differences_show_zero_and_leave_room_for_every_row(study: Contest) -> None:
     verdict = judge(study)
-    figure = next(f for f in interactive.figures(study, verdict) if f["id"] == "differences")
-    axis = figure["choices"]["test/acc"]["layout"]["xaxis"]
+    figure = differences(study, verdict, None)
+    assert figure is not None
+    axis = spec(figure)["choices"]["test/acc"]["layout"]["xaxis"]
     assert axis["range"][0] < 0 < axis["range"][1]
     assert axis["zeroline"]
-    drawn = differences(study, verdict, None)
-    assert drawn is not None
-    low, high = drawn.axes[0].get_ylim()
-    assert low <= -0.5
-    assert high >= len(verdict.comparisons) - 0.5
+    [panel] = draw(figure).axes
+    assert panel.get_xlim() == pytest.approx(axis["range"])
+    assert panel.get_ylim() == (-0.5, len(verdict.comparisons) - 0.5)
+    first = verdict.comparisons[0]
+    assert panel.get_yticklabels()[-1].get_text() == f"{first.better} − {first.worse}"  # the first stands on top
 
 
 def test_the_ranking_has_round_ticks_and_says_no_more_than_it_draws(tmp_path: Path) -> None:

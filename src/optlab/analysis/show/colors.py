@@ -26,6 +26,8 @@ OPTIMIZERS = {
 }
 OTHERS = ("#CC6677", "#7FA650", "#5F9EA0", "#B07AA1", "#C08552", "#7A8B99", "#D4778E", "#6B9080")
 
+GREY = "#8c94a0"  # of no optimizer
+
 SCHEDULES = ("constant", "cosine", "step", "linear", "exponential", "onecycle", "multistep", "plateau")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")  # Plotly's names
 MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "hexagon")

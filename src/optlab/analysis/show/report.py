@@ -14,15 +14,16 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from optlab.analysis.judge.contest import Contest
-from optlab.analysis.show import interactive
 from optlab.analysis.show.colors import color, dash
+from optlab.analysis.show.figures import Described
+from optlab.analysis.show.figures.to_plotly import spec
 from optlab.analysis.show.ranking import axis_ticks, tracks
 from optlab.analysis.show.summary import Summary
 from optlab.analysis.show.tables import tables_of
 from optlab.rules.words import plural
 
 
-def render(summary: Summary) -> str:
+def render(summary: Summary, figures: Described) -> str:
     """The page."""
     contests, verdicts, runs = summary.contests, summary.verdicts, summary.runs
     environment = Environment(
@@ -33,7 +34,7 @@ def render(summary: Summary) -> str:
         undefined=StrictUndefined,
     )
     sections = []
-    for index, (contest, verdict, behind) in enumerate(zip(contests, verdicts, summary.published, strict=True)):
+    for index, (contest, verdict, drawn) in enumerate(zip(contests, verdicts, figures.of_contests, strict=True)):
         tables = tables_of(contest, verdict, summary.relative, several=False)
         sections.append(
             {
@@ -42,14 +43,14 @@ def render(summary: Summary) -> str:
                 "verdict": verdict,
                 "tracks": tracks(contest, verdict),
                 "ticks": axis_ticks(contest, verdict),
-                "figures": interactive.figures(contest, verdict, behind),
+                "figures": [spec(figure) for figure in drawn],
                 "tables": [replace(table, id=f"{table.id}-{index}") for table in tables],
                 "commands": commands(contest),
             }
         )
-    profile = interactive.performance_profile(contests)
+    across = [spec(figure) for figure in figures.across]
     specs: dict[str, Any] = {str(section["id"]): section["figures"] for section in sections}
-    specs["profile"] = [profile] if profile else []
+    specs["across"] = across
     return environment.get_template("report.html.j2").render(
         title=" + ".join(dict.fromkeys(folder.absolute().name for folder in runs.folders)),
         version=version("optlab"),
@@ -57,7 +58,7 @@ def render(summary: Summary) -> str:
         runs=runs,
         counts=", ".join(f"{n:,} {status}" for status, n in runs.counts().items() if n),
         sections=sections,
-        profile=profile,
+        across=across,
         chips=chips(contests),
         sweep_commands=runs.commands,
         links=summary.relative,

@@ -15,7 +15,7 @@
     const { spec, choice, axis } = state;
     return spec.choices[choice].data.map((trace) => {
       const meta = trace.meta ?? {};
-      const names = meta.contenders ?? (meta.published ? [meta.published] : []);
+      const names = meta.contenders ?? [];
       const elsewhere = axis && meta.x && !meta.x[axis]; // published curves know epochs alone
       return {
         ...trace,
@@ -36,12 +36,13 @@
     const lines = { gridcolor: css("--grid"), linecolor: css("--line"), zerolinecolor: css("--line"), automargin: true };
     const wide = element.closest(".wide") !== null;
     const x = { ...lines, ...given.xaxis };
-    if (state.axis) x.title = { text: state.spec.axes[state.axis] };
+    const axis = state.spec.axes[state.axis]; // none where there is but one
+    if (axis) x.title = { text: axis.label };
     if (!printing && element.clientWidth < 420) { // a phone
       if (x.type === "log") x.dtick = 2; // every second decade, or the labels would be turned
       if (x.title) x.title = { text: x.title.text.replace(" (", "<br>(") };
     }
-    if (["epoch", "trial"].includes(state.axis)) {
+    if (axis?.whole) {
       const last = Math.max(...placesOf(state));
       if (last <= 12) x.dtick = 1; // there is no epoch 2.5
     }

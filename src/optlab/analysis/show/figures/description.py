@@ -1,0 +1,177 @@
+"""What a figure is: panels with axes and marks on them, in numbers, colours and words.
+
+A figure is described once and drawn twice: on the page by plotly.js (`to_plotly`), where a reader switches between its
+panels and x axes, and as PNG and SVG by Matplotlib (`to_matplotlib`), where they stand side by side. Everything is in
+the unit shown. Sizes and widths are in points; dashes and markers have Plotly's names (see `colors`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from optlab.analysis.judge.statistics import FloatArray
+
+Numbers = Sequence[float] | FloatArray
+Places = Numbers | Mapping[str, Numbers]  # the same on every x axis of the figure, or by its name
+
+
+def on(places: Places, axis: str) -> FloatArray | None:
+    """The numbers on one x axis; None where there are none, and the mark is not drawn."""
+    numbers = places.get(axis) if isinstance(places, Mapping) else places
+    return None if numbers is None else np.asarray(numbers, dtype=float)
+
+
+# -- marks, in the order in which they are drawn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """Something drawn; `of` names the contenders that it belongs to, and with which the page switches it off."""
+
+    of: Sequence[str] = ()
+    color: str
+    opacity: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line(Mark):
+    """Points joined by a line.
+
+    Attributes:
+        label: in the legend and beside what is said of a point.
+        steps: whether y is kept until the next x ("after"), or reached at once and kept until this x ("before").
+        marker: of every point; "" for none.
+        hover: what is said of each point; nothing where it is empty.
+    """
+
+    x: Places
+    y: Places
+    label: str = ""
+    dash: str = "solid"
+    width: float = 1.8
+    steps: Literal["", "after", "before"] = ""
+    marker: str = ""
+    hover: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Points(Mark):
+    """Points by themselves."""
+
+    x: Places
+    y: Places
+    label: str = ""
+    marker: str = "circle"
+    size: float = 5.0
+    hover: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval(Mark):
+    """A value and the interval that it lies in, as a bar along one axis.
+
+    Attributes:
+        low, high: the ends; the value itself where there is no interval.
+        along: the axis that the interval lies along.
+        marker: of the value: a dash across the bar, a full circle or an open one.
+    """
+
+    x: float
+    y: float
+    low: float
+    high: float
+    along: Literal["x", "y"]
+    marker: Literal["dash", "full", "open"]
+    label: str = ""
+    hover: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Band(Mark):
+    """The area between two lines; hatched for what somebody else measured."""
+
+    x: Places
+    low: Numbers
+    high: Numbers
+    hatched: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span(Mark):
+    """A range of x, shaded over the whole height of a panel whose y axis has a range: runs diverged there.
+
+    A picture with a panel for each contender shades it red, the page in the contender's colour.
+    """
+
+    low: float
+    high: float
+
+
+# -- where they are drawn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """An axis.
+
+    Attributes:
+        whole: there is nothing between whole numbers.
+        thousands: large numbers, written as 20k or 5M.
+        names: what stands at 0, 1, 2 and so on, in place of numbers.
+        range: from where to where, in place of what the marks need.
+        from_zero: begins at 0.
+        zero_line: a line marks 0.
+    """
+
+    label: str = ""
+    log: bool = False
+    whole: bool = False
+    thousands: bool = False
+    names: Sequence[str] = ()
+    range: tuple[float, float] | None = None
+    from_zero: bool = False
+    zero_line: bool = False
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Marks over a y axis. Those of a figure that are not `in_pictures` are on the page alone."""
+
+    y: Axis
+    marks: Sequence[Mark]
+    in_pictures: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A figure.
+
+    Attributes:
+        id: its name on the page.
+        file: its name as a picture, without the suffix.
+        title, note: above and below it on the page.
+        key: what a picture must say of its marks, as the note is not beside it.
+        x: the x axes by name; the page switches between them, a picture has a column for each.
+        panels: by what they show, as a metric's name; the page switches between them, a picture has a row for each.
+        facets: the contenders that have a panel each in a picture, where lines in one would hide each other.
+        symbols: markers with the same meaning in every colour, for a legend: meaning to marker.
+        wide: takes the whole width of the page.
+    """
+
+    id: str
+    file: str
+    title: str
+    note: str
+    x: Mapping[str, Axis]
+    panels: Mapping[str, Panel]
+    key: str = ""
+    facets: Sequence[str] = ()
+    symbols: Mapping[str, str] = field(default_factory=dict)
+    wide: bool = False
+
+    @property
+    def needs_legend(self) -> bool:
+        """Whether colours have to be explained: an axis with names does it otherwise."""
+        return not any(axis.names for axis in (*self.x.values(), *(panel.y for panel in self.panels.values())))

@@ -1,0 +1,265 @@
+"""Figures as PNG and SVG by Matplotlib, for papers and slides."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Picture
+from matplotlib.ticker import EngFormatter, MaxNLocator, NullFormatter
+
+from optlab.analysis.show.figures import Described
+from optlab.analysis.show.figures.description import (
+    Axis,
+    Band,
+    Figure,
+    Interval,
+    Line,
+    Mark,
+    Panel,
+    Points,
+    Span,
+    on,
+)
+from optlab.record import cannot_write
+
+STYLE: Any = {  # typed as a mapping from a closed set of names in Matplotlib's stubs
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#8a8f98",
+    "axes.labelcolor": "#2b2f36",
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e4e6ea",
+    "grid.linewidth": 0.8,
+    "xtick.color": "#5b616b",
+    "ytick.color": "#5b616b",
+    "lines.linewidth": 1.8,
+    "lines.markersize": 5,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+    "savefig.dpi": 160,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "optlab",
+}
+LINES = {
+    "solid": "-",
+    "dash": "--",
+    "dot": ":",
+    "dashdot": "-.",
+    "longdash": (0, (8, 3)),
+    "longdashdot": (0, (8, 3, 2, 3)),
+}
+POINTS = {
+    "circle": "o",
+    "square": "s",
+    "diamond": "D",
+    "triangle-up": "^",
+    "cross": "P",
+    "x": "X",
+    "star": "*",
+    "hexagon": "h",
+}
+STEPS = {"after": "steps-post", "before": "steps-pre"}
+GREY, ALARM = "#5b616b", "#c0392b"
+MOST_COLUMNS = 4  # of panels beside each other
+
+
+def draw_all(figures: Described, labels: Sequence[str], folder: Path) -> list[Path]:
+    """Write every figure as PNG and SVG, those of a contest under its label where there are several.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    prefixes = [f"{slug(label)}-" if len(labels) > 1 else "" for label in labels]
+    named = [(p + f.file, f) for p, each in zip(prefixes, figures.of_contests, strict=True) for f in each]
+    named += [(figure.file, figure) for figure in figures.across]
+    with mpl.rc_context(STYLE):
+        return [path for name, figure in named if grid(figure) for path in save(draw(figure), folder / name)]
+
+
+def save(picture: Picture, stem: Path) -> list[Path]:
+    """Write a picture whole as PNG and SVG; the same numbers give the same bytes."""
+    paths = []
+    for suffix, metadata in ((".png", {"Software": "optlab"}), (".svg", {"Date": None, "Creator": "optlab"})):
+        buffer = io.BytesIO()
+        picture.savefig(buffer, format=suffix[1:], metadata=metadata)
+        path = stem.with_name(stem.name + suffix)
+        temporary = path.with_name(f".{path.name}.tmp")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(buffer.getvalue())
+            temporary.replace(path)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        paths.append(path)
+    return paths
+
+
+def slug(label: str) -> str:
+    """A file name for a setting."""
+    return "".join(char if char.isalnum() else "-" for char in label).strip("-")
+
+
+# -- panels
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One panel of a picture: what is drawn, over which x axis."""
+
+    panel: Panel
+    axis: str
+    marks: Sequence[Mark]
+    title: str = ""
+    alone: bool = False  # of one contender
+
+
+def grid(figure: Figure) -> list[list[Cell]]:
+    """The panels in rows: a row a metric and a column an x axis, or a panel a contender; none for the page alone."""
+    if figure.facets:
+        panel, axis = next(iter(figure.panels.values())), next(iter(figure.x))
+        found = [
+            Cell(panel, axis, [mark for mark in panel.marks if name in mark.of], name, alone=True)
+            for name in figure.facets
+        ]
+        return [found[start : start + MOST_COLUMNS] for start in range(0, len(found), MOST_COLUMNS)]
+    shown = [panel for panel in figure.panels.values() if panel.in_pictures]
+    return [[Cell(panel, axis, panel.marks) for axis in figure.x] for panel in shown]
+
+
+def size(figure: Figure, rows: int, columns: int) -> tuple[float, float]:
+    """Width and height in inches."""
+    names = max(len(axis.names) for axis in figure.x.values())
+    beside = max(len(panel.y.names) for panel in figure.panels.values())
+    if figure.facets:
+        return 2.9 * columns + 0.6, 2.7 * rows + 0.3
+    width = 1.8 + 1.2 * names if names else 11.0 if columns > 1 else 6.2
+    return width, 0.9 + 0.36 * beside if beside else 3.1 * rows + 0.5
+
+
+def draw(figure: Figure) -> Picture:
+    """A figure with its panels side by side."""
+    cells = grid(figure)
+    rows, columns = len(cells), len(cells[0])
+    picture = Picture(figsize=size(figure, rows, columns))
+    panels = picture.subplots(rows, columns, squeeze=False, sharey="row", sharex="none" if figure.facets else "col")
+    for row, of_row in enumerate(cells):
+        for column, cell in enumerate(of_row):
+            below = row + 1 < rows and column < len(cells[row + 1])
+            draw_cell(panels[row][column], cell, figure.x[cell.axis], lowest=not below, first=column == 0)
+        for panel in panels[row][len(of_row) :]:
+            panel.set_visible(False)
+    if figure.key:
+        picture.supxlabel(figure.key, fontsize=9, color=GREY)
+    legend(picture, figure, list(panels[:, 0]))
+    return picture
+
+
+def draw_cell(panel: Axes, cell: Cell, x: Axis, *, lowest: bool, first: bool) -> None:
+    """One panel; the axes are labelled at its first column and in its last row."""
+    for order, mark in enumerate(cell.marks):
+        draw_mark(panel, mark, cell, zorder=2 + order / 1000)
+    y = cell.panel.y
+    scale(panel, "x", x)
+    scale(panel, "y", y)
+    if cell.title:
+        panel.set_title(cell.title)
+    if lowest and x.label:
+        panel.set_xlabel(x.label)
+    if first and y.label:
+        panel.set_ylabel(y.label)
+
+
+def scale(panel: Axes, which: Literal["x", "y"], axis: Axis) -> None:
+    """The range and the ticks of an axis."""
+    ticks = getattr(panel, f"{which}axis")
+    if axis.log:
+        panel.set(**{f"{which}scale": "log"})
+        ticks.set_minor_formatter(NullFormatter())
+    elif axis.names:
+        names = [name.replace(" · ", "\n") if which == "x" else name for name in axis.names]
+        ticks.set_ticks(range(len(names)), names)
+        panel.grid(axis=which, visible=False)
+    elif which == "x":
+        ticks.set_major_locator(MaxNLocator(6, integer=axis.whole, steps=[1, 2, 5, 10]))
+    if axis.thousands:
+        ticks.set_major_formatter(EngFormatter(sep=""))
+    if axis.zero_line:
+        (panel.axvline if which == "x" else panel.axhline)(0, color=GREY, linewidth=1)
+    if axis.range is not None:
+        panel.set(**{f"{which}lim": axis.range})
+    elif axis.names:
+        panel.set(**{f"{which}lim": (-0.5, len(axis.names) - 0.5)})
+    elif axis.from_zero:
+        panel.set(**{f"{which}lim": (0, None)})
+
+
+# -- marks
+
+
+def draw_mark(panel: Axes, mark: Mark, cell: Cell, zorder: float) -> None:
+    """A mark, on the x axis of its panel; nothing where it has no place there."""
+    match mark:
+        case Line() | Points():
+            x, y = on(mark.x, cell.axis), on(mark.y, cell.axis)
+            if x is not None and y is not None:
+                panel.plot(x, y, label=mark.label or None, zorder=zorder, **style(mark))
+        case Interval():
+            draw_interval(panel, mark, zorder)
+        case Band():
+            if (x := on(mark.x, cell.axis)) is not None:
+                hatched = {"alpha": 0.12, "hatch": "////"} if mark.hatched else {"alpha": 0.15}
+                panel.fill_between(x, mark.low, mark.high, color=mark.color, linewidth=0, zorder=zorder, **hatched)
+        case Span():
+            shade = ALARM if cell.alone else mark.color  # where colours need not tell contenders apart
+            panel.axvspan(mark.low, mark.high, color=shade, alpha=0.09, linewidth=0, zorder=0)
+        case _:
+            raise TypeError(f"{type(mark).__name__} is no mark that a picture can draw")
+
+
+def style(mark: Line | Points) -> dict[str, Any]:
+    """Colour, line and marker as arguments of `plot`."""
+    common = {"color": mark.color, "alpha": mark.opacity, "marker": POINTS.get(mark.marker)}
+    if isinstance(mark, Line):
+        steps = {"drawstyle": STEPS[mark.steps]} if mark.steps else {}
+        return common | steps | {"linestyle": LINES[mark.dash], "linewidth": mark.width}
+    edge = {"markeredgecolor": "white"} if mark.opacity == 1 else {}  # on top of others
+    return common | edge | {"linestyle": "none", "markersize": mark.size}
+
+
+def draw_interval(panel: Axes, mark: Interval, zorder: float) -> None:
+    """A bar from end to end, and the value on it."""
+    ends = [mark.low, mark.high]
+    x, y = (ends, [mark.y] * 2) if mark.along == "x" else ([mark.x] * 2, ends)
+    panel.plot(x, y, color=mark.color, linewidth=2.1, zorder=zorder)
+    if mark.marker == "dash":
+        across = "_" if mark.along == "y" else "|"
+        panel.plot([mark.x], [mark.y], across, color=mark.color, markersize=14, markeredgewidth=2.4, zorder=zorder)
+    else:
+        fill = mark.color if mark.marker == "full" else "white"
+        panel.plot([mark.x], [mark.y], "o", color=mark.color, markerfacecolor=fill, markersize=7, zorder=zorder)
+
+
+# -- words
+
+
+def legend(picture: Picture, figure: Figure, panels: Sequence[Axes]) -> None:
+    """One legend for all panels, above them: of colours where no axis or title names them, and of symbols."""
+    named: dict[str, Any] = {}
+    if figure.needs_legend and not figure.facets:
+        pairs = [zip(*panel.get_legend_handles_labels(), strict=True) for panel in panels]
+        named = {label: handle for pair in pairs for handle, label in pair}
+    for meaning, marker in figure.symbols.items():
+        (named[meaning],) = panels[0].plot([], [], POINTS[marker], color=GREY, markersize=7)  # of no optimizer's colour
+    if named:
+        columns = min(6, len(named)) if max(map(len, named)) < 20 else 3
+        picture.legend(named.values(), named, loc="outside upper left", ncols=columns, handlelength=1.8)
