@@ -2,12 +2,24 @@
 
 import signal
 
+MOST_CHARACTERS = 2000  # of a message
+
 
 class UserError(Exception):
     """Input that cannot be used. Its text is one line for a person: the value, what is allowed, what to type.
 
     The command line prints it without a traceback and exits with 1; it is raised before anything is written.
+    What it repeats of the input may be anything: it is shown without what would break the line, and not at any length.
     """
+
+    def __init__(self, text: str) -> None:
+        super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in shortened(text)))
+
+
+def shortened(text: str) -> str:
+    """The text, or its beginning and end where it is too long for a person."""
+    half = MOST_CHARACTERS // 2
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:half]} ... {text[-half:]}"
 
 
 class Interrupted(BaseException):

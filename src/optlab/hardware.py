@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from lightning import Callback, Trainer
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import profilers
 from lightning.pytorch.callbacks import Checkpoint
 from torch import nn
@@ -71,8 +70,8 @@ def build_trainer(config: Mapping[str, Any], folder: Path, callbacks: Sequence[C
     }
     try:
         return Trainer(**(ours | settings))
-    except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
+    except Exception as error:  # Lightning and its plugins raise of many types
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"trainer: Lightning refuses these settings: {reason}") from error
 
 

@@ -194,7 +194,7 @@ def _optimizer_class(target: str) -> type[Optimizer]:
     package = module_name.partition(".")[0]
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
+    except (ImportError, TypeError, ValueError) as error:
         if package == "pytorch_optimizer" and getattr(error, "name", None) == package:
             raise UserError(
                 f"optimizer._target_={target}: the package is not installed: pip install -e '.[optimizers]'"

@@ -33,7 +33,9 @@ class DivergenceGuard(Callback):
 
     every_batch = False  # the engine may take several steps between two calls, up to the next look
 
-    def __init__(self, every_n_steps: Annotated[int, Field(ge=1)] = 50, bound: float | None = None) -> None:
+    def __init__(
+        self, every_n_steps: Annotated[int, Field(ge=1)] = 50, bound: Annotated[float, Field(gt=0)] | None = None
+    ) -> None:
         self.every_n_steps = every_n_steps
         self.bound = math.inf if bound is None else bound
 

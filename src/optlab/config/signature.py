@@ -5,7 +5,8 @@ import importlib
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -25,7 +26,7 @@ def locate(group: str, path: object) -> Callable[..., Any]:
     module, _, name = str(path).rpartition(".")
     try:
         return typing.cast(Callable[..., Any], getattr(importlib.import_module(module), name))
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise UserError(f"{group}._target_={path}: cannot be imported ({error}); type package.module.Class") from error
 
 
@@ -59,19 +60,40 @@ def check_call(
             continue
         if key not in named and not takes_any:
             raise UserError(unknown_argument(group, target, key, sorted(named)))
-        made_by_hydra = isinstance(value, Mapping) and "_target_" in value
-        if key in hints and not made_by_hydra:
+        if key in hints and not may_be_made(value, hints[key]):
             check_value(f"{group}.{key}", value, hints[key])
     for name, parameter in named.items():
         if parameter.default is parameter.empty and name not in options:
             raise UserError(f"{group}.{name} is missing; type {group}.{name}=VALUE")
 
 
+def may_be_made(value: Any, hint: Any) -> bool:
+    """Whether a value is the config of an object (`_target_`), where an object other than plain data is taken."""
+    if not (isinstance(value, Mapping) and "_target_" in value):
+        return False
+    return any(part is Any or getattr(part, "__module__", "builtins") != "builtins" for part in parts_of(hint))
+
+
+def parts_of(hint: Any) -> Iterator[Any]:
+    """The types that a hint is made of: `list[int] | None` of list, int and None."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return
+    if origin is Annotated:
+        inner = inner[:1]
+    if origin is None:
+        yield hint
+    for each in inner:
+        yield from parts_of(each)
+
+
 def check_value(path: str, value: Any, hint: Any) -> None:
     """Raise UserError unless the value at `path` of the config fits a type hint; a list may stand for a tuple."""
     try:
-        adapter: TypeAdapter[Any] = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True, strict=True))
-    except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeError):
+        adapter = adapter_of(hint)
+    except TypeError:  # annotated with something that cannot be a key of the cache
+        adapter = adapter_of.__wrapped__(hint)
+    if adapter is None:
         return  # a type that pydantic does not know: the callable itself will check
     forms = [value, tuple(value)] if isinstance(value, list) else [value]
     problems: list[ValidationError] = []
@@ -87,6 +109,15 @@ def check_value(path: str, value: Any, hint: Any) -> None:
     own = [str(each["ctx"]["error"]) for each in errors if each["type"] == "value_error"]  # of a validator: its words
     allowed = " or ".join(dict.fromkeys(ranges or own)) or wanted(hint)
     raise UserError(f"{path}={'null' if value is None else value}: must be {allowed}") from problems[-1]
+
+
+@cache
+def adapter_of(hint: Any) -> TypeAdapter[Any] | None:
+    """What validates values against a type hint; None for a type that pydantic does not know."""
+    try:
+        return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True, strict=True))
+    except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeError):
+        return None
 
 
 def in_range(message: str) -> str:
