@@ -19,7 +19,8 @@ from optlab.errors import UserError
 from optlab.inputs import load_data
 from optlab.module import Sums, TrainingModule
 from optlab.record import RunRecord
-from optlab.run import objective, run
+from optlab.rules.metrics import objective
+from optlab.run import run
 from tests.conftest import QUICK, Train, words_of
 from tests.metrics import read_metrics
 from tests.test_resume import OPTIMIZERS, weights

@@ -9,7 +9,7 @@ from lightning import Callback
 
 from optlab.config import compose
 from optlab.errors import UserError
-from optlab.run import objective
+from optlab.rules.metrics import objective
 from tests.conftest import Train
 from tests.metrics import read_metrics
 from tests.test_resume import assert_continues, weights, without_time

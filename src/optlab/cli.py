@@ -130,7 +130,8 @@ def check_is_no_study(choices: Mapping[str, Any]) -> None:
 
 def train(cfg: DictConfig, folder: Path, overrides: list[str]) -> float | None:
     from optlab.console import print_result, shortest
-    from optlab.run import objective, run
+    from optlab.rules.metrics import objective
+    from optlab.run import run
 
     first_process = int(os.environ.get("LOCAL_RANK", 0)) == 0
     continues_here = str(cfg.ckpt or "").startswith(str(shortest(folder)))

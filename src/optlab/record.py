@@ -49,6 +49,10 @@ NOT_IDENTITY = (
 )
 
 
+class OtherSchema(UserError):
+    """A record that another version of the program wrote: whole, and its result worth keeping."""
+
+
 def run_id(config: Mapping[str, Any]) -> str:
     """The first 8 hex digits of a SHA-256 over the resolved config without what cannot change the result."""
     kept = json.loads(json.dumps(config))
@@ -128,7 +132,8 @@ class RunRecord:
         """The record in `folder/run.json`.
 
         Raises:
-            UserError: there is none, it is damaged, or another schema wrote it.
+            OtherSchema: another version wrote it.
+            UserError: there is none, or it is damaged.
         """
         path = folder / RECORD_FILE
         try:
@@ -140,7 +145,7 @@ class RunRecord:
         if not isinstance(content, dict):
             raise UserError(f"{path}: damaged, this is no JSON object")
         if (found := content.get("schema")) != SCHEMA:
-            raise UserError(f"{path}: schema {found!r} is not known to this version, which reads {SCHEMA}")
+            raise OtherSchema(f"{path}: schema {found!r} is not known to this version, which reads {SCHEMA}")
         hints = get_type_hints(cls)
         for name, hint in hints.items():
             if name in content and not is_of(content[name], hint):

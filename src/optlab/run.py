@@ -30,6 +30,7 @@ from optlab.inputs import Sources, batches, check_against_data, describe_data, l
 from optlab.lr import Horizon
 from optlab.module import TrainingModule
 from optlab.record import CHECKPOINT_FOLDER, RECORD_FILE, RunRecord
+from optlab.rules.metrics import higher_is_better, metric_of
 
 log = logging.getLogger(__name__)
 
@@ -271,22 +272,9 @@ def objective_of(config: Config, data: Splits) -> tuple[str, str]:
 
     By default accuracy for classes and loss for numbers, on validation, or on training where there is no validation.
     """
-    part = "val" if data.val is not None and config.trainer.validates else "train"
-    known = [f"{p}/{kind}" for p in dict.fromkeys([part, "train"]) for kind in ("loss", "acc")]
-    if data.info.task == "regression":
-        known = [name for name in known if name.endswith("loss")]
-    metric = config.metric or f"{part}/{'acc' if data.info.task == 'classification' else 'loss'}"
-    if metric not in known:
-        raise UserError(f"metric={metric}: this run has {', '.join(known)}")
-    return metric, "max" if metric.endswith("acc") else "min"
-
-
-def objective(record: RunRecord) -> float | None:
-    """What a sweeper gets: the final value of the run's metric; at chance level for a diverged run."""
-    metric = record.data["metric"]
-    if record.status == "diverged":
-        return 1 / record.data["outputs"] if metric.endswith("acc") else float("inf")
-    return record.metrics.get(metric)
+    validates = data.val is not None and config.trainer.validates
+    metric = metric_of(config.metric, validates=validates, task=data.info.task)
+    return metric, "max" if higher_is_better(metric) else "min"
 
 
 def record_divergence(prepared: Prepared, result: Diverged) -> None:

@@ -2,28 +2,34 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from optlab.config.overrides import CONFIG_FOLDER
+from optlab.rules.choice import Score
+from optlab.rules.space import Space
 from optlab.sweep.study.protocol import Arm, Options, Protocol
-from optlab.sweep.study.rounds import Round, Score, Words, next_round
+from optlab.sweep.study.rounds import Round, Words, next_round
 from optlab.sweep.study.samplers import Propose
-from optlab.sweep.study.space import Space
 
 Surface = Callable[[Mapping[str, str]], Score | None]
 
 
 def settings(**changed: Any) -> dict[str, Any]:
     """The settings of conf/hydra/sweeper/study.yaml with changes."""
-    given = OmegaConf.to_container(OmegaConf.load(CONFIG_FOLDER / "hydra" / "sweeper" / "study.yaml"))
-    assert isinstance(given, dict)
-    return {str(key): value for key, value in given.items()} | changed
+    return load("hydra", "sweeper", "study.yaml") | changed
 
 
 def optimizer(name: str) -> dict[str, Any]:
-    given = OmegaConf.to_container(OmegaConf.load(CONFIG_FOLDER / "optimizer" / f"{name}.yaml"))
+    return dict(load("optimizer", f"{name}.yaml"))
+
+
+@cache
+def load(*path: str) -> dict[str, Any]:
+    """A file of conf/."""
+    given = OmegaConf.to_container(OmegaConf.load(CONFIG_FOLDER.joinpath(*path)))
     assert isinstance(given, dict)
     return {str(key): value for key, value in given.items()}
 
@@ -53,7 +59,7 @@ def peak(best: Mapping[str, float], diverges_at: float = math.inf) -> Surface:
     def value(run: Mapping[str, str]) -> Score:
         lr = float(run["optimizer.lr"])
         if lr >= diverges_at:
-            return Score(0.1, -math.inf)
+            return Score(0.1, -math.inf, trained=False)
         distance = math.log10(lr / best[run["optimizer"]])
         accuracy = 0.9 - 0.1 * distance**2 + 0.001 * int(run["seed"])
         return Score(accuracy, accuracy - 1)

@@ -74,6 +74,29 @@ def test_every_failure_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("no_report")
+@pytest.mark.parametrize(
+    ("content", "kind", "remedy"),
+    [
+        ("{", "damaged", "remove that file to run the job again"),
+        ('{"schema": 2}', "other_schema", "update optlab, or type another sweep="),  # its result is worth keeping
+    ],
+)
+def test_what_to_do_about_a_record_does_not_depend_on_the_name_of_its_folder(
+    content: str, kind: str, remedy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [job] = jobs_of("schema-damaged")
+    finish(job)
+    (job.folder / "run.json").write_text(content)
+    found = outcome(job)
+    assert found.problem is not None
+    assert (found.problem.kind, found.problem.subject) == (kind, "schema-damaged")
+    assert exit_code([found]) == 1
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.startswith("damaged  ")
+    assert line.endswith(f"; {remedy}")
+
+
+@pytest.mark.usefixtures("no_report")
 def test_many_failures_do_not_fill_the_screen(capsys: pytest.CaptureFixture[str]) -> None:
     exit_code(ended(*["failed"] * 25))
     out = capsys.readouterr().out
@@ -105,7 +128,7 @@ def test_a_study_ends_with_a_report_that_says_who_won_and_who_is_tuned() -> None
     [verdict] = json.loads((folder / "summary.json").read_text())["verdicts"]
     assert {standing["name"] for standing in verdict["standings"]} == {"adam", "sgd"}
     assert [standing["final"]["n"] for standing in verdict["standings"]] == [2, 2]
-    assert any("not tuned" in warning for warning in verdict["warnings"])  # two trials: each is on an edge
+    assert any("not tuned" in warning["text"] for warning in verdict["warnings"])  # two trials: each is on an edge
     page = (folder / "report.html").read_text()
     assert html.escape(verdict["headline"]) in page
     assert "hydra/sweeper=study" in page[page.index('id="reproduce"') :]

@@ -121,6 +121,15 @@ def test_the_shipped_experiments_are_studies_of_the_size_they_say() -> None:
 # -- its hash and its file
 
 
+def test_the_hash_of_a_plan_on_disk_stays_what_it_was() -> None:
+    lr = {"lr": {"low": 1e-4, "high": 1e-2, "scale": "log"}}
+    family = lr | {"beta1": {"low": 0.5, "high": 0.99, "scale": "one_minus_log"}, "weight_decay": 0.01}
+    changed: dict[str, Any] = {"trials": 9, "target": 0.9, "metric": "val/loss", "extensions": 1}
+    assert protocol("adam", "sgd", space=lr).hash == "sha-6356b17f00f1"
+    assert protocol("adam", space=family, sampler="halton", **changed).hash == "sha-2295f2bc2491"
+    assert protocol("momentum", space={"lr": 0.1, "momentum": 0.9}, confirmation_seeds=3).hash == "sha-ed0809613331"
+
+
 def test_the_hash_changes_with_what_decides_the_outcome_and_with_nothing_else() -> None:
     same = plan(SGD_OR_ADAM).hash
     assert plan(SGD_OR_ADAM, "logger=none", "eval_batch_size=100", sampler="grid").hash == same

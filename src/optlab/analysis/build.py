@@ -71,7 +71,8 @@ def published_for(
     names = [given or reference_of(studies) for studies in planned]
     read = {name: read_published(name) for name in names if name is not None}
     fitting = [
-        name if name is not None and read[name].belongs_to(c) else None for name, c in zip(names, found, strict=True)
+        name if name is not None and read[name].belongs_to(c.runs[0].record) else None
+        for name, c in zip(names, found, strict=True)
     ]
     if given is not None and not any(fitting):
         where = ", ".join(f"{key}={value}" for key, value in read[given].setting.items())

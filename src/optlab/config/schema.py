@@ -11,11 +11,11 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from optlab.config.node import Node, fields
 from optlab.errors import UserError
+from optlab.rules.metrics import JudgedBy
 
 AtLeast1 = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
 Batches = NotNegative | Annotated[float, Field(ge=0, le=1)]  # a number of them, or a part of all
-Metric = Literal["val/acc", "val/loss", "train/acc", "train/loss"]  # what a run can be judged by
 Named = str | int | float  # a name or a path: YAML reads a number where one is typed
 Part = Annotated[float, Field(ge=0, le=1)]
 Open = ConfigDict(extra="allow")
@@ -157,7 +157,7 @@ class Config(Node):
     batch_size: AtLeast1
     eval_batch_size: AtLeast1
     shuffle: bool
-    metric: Metric | None
+    metric: JudgedBy | None
     test_weights: Literal["last", "best"]
     mode: Literal["train", "test", "predict"]
     ckpt: str | None

@@ -1,5 +1,6 @@
 """Small words that more than one room says: numbers with their noun, lists, durations, and how a run ended."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,6 +14,15 @@ def enumerated(words: Iterable[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     *first, last = words
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def counted(numbers: Mapping[str, int], noun: str) -> str:
+    """`adam 9 trials, the others 7`."""
+    usual = Counter(numbers.values()).most_common(1)[0][0]
+    groups = {n: [name for name, k in numbers.items() if k == n] for n in sorted({*numbers.values()} - {usual})}
+    shown = [f"{enumerated(names)} {plural(n, noun)}" for n, names in groups.items()]
+    rest = [name for name, number in numbers.items() if number == usual]
+    return f"{'; '.join(shown)}; {'the others' if len(rest) > 1 else rest[0]} {usual}"
 
 
 def duration(seconds: float) -> str:

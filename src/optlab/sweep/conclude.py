@@ -67,10 +67,7 @@ def print_problems(outcomes: Sequence[Outcome], console: Console) -> None:
         console.print(f"failed   {len(failed) - MAX_FAILURES} more")
     for outcome in outcomes:
         if outcome.problem is not None:
-            other_version = "schema" in outcome.problem  # its result is worth keeping
-            remove = "remove that file to run the job again"
-            remedy = "update optlab, or type another sweep=" if other_version else remove
-            console.print(f"damaged  {outcome.problem}; {remedy}", markup=False, soft_wrap=True)
+            console.print(f"damaged  {outcome.problem}", markup=False, soft_wrap=True)
     if failed:
         console.print(f"{plural(len(failed), 'run')} failed; the same command with retry=true runs failed ones again")
 

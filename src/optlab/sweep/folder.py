@@ -2,11 +2,9 @@
 
 import math
 import re
-import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import yaml
 from filelock import FileLock, Timeout
@@ -14,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from optlab.errors import UserError
 from optlab.record import cannot_write, shortest, write_whole
+from optlab.rules.commands import sweep_command, sweep_commands
 
 PLAN_FILE = "multirun.yaml"
 LOCKS = ".locks"
@@ -95,7 +94,7 @@ def write_plan(config: DictConfig, folder: Path) -> None:
     except OSError as error:
         raise cannot_write(folder, error) from error
     with FileLock(folder / LOCKS / "plan.lock"):
-        commands = dict.fromkeys([*commands_of(folder), command(config.hydra.overrides)])
+        commands = dict.fromkeys([*commands_of(folder), sweep_command(config.hydra.overrides)])
         text = yaml.safe_dump({"commands": list(commands)}, width=math.inf)
         write_whole(folder / PLAN_FILE, text + OmegaConf.to_yaml(config))
 
@@ -104,16 +103,9 @@ def commands_of(folder: Path) -> list[str]:
     """The commands typed so far for a sweep, in order; a file that cannot be read is replaced."""
     try:
         content = yaml.safe_load((folder / PLAN_FILE).read_text(encoding="utf-8"))
-        return [str(each) for each in content.get("commands") or [command(content["hydra"]["overrides"])]]
+        return sweep_commands(content)
     except (OSError, ValueError, yaml.YAMLError, AttributeError, LookupError, TypeError):
         return []
-
-
-def command(overrides: Mapping[str, Any]) -> str:
-    """A multirun as it is typed, by Hydra's record of its words; without those that change no run's result."""
-    words = [word for word in overrides["hydra"] if not word.startswith("hydra.mode=")]
-    words += [word for word in overrides["task"] if not word.startswith("retry=")]
-    return " ".join(["python train.py -m", *(shlex.quote(str(word)) for word in words)])
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from optlab.config import overrides as typed
 from optlab.config import resolve
 from optlab.config.schema import Config
 from optlab.errors import Interrupted, UserError
-from optlab.record import RECORD_FILE, RunRecord, run_id, shortest
+from optlab.record import RECORD_FILE, OtherSchema, RunRecord, run_id, shortest
+from optlab.rules.messages import Message, message
 
 FINAL = ("finished", "diverged", "failed")
 
@@ -44,13 +45,13 @@ class Outcome:
 
     Attributes:
         record: the content of run.json; None where there is none, or none that can be read.
-        problem: why a run.json cannot be used; it is left as it is.
+        problem: why a run.json cannot be used, and what to do about it; it is left as it is.
         skipped: the job was settled before, and was not launched.
     """
 
     job: Job
     record: RunRecord | None
-    problem: str | None = None
+    problem: Message | None = None
     skipped: bool = False
 
     @property
@@ -137,7 +138,8 @@ def outcome(job: Job, *, skipped: bool = False) -> Outcome:
     try:
         record = RunRecord.read(job.folder)
     except UserError as error:
-        return Outcome(job, None, problem=str(error))
+        kind = "other_schema" if isinstance(error, OtherSchema) else "damaged"
+        return Outcome(job, None, problem=message(kind, job.folder.name, error=error))
     if record.id != job.id:
         raise UserError(
             f"{shortest(job.folder)} holds run {record.id} and not {job.id}; name the sweep otherwise with sweep=NAME"

@@ -25,6 +25,7 @@ from optlab.config import resolve
 from optlab.config.schema import Config
 from optlab.errors import Interrupted, UserError
 from optlab.record import CHECKPOINT_FOLDER, METRICS_FILE, RECORD_FILE, RunRecord, Status, run_id
+from optlab.rules.metrics import objective
 from optlab.sweep.folder import locked
 from optlab.sweep.job import FINAL
 
@@ -43,7 +44,7 @@ def run_job(
     Raises:
         Interrupted: the sweep is to stop.
     """
-    from optlab.run import objective, run
+    from optlab.run import run
 
     config = Config.parse(resolve(cfg))
     with locked(folder) as ours:

@@ -33,7 +33,7 @@ def around(level: float, noise: list[float]) -> list[float]:
 
 
 def warned(verdict: Verdict, words: str) -> bool:
-    return any(words in warning for warning in verdict.warnings)
+    return any(words in warning.text for warning in verdict.warnings)
 
 
 def test_a_clear_winner(tmp_path: Path) -> None:
@@ -108,6 +108,29 @@ def test_a_divergence_stays_in_the_mean_and_is_said(tmp_path: Path) -> None:
     assert warned(verdict, "adam diverged in 1 of 5 seeds at lr 0.001; each counts as 10.00\u00a0%")
 
 
+def test_a_diverged_loss_has_no_chance_level_and_what_stands_for_it_is_said(tmp_path: Path) -> None:
+    make_sweep(tmp_path, {"adam": around(0.95, NOISE)[:4]})
+    make_run(tmp_path, "adam", seed=4, status="diverged")
+    (contest,) = contests(read_runs([tmp_path]), "val/loss")
+    (said,) = [w for w in judge(contest).warnings if w.kind == "diverged_without_chance_level"]
+    assert said.subject == "adam"
+    assert "Validation loss has no chance level: each counts as 2.303, the worst seen" in said.text
+    assert said.text.endswith("and is never chosen before a run that finished.")
+
+
+def test_a_configuration_that_is_passed_over_for_its_failed_run_is_named(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        make_run(tmp_path, lr=0.1, seed=seed, val=0.9, status="failed" if seed else "finished")
+        make_run(tmp_path, lr=0.01, seed=seed, val=0.8)
+    verdict = verdict_of(tmp_path)
+    assert verdict.standings[0].lr == 0.01
+    assert warned(verdict, "adam: lr 0.1 has the better mean, but a failed run, so it was not in the choice.")
+    make_run(tmp_path, lr=0.01, seed=2, status="failed")  # now none is whole
+    verdict = verdict_of(tmp_path)
+    assert verdict.standings[0].lr == 0.1
+    assert not warned(verdict, "not in the choice")
+
+
 def test_unequal_budgets(tmp_path: Path) -> None:
     for lr in (0.1, 0.01, 0.001):
         make_run(tmp_path, "adam", lr, val=0.9 if lr == 0.01 else 0.8)
@@ -176,7 +199,7 @@ def test_all_that_is_said_of_the_seeds_needed_agrees(tmp_path: Path, gap: float,
     make_sweep(tmp_path, {"adam": other, "sgd": noise}, config=config)
     verdict = verdict_of(tmp_path)
     (pair,) = verdict.comparisons
-    said = " ".join([verdict.headline, *verdict.sentences, *verdict.warnings])
+    said = " ".join([verdict.headline, *verdict.sentences, *map(str, verdict.warnings)])
     numbers = {int(n.replace(",", "")) for n in re.findall(r"about ([\d,]+) seeds", said)}
     if pair.differ:
         assert not numbers

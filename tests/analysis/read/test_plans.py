@@ -1,6 +1,8 @@
 """What studies wrote beside their runs: each setting is read by its own plan, and report and study agree."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,15 @@ import yaml
 from optlab.analysis import build
 from optlab.analysis.judge import tuning
 from optlab.analysis.judge.contest import Contest, contests
+from optlab.analysis.judge.studies import arm_of
 from optlab.analysis.judge.verdict import Verdict, judge
-from optlab.analysis.read.plans import arm_of, studies
+from optlab.analysis.read.plans import studies
 from optlab.analysis.read.runs import read_runs
 from optlab.errors import UserError
+from optlab.rules.messages import Message
+from optlab.rules.space import overrides
+from optlab.rules.warnings import study_warnings
 from optlab.sweep.study.rounds import Trial, edges_of
-from optlab.sweep.study.space import overrides
 from tests.analysis.made import make_run, make_study
 from tests.sweep.surfaces import protocol
 
@@ -28,8 +33,8 @@ def plan(folder: Path, **content: Any) -> None:
     (folder / "protocol.yaml").write_text(yaml.safe_dump(content))
 
 
-def result(folder: Path, arms: list[dict[str, Any]], warnings: list[str] | None = None) -> None:
-    (folder / "study.json").write_text(json.dumps({"arms": arms, "warnings": warnings or []}))
+def result(folder: Path, arms: list[dict[str, Any]], warnings: Sequence[Any] | None = None) -> None:
+    (folder / "study.json").write_text(json.dumps({"arms": arms, "warnings": [*(warnings or [])]}))
 
 
 def only(folder: Path) -> Contest:
@@ -54,7 +59,7 @@ def tried(folder: Path, values: dict[tuple[float, float], float]) -> None:
 
 
 def edge_warnings(verdict: Verdict) -> list[str]:
-    return [warning for warning in verdict.warnings if "not tuned" in warning]
+    return [str(warning) for warning in verdict.warnings if warning.kind == "not_tuned"]
 
 
 # -- one plan a setting
@@ -175,10 +180,8 @@ def test_report_and_study_apply_one_rule(tmp_path: Path, name: str) -> None:
         plan(folder, **planned.plan())
         contest = only(folder)
         (contender,) = contest.contenders
-        found = tuning.on_the_edge(contender, arm_of(contender, studies(contest.runs)))
         edges = edges_of(planned, arm, trials, winner)
-        sides = {text.split()[0]: "low" if "smallest" in text else "high" for text in found}
-        assert sides == edges
+        assert tuning.edges_of(contender, arm_of(contender, studies(contest.runs))) == edges
         said |= set(edges.items())
     assert len(said) > 3  # the winners lie on several edges
 
@@ -186,24 +189,47 @@ def test_report_and_study_apply_one_rule(tmp_path: Path, name: str) -> None:
 # -- what a study has to say
 
 
+def with_two_arms(folder: Path) -> list[dict[str, Any]]:
+    """A study of momentum, whose winner lies on an edge, and of adam, which has no run here; the arms of study.json."""
+    tried(folder, {(0.001, 0.9): 0.8, (0.01, 0.9): 0.85, (0.1, 0.9): 0.9})
+    plan(folder, trials=3, arms=[{"optimizer": name, "space": {"lr": LR}} for name in ("momentum", "adam")])
+    edge = {"optimizer": "momentum", "winner": {"lr": 0.1}, "edges": {"lr": "high"}, "failed_trials": 1}
+    none: dict[str, Any] = {"optimizer": "adam", "winner": None, "edges": {}, "failed_trials": 3}
+    return [arm | {"tuned": False, "trials": 3, "extensions": 2} for arm in (edge, none)]
+
+
+SAID = [
+    "momentum is not tuned: its best has lr 0.1 on the high edge of what was tried, after 2 extensions.",
+    "momentum: 1 of 3 trials have a failed run: not in the choice.",
+    "adam: 3 of 3 trials have a failed run: not in the choice.",
+    "adam: nothing could be chosen, as every trial has a failed run.",
+]
+
+
 def test_the_warnings_of_a_study_are_the_reports_too_and_said_once(tmp_path: Path) -> None:
-    tried(tmp_path, {(0.001, 0.9): 0.8, (0.01, 0.9): 0.85, (0.1, 0.9): 0.9})
-    plan(
-        tmp_path,
-        trials=3,
-        arms=[{"optimizer": "momentum", "space": {"lr": LR}}, {"optimizer": "adam", "space": {"lr": LR}}],
-    )
-    arms: list[dict[str, Any]] = [
-        {"optimizer": "momentum", "winner": {"lr": 0.1}, "tuned": False, "edges": {"lr": "high"}},
-        {"optimizer": "adam", "winner": None, "tuned": False, "edges": {}},
-    ]
-    failed = "momentum: 1 of 3 trials have a failed run: not in the choice"
-    edge = "momentum is not tuned: its best has lr 0.1 on the high edge of what was tried, after 2 extensions"
-    result(tmp_path, arms, [edge, failed, failed, "adam: nothing could be chosen, as every trial has a failed run"])
+    arms = with_two_arms(tmp_path)
+    written = [asdict(warning) for arm in arms for warning in study_warnings(arm)]
+    assert [warning["text"] for warning in written] == SAID
+    result(tmp_path, arms, [*written, written[1]])
     warnings = verdict_of(tmp_path).warnings
-    assert warnings.count(f"{failed}.") == 1
-    assert len([w for w in warnings if "not tuned" in w]) == 1
-    assert not any(w.startswith("adam") for w in warnings)  # it has no run in this setting
+    assert [w.text for w in warnings].count(SAID[1]) == 1
+    assert [w.kind for w in warnings if "not tuned" in w.text] == ["not_tuned"]
+    assert not any(w.subject == "adam" for w in warnings)  # it has no run in this setting
+
+
+def test_a_study_of_before_whose_warnings_are_plain_texts_says_the_same(tmp_path: Path) -> None:
+    arms = with_two_arms(tmp_path)
+    result(tmp_path, arms, [asdict(warning) for arm in arms for warning in study_warnings(arm)])
+    now = verdict_of(tmp_path).warnings
+    result(tmp_path, arms, [line.removesuffix(".") for line in SAID])
+    assert verdict_of(tmp_path).warnings == now
+
+
+def test_plain_texts_beside_arms_that_say_too_little_are_shown_as_they_are(tmp_path: Path) -> None:
+    arms = with_two_arms(tmp_path)
+    result(tmp_path, [{"optimizer": "momentum", "winner": None}, arms[1]], ["momentum: look at it"])
+    said = [warning for warning in verdict_of(tmp_path).warnings if warning.kind == "said"]
+    assert [str(warning) for warning in said] == ["momentum: look at it."]
 
 
 def test_a_study_of_two_schedules_finds_each_arm(tmp_path: Path) -> None:
@@ -243,10 +269,11 @@ def test_a_study_that_tunes_has_no_verdict_yet(tmp_path: Path) -> None:
     assert verdict.sentences == []
     assert verdict.warnings == []  # no edge, no same seeds, no unfinished run: all of that is still under way
     arms = [{"optimizer": "sgd", "trials": 5, "winner": None, "edges": {}}]
-    result(tmp_path, arms, ["sgd is not tuned: its best has lr 0.01 on the high edge", "sgd: 1 of 3 trials failed"])
+    edge, failed = Message("edge_remains", "sgd", "on the edge."), Message("failed_trials", "sgd", "1 of 3 failed.")
+    result(tmp_path, arms, [asdict(edge), asdict(failed)])
     verdict = verdict_of(tmp_path)
     assert verdict.headline.startswith("Still tuning: 2 of 12 runs")  # two trials more by an extension
-    assert verdict.warnings == ["sgd: 1 of 3 trials failed."]
+    assert verdict.warnings == [failed]  # an edge may be left again
     plan(tmp_path, trials=3)
     assert verdict_of(tmp_path).headline.startswith("Still tuning: 2 runs done")
 
@@ -262,5 +289,5 @@ def test_confirmation_ends_the_tuning(tmp_path: Path) -> None:
 def test_what_a_study_with_few_seeds_can_type(tmp_path: Path) -> None:
     make_study(tmp_path, seeds=2)
     plan(tmp_path, trials=3)
-    (said,) = [w for w in verdict_of(tmp_path).warnings if w.startswith("Exploratory")]
-    assert "2 seeds only; hydra.sweeper.confirmation_seeds=5 sweep=another-name runs more" in said
+    (said,) = [w for w in verdict_of(tmp_path).warnings if w.kind == "exploratory"]
+    assert "2 seeds only; hydra.sweeper.confirmation_seeds=5 sweep=another-name runs more" in said.text

@@ -146,7 +146,7 @@ def test_curves_of_another_data_set_or_model_are_not_drawn(tmp_path: Path) -> No
     make_run(tmp_path / "a", dataset="cifar10", config=CIFAR)
     make_run(tmp_path / "b", dataset="cifar10")  # another model
     make_run(tmp_path / "c", config={"model": {"name": "cnn_3c3d"}})  # digits
-    assert [published.belongs_to(only(tmp_path / name)) for name in "abc"] == [True, False, False]
+    assert [published.belongs_to(only(tmp_path / name).runs[0].record) for name in "abc"] == [True, False, False]
     with pytest.raises(UserError, match="dataset=cifar10, model=cnn_3c3d"):
         build([tmp_path / "b"], figures=False, reference=DEEPOBS)
 

@@ -18,6 +18,7 @@ from optlab.analysis.show.tables.table import Column, Row, Table, cells
 from optlab.analysis.show.tables.tried import Tried
 from optlab.analysis.show.tables.write import as_csv, latex, markdown
 from optlab.errors import UserError
+from optlab.rules.messages import Message
 from tests.analysis.made import make_run, make_study, make_sweep
 
 COLUMNS = [
@@ -133,7 +134,7 @@ def test_summary_json_says_what_the_report_says(tmp_path: Path) -> None:
     content = json.loads((tmp_path / "out" / "summary.json").read_text())
     (verdict,) = content["verdicts"]
     assert verdict["headline"] == summary.verdicts[0].headline
-    assert verdict["warnings"] == summary.verdicts[0].warnings
+    assert [Message.read(warning) for warning in verdict["warnings"]] == summary.verdicts[0].warnings
     adam = next(s for s in verdict["standings"] if s["name"] == "adam")
     assert adam["final"]["n"] == 5
     assert all((tmp_path / "out" / folder / "run.json").exists() for folder in adam["folders"])

@@ -1,32 +1,35 @@
-"""Warnings in words: what in a comparison could mislead, and what to do about it."""
+"""Warnings of a comparison: what in it could mislead, and what to do about it. Their words stand in `optlab.rules`."""
 
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from optlab.analysis.judge import tuning
 from optlab.analysis.judge.compare import Comparison
-from optlab.analysis.judge.contest import Contender, Contest
+from optlab.analysis.judge.contest import Contender, Contest, passed_over
 from optlab.analysis.judge.metric import Metric
 from optlab.analysis.judge.statistics import MOST_SEEDS
-from optlab.analysis.read.plans import Study, arm_name, arm_of, still_tuning
+from optlab.analysis.judge.studies import arm_of, still_tuning, warnings_of
+from optlab.analysis.read.plans import Study
 from optlab.analysis.read.runs import Run
-from optlab.rules.words import enumerated, plural
+from optlab.rules.messages import Message, message, phrase
+from optlab.rules.warnings import EDGE_KINDS
+from optlab.rules.words import counted, enumerated
 
 EXPLORATORY = 5  # fewer seeds than this explore
 ALARM = 3.0  # standard errors between validation and test
 SETTLED = 5  # epochs before training accuracy can be set against validation
 
 
-def cautions(contest: Contest, comparisons: Sequence[Comparison], found: Sequence[Study] = ()) -> list[str]:
+def cautions(contest: Contest, comparisons: Sequence[Comparison], found: Sequence[Study] = ()) -> list[Message]:
     """Every warning that holds, the gravest first; of a study that still tunes, those that its end cannot take back."""
     if still_tuning(contest, found):
-        return [*failed(contest), *diverged(contest), *said_by_studies(contest, found)]
+        return [*failed(contest), *diverged(contest), *without_edges(contest, found)]
     return [
         *unfinished(contest),
         *failed(contest),
+        *held_back(contest),
         *diverged(contest),
         *edges(contest, found),
         *budgets(contest),
@@ -41,68 +44,72 @@ def cautions(contest: Contest, comparisons: Sequence[Comparison], found: Sequenc
     ]
 
 
-def unfinished(contest: Contest) -> list[str]:
+def unfinished(contest: Contest) -> list[Message]:
     count = contest.unfinished
-    if not count:
-        return []
-    return [f"Provisional: {plural(count, 'run')} of {len(contest.runs)} not finished yet."]
+    return [message("unfinished", n=count, runs=len(contest.runs))] if count else []
 
 
-def failed(contest: Contest) -> list[str]:
+def failed(contest: Contest) -> list[Message]:
     count = sum(run.record.status == "failed" for run in contest.runs)
-    if not count:
-        return []
-    return [f"{plural(count, 'run')} failed with an exception and {'is' if count == 1 else 'are'} left out."]
+    return [message("failed_runs", n=count)] if count else []
 
 
-def diverged(contest: Contest) -> list[str]:
+def held_back(contest: Contest) -> list[Message]:
+    """Configurations that would have been chosen but for a failed run; of a study, its own warnings say so."""
+    over = {c.name: missed for c in contest.contenders if (missed := passed_over(c, contest.selection)) is not None}
+    return [message("passed_over", name, configuration=missed.label) for name, missed in over.items()]
+
+
+def diverged(contest: Contest) -> list[Message]:
     found = []
     for c in contest.contenders:
         count = sum(run.record.status == "diverged" for run in c.entered)
         if count:
-            score = contest.metric.text(contest.metric.floor(c.entered[0].record))
-            where = f"{count} of {len(c.entered)} seeds at {label(c)}"
-            found.append(f"{c.name} diverged in {where}; each counts as {score}.")
+            record, metric = c.entered[0].record, contest.metric
+            score = metric.text(metric.floor(record))
+            fields: dict[str, object] = {"n": count, "seeds": len(c.entered), "configuration": label(c), "score": score}
+            if metric.has_chance_level(record):
+                found.append(message("diverged", c.name, **fields))
+            else:
+                found.append(
+                    message("diverged_without_chance_level", c.name, metric=metric.label.capitalize(), **fields)
+                )
     return found
 
 
-def edges(contest: Contest, found: Sequence[Study]) -> list[str]:
+def edges(contest: Contest, found: Sequence[Study]) -> list[Message]:
     """Winners on an edge of what was searched, and what the studies themselves have to say besides."""
     arms = {c.name: arm_of(c, found) for c in contest.contenders}
     on_edge = {c.name: where for c in contest.contenders if (where := tuning.on_the_edge(c, arms[c.name]))}
-    said = tuple(f"{arm_name(arms[name])} is not tuned:" for name in on_edge)
+    known = {arm.name for name in on_edge if (arm := arms[name]) is not None}
     return [
-        *(
-            f"{name} is not tuned: its winner is on the edge of what was searched ({'; '.join(where)})."
-            for name, where in on_edge.items()
-        ),
-        *(line for line in said_by_studies(contest, found, edges=True) if not line.startswith(said)),
+        *(message("not_tuned", name, edges="; ".join(where)) for name, where in on_edge.items()),
+        *(said for said in warnings_of(contest, found) if said.kind not in EDGE_KINDS or said.subject not in known),
     ]
 
 
-def said_by_studies(contest: Contest, found: Sequence[Study], *, edges: bool = False) -> list[str]:
-    """What the studies themselves warn of, each line once; `edges`: also of winners on an edge."""
-    own = dict.fromkeys(line for study in found for line in study.warnings(contest))
-    return [f"{line.removesuffix('.')}." for line in own if edges or " is not tuned: " not in line]
+def without_edges(contest: Contest, found: Sequence[Study]) -> list[Message]:
+    """What the studies warn of, save edges: a study that still tunes may leave them."""
+    return [said for said in warnings_of(contest, found) if said.kind not in EDGE_KINDS]
 
 
-def budgets(contest: Contest) -> list[str]:
+def budgets(contest: Contest) -> list[Message]:
     """Unequal numbers of tuned configurations, or of epochs a trial."""
     trials = {c.name: tuning.spent(c)[0].trials for c in contest.contenders}
     if len(set(trials.values())) > 1:
-        so_far = " so far" if contest.unfinished else ""
-        return [f"Unequal tuning budgets{so_far}: {counted(trials, 'trial')}."]
+        kind = "unequal_trials_so_far" if contest.unfinished else "unequal_trials"
+        return [message(kind, trials=counted(trials, "trial"))]
     runs = {c.name: len(c.tuning) for c in contest.contenders}
     if len(set(runs.values())) > 1 and not contest.unfinished:
-        return [f"Unequal tuning budgets: {counted(runs, 'run')}."]
+        return [message("unequal_runs", runs=counted(runs, "run"))]
     return []
 
 
-def test_alarm(contest: Contest) -> list[str]:
-    return _alarm(contest, "val", "test", "chosen or leaked from validation")
+def test_alarm(contest: Contest) -> list[Message]:
+    return _alarm(contest, "validation_above_test", "test", contest.contenders)
 
 
-def train_alarm(contest: Contest) -> list[str]:
+def train_alarm(contest: Contest) -> list[Message]:
     """Validation above training, where neither augmentation nor the way it is measured explains it.
 
     Training accuracy is a running mean over an epoch in which the weights improve: it lags until its curve is flat.
@@ -110,7 +117,7 @@ def train_alarm(contest: Contest) -> list[str]:
     if any(_augment(run) != "none" for run in contest.runs):
         return []
     settled = [c for c in contest.contenders if _flat(c, contest.selection)]
-    return _alarm(contest, "val", "train", "look for training samples in the validation split", settled)
+    return _alarm(contest, "validation_above_training", "train", settled)
 
 
 def _flat(contender: Contender, selection: Metric) -> bool:
@@ -129,30 +136,25 @@ def _flat(contender: Contender, selection: Metric) -> bool:
     return True
 
 
-def _alarm(
-    contest: Contest, high: str, low: str, meaning: str, contenders: Sequence[Contender] | None = None
-) -> list[str]:
-    """Accuracy on one part more than three standard errors of sampling above that on another."""
+def _alarm(contest: Contest, kind: str, part: str, contenders: Sequence[Contender]) -> list[Message]:
+    """Accuracy on validation more than three standard errors of sampling above that on another part."""
     if contest.selection.kind != "acc":
         return []
     found = []
-    for c in contest.contenders if contenders is None else contenders:
-        above, below = (mean_of(c, contest.selection.of_part(part)) for part in (high, low))
-        sizes = [c.entered[0].record.data.get(part) for part in (high, low)] if c.entered else []
+    for c in contenders:
+        above, below = (mean_of(c, contest.selection.of_part(name)) for name in ("val", part))
+        sizes = [c.entered[0].record.data.get(name) for name in ("val", part)] if c.entered else []
         if above is None or below is None or not all(sizes):
             continue
         error = math.sqrt(sum(p * (1 - p) / float(n) for p, n in zip((above, below), sizes, strict=True) if n))
         if error and (above - below) / error > ALARM:
-            gap = contest.selection.gap(above - below)
-            names = [contest.selection.of_part(part).label for part in (high, low)]
-            found.append(
-                f"{c.name}: {names[0]} is {gap} above {names[1]}, {(above - below) / error:.1f} standard errors: "
-                f"{meaning}."
-            )
+            high, low = (contest.selection.of_part(name).label for name in ("val", part))
+            gap, errors = contest.selection.gap(above - below), (above - below) / error
+            found.append(message(kind, c.name, high=high, low=low, gap=gap, errors=errors))
     return found
 
 
-def seeds(contest: Contest, comparisons: Sequence[Comparison], found: Sequence[Study]) -> list[str]:
+def seeds(contest: Contest, comparisons: Sequence[Comparison], found: Sequence[Study]) -> list[Message]:
     """Too few seeds: under five they explore; else too few for the gap between the first two."""
     if not comparisons:
         return []
@@ -161,79 +163,68 @@ def seeds(contest: Contest, comparisons: Sequence[Comparison], found: Sequence[S
         more = "seed=0,1,2,3,4"
         if found:  # a study refuses another plan in its folder
             more = f"hydra.sweeper.confirmation_seeds={EXPLORATORY} sweep=another-name"
-        return [f"Exploratory: {plural(n, 'seed')} only; {more} runs more."]
+        return [message("exploratory", n=n, command=more)]
     lead = comparisons[0]
     if lead.differ or lead.seeds_needed is None:  # then more seeds are not what is missing
         return []
-    apart = f"{lead.better} and {lead.worse} are {contest.metric.gap(lead.difference)} apart"
-    return [f"Few seeds for the gap: {apart}, here are {lead.n} seeds; {settle(lead)}"]
+    gap = contest.metric.gap(lead.difference)
+    pair = {"better": lead.better, "worse": lead.worse}
+    return [message("few_seeds", gap=gap, seeds=lead.n, settle=settle(lead), **pair)]
 
 
-def disputed(comparisons: Sequence[Comparison]) -> list[str]:
+def disputed(comparisons: Sequence[Comparison]) -> list[Message]:
     return [
-        f"{c.better} and {c.worse}: the t-test says {'differ' if c.differ else 'cannot be told apart'}, the sign-flip "
-        f"test does not agree (p {c.t_p_holm:.3f} and {c.sign_flip_p_holm:.3f} after Holm). Look at the single seeds."
+        message(
+            "disputed",
+            better=c.better,
+            worse=c.worse,
+            decision=phrase("differ" if c.differ else "not_told_apart"),
+            t_p=c.t_p_holm,
+            sign_flip_p=c.sign_flip_p_holm,
+        )
         for c in comparisons
         if c.disputed
     ]
 
 
-def unpaired(comparisons: Sequence[Comparison]) -> list[str]:
+def unpaired(comparisons: Sequence[Comparison]) -> list[Message]:
     """Pairs whose seeds differ; with one seed each there is nothing to pair."""
-    pairs = [f"{c.better} and {c.worse}" for c in comparisons if not c.paired and c.n > 1]
-    if not pairs:
-        return []
-    return [f"Not paired by seed, so less sharp: {'; '.join(pairs)}. Run all optimizers with the same seeds."]
+    pairs = [enumerated((c.better, c.worse)) for c in comparisons if not c.paired and c.n > 1]
+    return [message("not_paired", pairs="; ".join(pairs))] if pairs else []
 
 
-def still_improving(contest: Contest) -> list[str]:
+def still_improving(contest: Contest) -> list[Message]:
     """The best epoch is the last one in most seeds: the order may change with more epochs."""
     found = []
     for c in contest.contenders:
         over = [run for run in c.entered if run.record.status == "finished" and run.record.best.get("epoch")]
         last = sum(run.record.best["epoch"] == run.horizon for run in over)
         if over and 2 * last > len(over):
-            found.append(f"{c.name} ({last} of {len(over)} seeds)")
-    if not found:
-        return []
-    return [f"The best epoch is the last one: {enumerated(found)}. More epochs may turn the order round."]
+            found.append(phrase("seeds_of", name=c.name, part=last, seeds=len(over)))
+    return [message("still_improving", contenders=enumerated(found))] if found else []
 
 
-def chosen_on_the_same(contest: Contest) -> list[str]:
+def chosen_on_the_same(contest: Contest) -> list[Message]:
     if contest.confirmed or all(len(c.tried) < 2 for c in contest.contenders):
         return []
-    return [
-        "Configurations were chosen and compared on the same seeds, which flatters those that tried more. "
-        "hydra/sweeper=study confirms the winners on fresh seeds."
-    ]
+    return [message("chosen_on_the_same")]
 
 
-def several_plans(contest: Contest) -> list[str]:
+def several_plans(contest: Contest) -> list[Message]:
     plans = {str(run.record.config.get("protocol")) for c in contest.contenders for run in c.entered}
-    if len(plans) < 2:
-        return []
-    return ["Runs of several plans are compared together; budgets and seeds may not be those of one study."]
+    return [message("several_plans")] if len(plans) > 1 else []
 
 
-# -- words
+# -- what they are about
 
 
 def settle(comparison: Comparison) -> str:
     """How many seeds would tell a pair apart that cannot be told apart yet."""
     if comparison.sd is None:
-        return "more seeds are needed to say anything."
+        return phrase("settle_unknown")
     if comparison.seeds_needed is None:
-        return f"if the true gap is this small, even {MOST_SEEDS:,} seeds would not settle it."
-    return f"about {comparison.seeds_needed:,} seeds would settle it if the true gap is this large."
-
-
-def counted(numbers: Mapping[str, int], noun: str) -> str:
-    """`adam 9 trials, the others 7`."""
-    usual = Counter(numbers.values()).most_common(1)[0][0]
-    groups = {n: [name for name, k in numbers.items() if k == n] for n in sorted({*numbers.values()} - {usual})}
-    shown = [f"{enumerated(names)} {plural(n, noun)}" for n, names in groups.items()]
-    rest = [name for name, number in numbers.items() if number == usual]
-    return f"{'; '.join(shown)}; {'the others' if len(rest) > 1 else rest[0]} {usual}"
+        return phrase("settle_never", most=MOST_SEEDS)
+    return phrase("settle_about", seeds=comparison.seeds_needed)
 
 
 def label(contender: Contender) -> str:

@@ -7,14 +7,17 @@ with several seeds. Each contender enters the verdict with one configuration, ch
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from optlab.analysis.judge.metric import Metric
 from optlab.analysis.read.runs import Run, Runs, flat
 from optlab.errors import UserError
+from optlab.rules.choice import Candidate, best, score_of
+from optlab.rules.space import numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +43,25 @@ class Configuration:
         """The runs that the configuration was chosen by."""
         return [run for run in self.runs if run.record.phase == "tune"] or self.runs
 
+    def candidate(self, metric: Metric) -> "Candidate[Configuration]":
+        """The configuration as the rule of choice sees it: by those of its tuning runs that are over or failed."""
+        over = [run.record for run in self.tuning if run.is_over or run.record.status == "failed"]
+        return Candidate(self, [score_of(record, metric.name) for record in over], self.optimizer)
+
+    @property
+    def optimizer(self) -> Mapping[str, Any]:
+        """The optimizer's config."""
+        optimizer: Mapping[str, Any] = self.runs[0].record.config["optimizer"]
+        return optimizer
+
+    @cached_property
+    def hyperparameters(self) -> dict[str, float]:
+        """Every number in the optimizer's config, by the name that a search space gives it."""
+        return numbers(self.optimizer)
+
+    def has_phase(self, phase: str) -> bool:
+        return any(run.record.phase == phase for run in self.runs)
+
     def count(self, status: str) -> int:
         return sum(run.record.status == status for run in self.runs)
 
@@ -50,7 +72,10 @@ class Configuration:
 
 @dataclass(frozen=True, eq=False)
 class Contender:
-    """An optimizer with a schedule: what it tried, what was chosen, and the runs that enter the verdict."""
+    """An optimizer with a schedule: what it tried, what was chosen, and the runs that enter the verdict.
+
+    `judged` are the tried ones that could be chosen: none of the runs that they are judged by failed.
+    """
 
     name: str
     optimizer: str
@@ -58,6 +83,12 @@ class Contender:
     tried: list[Configuration]
     chosen: Configuration | None
     entered: list[Run]
+    judged: list[Configuration]
+
+    @cached_property
+    def typed(self) -> frozenset[str]:
+        """The overrides of one of its runs: all of them name the same arm of a study."""
+        return frozenset(self.runs[0].record.overrides)
 
     @cached_property
     def runs(self) -> list[Run]:
@@ -105,6 +136,11 @@ class Contest:
 
     def contender(self, name: str) -> Contender:
         return next(contender for contender in self.contenders if contender.name == name)
+
+    @property
+    def typed(self) -> set[str]:
+        """Every override of its runs."""
+        return {word for run in self.runs for word in run.record.overrides}
 
     @property
     def unfinished(self) -> int:
@@ -171,32 +207,41 @@ def contender(name: str, runs: Sequence[Run], selection: Metric, confirmed: bool
     entered = [] if chosen is None else chosen.runs
     if confirmed:
         entered = [run for run in entered if run.record.phase == "confirm"]
-    return Contender(name, runs[0].record.optimizer, runs[0].record.lr_schedule, tried, chosen, entered)
+    judged = [c for c in tried if c.candidate(selection).mean is not None]
+    return Contender(name, runs[0].record.optimizer, runs[0].record.lr_schedule, tried, chosen, entered, judged)
 
 
 PHASE_ORDER = {"tune": 0, "train": 1, "confirm": 2}
 
 
 def choose(tried: Sequence[Configuration], selection: Metric, confirmed: bool) -> Configuration | None:
-    """The configuration with the best mean final value over seeds, diverged runs at chance level.
+    """The configuration that a study's own rule chooses (see `optlab.rules.choice.best`).
 
     With confirmation runs the choice was made on the tuning runs before them, so only a confirmed configuration can be
-    chosen, by its tuning runs where it has some. One that diverged on every seed is chosen only where no other is
-    left, as a network that learns may be below chance for a while. Of equals, the smaller learning rate.
+    chosen, by its tuning runs where it has some. Where a study tuned, one with a failed run is no choice. In any other
+    sweep it is one where no configuration is whole, and where no run is over the first tried stands for all.
     """
-    scored = []
-    for configuration in tried:
-        phases = {run.record.phase for run in configuration.runs}
-        if confirmed and "confirm" not in phases:
-            continue
-        values = configuration.tuning_values(selection)
-        if values:
-            trained = any(run.record.status == "finished" for run in configuration.runs)
-            mean = selection.sign * float(np.mean(list(values.values())))
-            scored.append(("tune" in phases, trained, mean, configuration))
-    if not scored:
-        return next((c for c in tried if not confirmed or c.runs[-1].record.phase == "confirm"), None)
-    return max(scored, key=lambda entry: (*entry[:3], -entry[3].lr))[3]
+    able = [c for c in tried if not confirmed or c.has_phase("confirm")]
+    candidates = [each for c in able if (each := c.candidate(selection)).scores]
+    tuned = [each for each in candidates if each.of.has_phase("tune")]
+    chosen = best(tuned) or best(candidates) or best(without_failures(candidates))
+    if chosen is not None:
+        return chosen.of
+    return next((c for c in able if not c.has_phase("tune") or c.has_phase("confirm")), None)
+
+
+def without_failures(candidates: Iterable[Candidate[Configuration]]) -> list[Candidate[Configuration]]:
+    """Candidates that no study tuned, judged by those of their runs that did not fail."""
+    free = [each for each in candidates if not each.of.has_phase("tune")]
+    return [replace(each, scores=[score for score in each.scores if score is not None]) for each in free]
+
+
+def passed_over(contender: Contender, selection: Metric) -> Configuration | None:
+    """What would have been chosen, had none of its runs failed, where no study says so itself."""
+    if contender.chosen not in contender.judged or any(run.record.phase != "train" for run in contender.runs):
+        return None
+    winner = best(without_failures(c.candidate(selection) for c in contender.tried))
+    return winner.of if winner is not None and winner.of is not contender.chosen else None
 
 
 def best_value(run: Run, metric: Metric) -> float | None:

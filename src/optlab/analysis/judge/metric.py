@@ -1,10 +1,11 @@
-"""What runs are judged by: which way is better, how it is written, and what a diverged run scores."""
+"""What runs are judged by, as numbers to average, to test and to write. Choosing has its own rule: `optlab.rules`."""
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from optlab.record import RunRecord
+from optlab.rules.metrics import chance_level, final_value, higher_is_better, kind_of, part_of
 
 PARTS = {"train": "training", "val": "validation", "test": "test"}
 KINDS = {
@@ -21,7 +22,7 @@ SHARES = ("acc", "top5", "f1", "ece")  # between 0 and 1, written in percent
 class Metric:
     """A metric by name, like `val/acc`.
 
-    `worst` is what a diverged run scores where chance level is not defined: the worst value that a run had.
+    `worst` is what a diverged run counts as where there is no chance level: see `stand_in`.
     `resolution` is the step between two values it can take: 1 / samples for an accuracy, 0 where it is continuous.
     """
 
@@ -31,15 +32,15 @@ class Metric:
 
     @property
     def part(self) -> str:
-        return self.name.partition("/")[0]
+        return part_of(self.name)
 
     @property
     def kind(self) -> str:
-        return self.name.partition("/")[2]
+        return kind_of(self.name)
 
     @property
     def higher_is_better(self) -> bool:
-        return self.kind in ("acc", "top5", "f1")
+        return higher_is_better(self.name)
 
     @property
     def sign(self) -> int:
@@ -75,32 +76,22 @@ class Metric:
         return Metric(f"{part}/{self.kind}", self.worst)
 
     def final(self, record: RunRecord) -> float | None:
-        """The final value of a run that is over; chance level for a diverged one; None for any other."""
-        if record.status == "diverged":
-            return self.floor(record)
-        return _number(record.metrics.get(self.name)) if record.status == "finished" else None
+        """The final value of a run that is over, always finite (see `floor`); None for any other."""
+        return self.floor(record) if record.status == "diverged" else final_value(record, self.name)
 
     def floor(self, record: RunRecord) -> float:
-        """Chance level: 1 / classes for accuracy; for the rest the worst value seen among the runs compared."""
-        outputs = record.data.get("outputs")
-        if outputs and self.kind in ("acc", "top5"):
-            return min(5.0, outputs) / float(outputs) if self.kind == "top5" else 1.0 / float(outputs)
-        return 0.0 if self.kind == "f1" else self.worst
+        """What a diverged run counts as in means, tests and figures: chance level, or else the stand-in for it."""
+        level = chance_level(self.name, record.data.get("outputs"))
+        return self.worst if level is None else level
+
+    def has_chance_level(self, record: RunRecord) -> bool:
+        return chance_level(self.name, record.data.get("outputs")) is not None
 
     def seeing(self, records: Iterable[RunRecord]) -> "Metric":
-        """This metric with `worst` and `resolution` taken from runs.
-
-        The worst cross-entropy is at least that of guessing, ln(classes).
-        """
+        """This metric with `worst` and `resolution` taken from runs."""
         records = list(records)
-        values = [v for r in records if (v := _number(r.metrics.get(self.name))) is not None and r.status == "finished"]
-        guess = [
-            math.log(r.data["outputs"])
-            for r in records
-            if self.kind == "loss" and _loss_of(r) == "cross_entropy" and (r.data.get("outputs") or 0) > 1
-        ]
         samples = [r.data[self.part] for r in records if self.kind in ("acc", "top5") and r.data.get(self.part)]
-        return Metric(self.name, max([*values, *guess], default=1.0), 1 / max(samples) if samples else 0.0)
+        return Metric(self.name, stand_in(self.name, records), 1 / max(samples) if samples else 0.0)
 
     def clip(self, interval: tuple[float, float] | None, least: float = 0.0) -> tuple[float, float] | None:
         """An interval kept to the values that the metric can take: `least` to 1 for shares."""
@@ -133,8 +124,21 @@ class Metric:
         return "[" + ", ".join(self.number(end).replace("-", "−") for end in interval) + "]"
 
 
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+def stand_in(metric: str, records: Iterable[RunRecord]) -> float:
+    """The number that stands for a diverged run where its metric has no chance level: the worst value of a run here.
+
+    To choose by, such a run is infinitely bad, but a mean, a t-test and an axis are nothing with infinity in them. It
+    depends on which runs are compared, so nothing is chosen by it. The worst cross-entropy is at least that of
+    guessing, ln(classes).
+    """
+    records = list(records)
+    values = [value for record in records if (value := final_value(record, metric)) is not None]
+    guess = [
+        math.log(r.data["outputs"])
+        for r in records
+        if kind_of(metric) == "loss" and _loss_of(r) == "cross_entropy" and (r.data.get("outputs") or 0) > 1
+    ]
+    return max([*(value for value in values if math.isfinite(value)), *guess], default=1.0)
 
 
 def _loss_of(record: RunRecord) -> str | None:

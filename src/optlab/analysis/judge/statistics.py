@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
-FloatArray = NDArray[np.float64]
+from optlab.analysis.read.runs import FloatArray
+
 Interval = tuple[float, float]
 
 ALPHA = 0.05

@@ -1,18 +1,20 @@
 """What tuning found and cost: sensitivity to the learning rate, the plateau, the gain, the budget."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
 from optlab.analysis.judge.contest import Configuration, Contender
 from optlab.analysis.judge.metric import Metric
 from optlab.analysis.judge.statistics import FloatArray
+from optlab.analysis.read.plans import StudyArm
 from optlab.analysis.read.runs import Run
+from optlab.rules.edges import Edge, edges
+from optlab.rules.messages import phrase
+from optlab.rules.space import Range
 
 NEAR = 0.25  # decades: a tried learning rate this near to the default stands for it
 
@@ -143,91 +145,50 @@ def expected_best(scores: Sequence[float]) -> FloatArray:
 # -- the edges of a search space
 
 
-@dataclass(frozen=True)
-class Range:
-    """What a hyperparameter ranged over; values nearer than `near` (a share of the range) to an edge are on it."""
-
-    low: float
-    high: float
-    scale: str
-    near: float
-
-    def place(self, value: float) -> float:
-        """Where a value stands in the range, from 0 to 1 on the range's own scale."""
-        low, high = self.low, self.high
-        if self.scale == "one_minus_log":
-            value, low, high = 1 - value, 1 - low, 1 - high
-        if self.scale in ("log", "one_minus_log") and min(value, low, high) > 0:
-            value, low, high = math.log(value), math.log(low), math.log(high)
-        return (value - low) / (high - low)
-
-
-def on_the_edge(contender: Contender, arm: Mapping[str, Any] = MappingProxyType({})) -> list[str]:
-    """In words, each searched hyperparameter whose chosen value lies on the edge of what was tried.
+def edges_of(contender: Contender, arm: StudyArm | None = None) -> Mapping[str, Edge]:
+    """Each searched hyperparameter whose chosen value lies on an edge of what was tried.
 
     Args:
-        arm: the contender's part of a study's protocol.yaml and study.json. What study.json calls an edge is one;
-            before it says so, its rule holds: the lowest or highest value tried, or within half a grid step of it on
-            the range's own scale. Without a study, the lowest or highest of the learning rates, and of any other
-            number with three values or more.
+        arm: the contender's in a study. What study.json calls an edge is one; before it says so, the study's own rule
+            holds on the ranges of its plan. Without a study, the lowest or highest of the learning rates, and of any
+            other number with three values or more.
     """
     chosen = contender.chosen
     if chosen is None:
-        return []
-    tried = [c for c in contender.tried if any(run.is_over for run in c.runs)]
-    if arm.get("winner") is not None and isinstance(arm.get("edges"), Mapping):
-        sides = dict(arm["edges"])
-    else:
-        sides = {
-            name: side for name, near in searched(tried, arm).items() if (side := _side(tried, chosen, name, near))
-        }
-    return [_edge_in_words(tried, chosen, name, side) for name, side in sides.items()]
+        return {}
+    if arm is not None and arm.edges is not None:
+        return {name: side for name, side in arm.edges.items() if name in chosen.hyperparameters}
+    tried = [c.hyperparameters for c in compared(contender)]
+    if arm is not None and arm.ranges is not None:
+        return edges(arm.ranges, tried, chosen.hyperparameters, arm.near)
+    return edges(ranges_of(tried), tried, chosen.hyperparameters)
 
 
-def searched(tried: Sequence[Configuration], arm: Mapping[str, Any]) -> dict[str, Range]:
-    """The hyperparameters that were searched, each with its range: that of the plan, or of what was tried."""
-    space, trials = arm.get("space"), arm.get("trials")
-    if isinstance(space, Mapping) and isinstance(trials, int):
-        ranges = {name: r for name, r in space.items() if isinstance(r, Mapping) and {"low", "high"} <= r.keys()}
-        near = 0.5 / max(trials - 1, 1) - 1e-9
-        return {
-            name: Range(float(r["low"]), float(r["high"]), str(r.get("scale", "log")), near)
-            for name, r in ranges.items()
-        }
-    varied = dict.fromkeys(name for c in tried for name in c.varied)
-    names = [
-        "lr",
-        *(part for name in varied for part in ([name[:-1] + n for n in "12"] if name.endswith("betas") else [name])),
-    ]
-    values = {name: {v for c in tried if (v := _value(c, name)) is not None} for name in names}
+def compared(contender: Contender) -> list[Configuration]:
+    """The configurations that say what lies beyond the chosen one: those without a failed run, if it has none."""
+    if contender.chosen in contender.judged:
+        return contender.judged
+    return [c for c in contender.tried if any(run.is_over for run in c.runs)]
+
+
+def ranges_of(tried: Sequence[Mapping[str, float]]) -> dict[str, Range]:
+    """What was searched where no plan says it: learning rates, and every other number with three values or more."""
+    names = dict.fromkeys(["lr", *(name for values in tried for name in values)])
+    values = {name: {each[name] for each in tried if name in each} for name in names}
     enough = {name: v for name, v in values.items() if len(v) >= (2 if name == "lr" else 3)}
-    return {name: Range(min(v), max(v), "uniform", 0.0) for name, v in enough.items()}
+    return {name: Range(min(v), max(v), "uniform", name=name) for name, v in enough.items()}
 
 
-def _side(tried: Sequence[Configuration], chosen: Configuration, name: str, of: Range) -> str | None:
-    """ "low" or "high" where the chosen value lies on that edge of those tried."""
-    value = _value(chosen, name)
-    places = [of.place(v) for c in tried if (v := _value(c, name)) is not None]
-    if value is None or min(places) == max(places):
-        return None
-    if of.place(value) - min(places) <= of.near:
-        return "low"
-    return "high" if max(places) - of.place(value) <= of.near else None
+def on_the_edge(contender: Contender, arm: StudyArm | None = None) -> list[str]:
+    """The same in words: `lr 0.1 is the largest of 7 tried`."""
+    return [_in_words(contender, name, side) for name, side in edges_of(contender, arm).items()]
 
 
-def _edge_in_words(tried: Sequence[Configuration], chosen: Configuration, name: str, side: str) -> str:
-    """`lr 0.1 is the largest of 7 tried`."""
-    values = sorted({v for c in tried if (v := _value(c, name)) is not None})
-    value, end = _value(chosen, name), values[0 if side == "low" else -1]
-    most = "smallest" if side == "low" else "largest"
-    where = f"the {most} of {len(values)} tried" if value == end else f"next to the {most} tried, {end:g}"
-    return f"{name} {value:g} is {where}"
-
-
-def _value(configuration: Configuration, name: str) -> float | None:
-    """The value of a hyperparameter; beta1 and beta2 stand for the parts of betas."""
-    optimizer = configuration.runs[0].record.config["optimizer"]
-    part = re.fullmatch(r"(\w*?)beta([1-3])", name)
-    betas = optimizer.get(f"{part[1]}betas") if part and name not in optimizer else None
-    value = betas[int(part[2]) - 1] if part and isinstance(betas, list) else optimizer.get(name)
-    return float(value) if isinstance(value, (int, float)) else None
+def _in_words(contender: Contender, name: str, side: Edge) -> str:
+    assert contender.chosen is not None
+    value = contender.chosen.hyperparameters[name]
+    values = sorted({c.hyperparameters[name] for c in compared(contender) if name in c.hyperparameters})
+    end, most = (values[0], "smallest") if side == "low" else (values[-1], "largest")
+    if value == end:
+        return phrase(most, name=name, value=value, tried=len(values))
+    return phrase(f"near_{most}", name=name, value=value, end=end)

@@ -9,9 +9,11 @@ from optlab.analysis.judge.compare import Comparison, compare, find, letters
 from optlab.analysis.judge.contest import Contender, Contest
 from optlab.analysis.judge.metric import Metric
 from optlab.analysis.judge.statistics import ALPHA, Interval, Spread, spread
+from optlab.analysis.judge.studies import still_tuning, target_of
 from optlab.analysis.judge.target import TimeToTarget, default_target, times_to_target
 from optlab.analysis.judge.tuning import Budget, Gain, Plateau
-from optlab.analysis.read.plans import Study, default_lrs, still_tuning, target_of
+from optlab.analysis.read.plans import Study, default_lrs
+from optlab.rules.messages import Message
 from optlab.rules.words import enumerated, plural
 
 SHOWN = 4  # names in a sentence; above, their number
@@ -50,7 +52,7 @@ class Verdict:
     selection: Metric
     headline: str
     sentences: list[str]
-    warnings: list[str]
+    warnings: list[Message]
     standings: list[Standing]
     comparisons: list[Comparison]
     groups: list[list[str]]
@@ -138,7 +140,7 @@ def standing(
 def progress(contest: Contest, studies: Sequence[Study]) -> str:
     """The headline of a study before its confirmation."""
     done = sum(run.is_over for run in contest.runs)
-    planned = [study.planned_runs(contest) for study in studies]
+    planned = [study.planned_runs(contest.typed) for study in studies]
     total = sum(n for n in planned if n is not None)
     runs = f"{done} of {plural(total, 'run')}" if None not in planned and total >= done else plural(done, "run")
     return f"Still tuning: {runs} done; no verdict before confirmation"
@@ -155,7 +157,7 @@ def headline(
     first = ranked[0]
     score = f"{metric.text(first.final.mean)} {metric.label}"
     if len(ranked) == 1:
-        others = len(contest.contenders) > 1 or any(len(study.arms(contest)) > 1 for study in studies)
+        others = len(contest.contenders) > 1 or any(len(study.arms(contest.typed)) > 1 for study in studies)
         if not others and not contest.unfinished:
             return f"{first.name} alone: {score} at {first.configuration}"
         return f"Only {first.name} has finished: {score} at {first.configuration}. Nothing to compare it with."

@@ -1,16 +1,58 @@
 """What studies wrote beside their runs: the plan (protocol.yaml) and what was chosen by it (study.json)."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from optlab.analysis.judge.contest import Contender, Contest, selection_metric
 from optlab.analysis.read.runs import Run, read_yaml
 from optlab.errors import UserError
+from optlab.rules.arms import arm_name, arm_words, factors_of, has_run
+from optlab.rules.edges import Edge, half_a_step
+from optlab.rules.messages import Message
+from optlab.rules.space import Range
+from optlab.rules.warnings import FIELDS, study_warnings
 
-GROUPS = ("dataset", "model", "optimizer", "lr")  # what an arm of a study may be told apart by
+PLAN_FILE, RESULT_FILE = "protocol.yaml", "study.json"
+
+
+@dataclass(frozen=True)
+class StudyArm:
+    """One arm of a study: what was planned for it, and what came of that so far."""
+
+    factors: Mapping[str, str]
+    planned: Mapping[str, Any]  # its part of protocol.yaml
+    done: Mapping[str, Any]  # its part of study.json; empty before the first round is over
+    trials: int | None  # planned, before extensions
+
+    @property
+    def name(self) -> str:
+        return arm_name(self.factors)
+
+    @property
+    def ranges(self) -> dict[str, Range] | None:
+        """What was to be searched, before extensions; None where no plan says it.
+
+        Raises:
+            UserError: a range of the plan was edited and is of no use.
+        """
+        space = self.planned.get("space")
+        if not isinstance(space, Mapping) or self.trials is None:
+            return None
+        ranged = {str(name): entry for name, entry in space.items() if isinstance(entry, Mapping)}
+        return {name: Range.parse(f"{PLAN_FILE}: {self.name}.{name}", entry) for name, entry in ranged.items()}
+
+    @property
+    def near(self) -> float:
+        """How near to an edge of its ranges still lies on it."""
+        return half_a_step(self.trials or 0, len(self.ranges or {}))
+
+    @property
+    def edges(self) -> Mapping[str, Edge] | None:
+        """The edges of what was tried on which the study's winner lies; None before it has chosen one."""
+        found = self.done.get("edges")
+        return found if self.done.get("winner") is not None and isinstance(found, Mapping) else None
 
 
 @dataclass(frozen=True)
@@ -20,40 +62,58 @@ class Study:
     plan: Mapping[str, Any]
     result: Mapping[str, Any]
 
-    def arm(self, contender: Contender) -> Mapping[str, Any]:
-        """The plan of a contender, and over it what came of it; empty where it is none of this study's."""
-        planned, done = (find_arm(content.get("arms"), contender) for content in (self.plan, self.result))
-        return {"trials": self.plan.get("trials"), **planned, **done}
+    def arm(self, typed: Collection[str]) -> StudyArm | None:
+        """The arm that runs of these overrides are of; None where it is none of this study's."""
+        planned, done = (find_arm(content, typed) for content in (self.plan, self.result))
+        trials = self.plan.get("trials")
+        factors = factors_of({**planned, **done})
+        return StudyArm(factors, planned, done, trials if isinstance(trials, int) else None) if factors else None
 
     @property
     def tunes(self) -> bool:
         """Whether tuning is planned, and by what stands in study.json the study is not over."""
         return bool(self.plan.get("trials")) and not self.result.get("complete")
 
-    def arms(self, contest: Contest) -> list[Mapping[str, Any]]:
-        """The planned arms of one contest: those of its model and data set, where the study compares several."""
-        typed = {word for run in contest.runs for word in run.record.overrides}
-        arms = [arm for arm in self.plan.get("arms") or [] if isinstance(arm, Mapping)]
-        return [arm for arm in arms if {f"{key}={arm[key]}" for key in ("dataset", "model") if key in arm} <= typed]
+    def arms(self, typed: Collection[str]) -> list[Mapping[str, Any]]:
+        """The planned arms of one contest: those of its model and data set, where the study compares several.
 
-    def planned_runs(self, contest: Contest) -> int | None:
+        Args:
+            typed: the overrides of all its runs.
+        """
+        settings = [{key: value for key, value in factors_of(arm).items() if key in SETTING} for arm in arms(self.plan)]
+        pairs = zip(arms(self.plan), settings, strict=True)
+        return [arm for arm, setting in pairs if set(arm_words(setting)) <= set(typed)]
+
+    def planned_runs(self, typed: Collection[str]) -> int | None:
         """How many runs a contest takes, with the extensions made so far; None where the plan does not say."""
         trials, phases = self.plan.get("trials"), ("tuning_seeds", "confirmation_seeds")
         tuning, confirmation = (self.plan.get(name) for name in phases)
-        arms = self.arms(contest)
-        if not (isinstance(trials, int) and isinstance(tuning, list) and isinstance(confirmation, list) and arms):
+        ours = self.arms(typed)
+        if not (isinstance(trials, int) and isinstance(tuning, list) and isinstance(confirmation, list) and ours):
             return None
-        done = {arm_name(arm): arm.get("trials") for arm in self.result.get("arms") or [] if isinstance(arm, Mapping)}
-        tried = [max(trials, done.get(arm_name(arm)) or 0) for arm in arms]
+        done = {arm_name(factors_of(arm)): arm.get("trials") for arm in arms(self.result)}
+        tried = [max(trials, done.get(arm_name(factors_of(arm))) or 0) for arm in ours]
         return sum(n * len(tuning) + len(confirmation) for n in tried)
 
-    def warnings(self, contest: Contest) -> list[str]:
-        """What the study itself says that a reader of this contest must know."""
-        said = self.result.get("warnings")
-        all_arms = {arm_name(arm) for arm in self.result.get("arms") or [] if isinstance(arm, Mapping)}
-        elsewhere = all_arms - {arm_name(self.arm(c)) for c in contest.contenders}
-        lines = [str(line) for line in said] if isinstance(said, list) else []
-        return [line for line in lines if not any(begins(line, name) for name in elsewhere)]
+    def warnings(self, names: Collection[str]) -> list[Message]:
+        """What the study itself says that a reader of a contest of these arms must know."""
+        elsewhere = {arm_name(factors_of(arm)) for arm in arms(self.result)} - set(names)
+        return [said for said in self.said() if said.subject not in elsewhere]
+
+    def said(self) -> list[Message]:
+        """All its warnings. Files of before hold plain texts; what these say stands in their arms too."""
+        given = self.result.get("warnings")
+        lines = given if isinstance(given, list) else []
+        if all(isinstance(line, Mapping) for line in lines):
+            return [Message.read(line) for line in lines]
+        if all(set(FIELDS) <= arm.keys() for arm in arms(self.result)):
+            return [warning for arm in arms(self.result) for warning in study_warnings(arm)]
+        return [
+            Message.read(line if isinstance(line, Mapping) else f"{str(line).removesuffix('.')}.") for line in lines
+        ]
+
+
+SETTING = ("dataset", "model")  # factors that make another contest
 
 
 def studies(runs: Iterable[Run]) -> list[Study]:
@@ -64,15 +124,9 @@ def studies(runs: Iterable[Run]) -> list[Study]:
     """
     found = []
     for folder in dict.fromkeys(folder for run in runs for folder in (run.folder.parent, run.sweep)):
-        if plan := read_yaml(folder / "protocol.yaml"):
-            found.append(Study(plan, read_result(folder / "study.json")))
+        if plan := read_yaml(folder / PLAN_FILE):
+            found.append(Study(plan, read_result(folder / RESULT_FILE)))
     return found
-
-
-def still_tuning(contest: Contest, found: Sequence[Study]) -> bool:
-    """Whether a contest is that of a study whose confirmation has not begun: nothing can be concluded from it."""
-    confirmed = any(run.is_over and run.record.phase == "confirm" for run in contest.runs)
-    return not confirmed and any(study.tunes for study in found)
 
 
 def read_result(path: Path) -> Mapping[str, Any]:
@@ -86,37 +140,15 @@ def read_result(path: Path) -> Mapping[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def find_arm(arms: Any, contender: Contender) -> Mapping[str, Any]:
-    """The arm whose factors stand in the commands of a contender's runs."""
-    typed = set(contender.runs[0].record.overrides)
-    for arm in arms if isinstance(arms, list) else []:
-        words = {f"{group}={arm[group]}" for group in GROUPS if group in arm} if isinstance(arm, Mapping) else set()
-        if words and words <= typed:
-            return arm  # type: ignore[no-any-return]
-    return {}
+def arms(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The arms in a protocol.yaml or study.json."""
+    found = content.get("arms")
+    return [arm for arm in found if isinstance(arm, Mapping)] if isinstance(found, list) else []
 
 
-def arm_name(arm: Mapping[str, Any]) -> str:
-    """`adam`, or `adam, cosine` where schedules are compared too: as the study's own sentences begin."""
-    return ", ".join(str(arm[group]) for group in GROUPS if group in arm)
-
-
-def begins(line: str, name: str) -> bool:
-    """Whether a sentence of a study is about the arm of this name."""
-    return line.startswith((f"{name} ", f"{name}:"))
-
-
-def arm_of(contender: Contender, found: Sequence[Study]) -> Mapping[str, Any]:
-    """The arm of a contender in the first study that has one; empty where none has."""
-    return next((arm for s in found if arm_name(arm := s.arm(contender))), {})
-
-
-def target_of(contest: Contest, found: Sequence[Study]) -> float | None:
-    """The target that the plans behind a contest give for the metric it selects by; None where they disagree."""
-    own = selection_metric(contest.runs, None)
-    given = [s.plan.get("target") for s in found if (s.plan.get("metric") or own) == contest.selection.name]
-    targets = {float(value) for value in given if isinstance(value, (int, float))}
-    return targets.pop() if len(targets) == 1 else None
+def find_arm(content: Mapping[str, Any], typed: Collection[str]) -> Mapping[str, Any]:
+    """The arm whose factors stand in the overrides of a run; empty where none has."""
+    return next((arm for arm in arms(content) if has_run(factors_of(arm), typed)), {})
 
 
 def default_lrs(found: Sequence[Study]) -> dict[str, float]:

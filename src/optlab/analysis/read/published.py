@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from optlab.analysis.judge.contest import Contest
-from optlab.analysis.judge.statistics import FloatArray
+from optlab.analysis.read.runs import FloatArray
 from optlab.errors import UserError
+from optlab.record import RunRecord
+from optlab.rules.references import shipped
 
 SETTING = ("dataset", "model")  # what the head of a file may say that its curves belong to
 
@@ -40,9 +41,8 @@ class Published:
     setting: Mapping[str, str]
     bands: Sequence[Band]
 
-    def belongs_to(self, contest: Contest) -> bool:
-        """Whether a contest is of the curves' data set and model; a file that names none belongs to all."""
-        record = contest.runs[0].record
+    def belongs_to(self, record: RunRecord) -> bool:
+        """Whether a run is of the curves' data set and model; a file that names none belongs to all."""
         return all(getattr(record, key) == value for key, value in self.setting.items())
 
     def behind(self, metric: str, shown: Collection[str], optimizers: Collection[str], until: float) -> list[Band]:
@@ -59,11 +59,6 @@ class Published:
         test = metric.replace("val/", "test/")
         names = {metric} if test in shown else {metric, test}
         return [b.until(until) for b in self.bands if b.metric in names and b.optimizer in optimizers]
-
-
-def shipped() -> dict[str, Path]:
-    """The published curves that come with the program, by name."""
-    return {path.stem: path for path in sorted((Path(__file__).parent / "reference").glob("*.csv"))}
 
 
 def read_published(path: Path | str) -> Published:

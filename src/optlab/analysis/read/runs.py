@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,10 +11,13 @@ from typing import Any
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
-from optlab.analysis.judge.statistics import FloatArray
 from optlab.errors import UserError
 from optlab.record import METRICS_FILE, RECORD_FILE, RunRecord, run_id, shortest
+from optlab.rules.commands import run_command, sweep_commands
+
+FloatArray = NDArray[np.float64]
 
 STATUSES = ("finished", "diverged", "failed", "interrupted", "running")
 PHASES = ("train", "tune", "confirm")
@@ -75,7 +77,7 @@ class Run:
     @property
     def command(self) -> str:
         """What repeats this run."""
-        return " ".join(["python train.py", *(shlex.quote(word) for word in self.record.overrides)])
+        return run_command(self.record.overrides)
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def read_runs(folders: Sequence[Path]) -> Runs:
         found += runs
         skipped += bad
         try:
-            commands += sweep_commands(folder)
+            commands += sweep_commands(read_yaml(folder / "multirun.yaml"))
         except UserError as error:  # the runs are whole without it
             skipped.append(str(error))
     lend_fingerprints(found)
@@ -177,15 +179,8 @@ def read_run(folder: Path, sweep: Path) -> Run:
         UserError: run.json is damaged or of an unknown schema. (A metrics.csv that is missing is no history yet.)
     """
     record = RunRecord.read(folder)
-    sound = (
-        record.status in STATUSES
-        and record.phase in PHASES
-        and isinstance(record.seed, int)
-        and isinstance(record.lr, (int, float))
-        and all(isinstance(value, dict) for value in (record.config, record.metrics, record.data, record.best))
-        and all(isinstance(record.config.get(group), dict) for group in ("optimizer", "lr", "trainer"))
-    )
-    if not sound:
+    groups = all(isinstance(record.config.get(group), dict) for group in ("optimizer", "lr", "trainer"))
+    if record.phase not in PHASES or not groups:
         raise UserError(f"{folder / RECORD_FILE}: damaged, a field holds something else than it should")
     return Run(folder, sweep, record, read_history(folder / METRICS_FILE))
 
@@ -226,17 +221,6 @@ def without_duplicates(runs: Iterable[Run]) -> list[Run]:
         if key not in kept or rank(run) < rank(kept[key]):
             kept[key] = run
     return list(kept.values())
-
-
-def sweep_commands(folder: Path) -> list[str]:
-    """The commands of a multirun, by its multirun.yaml; that of Hydra's own sweepers knows the last one only."""
-    content = read_yaml(folder / "multirun.yaml")
-    if isinstance(content.get("commands"), list):
-        return [str(command) for command in content["commands"]]
-    overrides = content.get("hydra", {}).get("overrides", {})
-    words = [word for word in overrides.get("hydra", []) if not word.startswith("hydra.mode=")]
-    words += overrides.get("task", [])
-    return [" ".join(["python train.py -m", *(shlex.quote(str(word)) for word in words)])] if words else []
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

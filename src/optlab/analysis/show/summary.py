@@ -82,7 +82,7 @@ def described(verdict: Verdict, summary: Summary) -> dict[str, Any]:
         "target": verdict.target,
         "headline": verdict.headline,
         "sentences": verdict.sentences,
-        "warnings": verdict.warnings,
+        "warnings": [asdict(warning) for warning in verdict.warnings],
         "groups": verdict.groups,
         "standings": standings,
         "comparisons": [asdict(c) for c in verdict.comparisons],

@@ -88,7 +88,7 @@ def text_of(cell: Cell, contest: Contest) -> Text:
 def words_of(verdict: Verdict) -> RenderableType:
     lines: list[RenderableType] = [Text(verdict.headline, style="bold")]
     lines += [Text(sentence) for sentence in verdict.sentences]
-    lines += [Text.assemble(("! ", "bold yellow"), warning) for warning in verdict.warnings]
+    lines += [Text.assemble(("! ", "bold yellow"), str(warning)) for warning in verdict.warnings]
     return Padding(Group(*lines), (1, 0))
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from optlab.errors import UserError
 from optlab.record import METRICS_FILE, RECORD_FILE, RunRecord
+from optlab.rules.metrics import better
 from optlab.sweep.job import FINAL, Job
 
 
@@ -66,7 +67,7 @@ class Board:
         best = value_of(self.best)
         if record is None or value is None:
             return
-        if best is None or (value < best if record.data["metric"].endswith("loss") else value > best):
+        if best is None or better(record.data["metric"], value, best):
             self.best = record
 
     @property

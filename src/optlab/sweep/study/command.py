@@ -9,11 +9,11 @@ from hydra.core.override_parser.types import Override
 from optlab.config import overrides as typed
 from optlab.errors import UserError
 from optlab.record import run_id
+from optlab.rules.arms import FACTORS
+from optlab.rules.space import Space, beta
 from optlab.sweep.study.protocol import Arm, Options, Protocol
 from optlab.sweep.study.samplers import choose_sampler
-from optlab.sweep.study.space import Space
 
-FACTORS = ("dataset", "model", "optimizer", "lr")  # what a study may cross, in the order of an arm's name
 OF_THE_SWEEP = ("sweep", "retry")  # words about the sweep, not about its runs' results
 SET_BY_THE_STUDY = {
     "seed": "type hydra.sweeper.tuning_seeds=2 and hydra.sweeper.confirmation_seeds=5, or lists of seeds",
@@ -104,7 +104,7 @@ def build(command: Command, options: Options, choices: Mapping[str, Any], compos
     for factors in combinations(command.factors, choices):
         config = compose([*command.shared, *(f"{group}={option}" for group, option in factors)])
         space = space_of(dict(factors)["optimizer"], config["optimizer"], options)
-        check_not_typed(command.shared, space)
+        check_not_typed(command.shared, space, config["optimizer"])
         metric = config["metric"]
         arms.append(Arm(factors, space, config["optimizer"], run_id(config)))
     if None not in (metric, options.metric) and metric != options.metric:
@@ -135,13 +135,12 @@ def space_of(option: str, optimizer: Mapping[str, Any], options: Options) -> Spa
     return Space.parse(f"{option}: search.{options.track}", search[options.track] or {}, optimizer)
 
 
-def check_not_typed(shared: Sequence[str], space: Space) -> None:
+def check_not_typed(shared: Sequence[str], space: Space, optimizer: Mapping[str, Any]) -> None:
     """Raise UserError for a value on the command line that the study would set."""
     for line in shared:
         key = line.lstrip("+~").partition("=")[0]
         for name in space.to_dict():
-            stem = name.rstrip("123")
-            if key == f"optimizer.{name}" or (stem.endswith("beta") and key == f"optimizer.{stem}s"):
+            if key in (f"optimizer.{name}", f"optimizer.{beta(name, optimizer)[0]}"):
                 raise UserError(
                     f"{line}: the study tunes {name}; leave it out, or fix it for an optimizer with "
                     f"'hydra.sweeper.spaces={{adam:{{{name}:VALUE}}}}'"

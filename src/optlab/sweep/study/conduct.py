@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,11 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from optlab.errors import UserError
-from optlab.record import RunRecord, finite, write_whole
+from optlab.record import finite, write_whole
+from optlab.rules.choice import Score, score_of
+from optlab.rules.messages import Message
+from optlab.rules.metrics import part_of
+from optlab.rules.warnings import study_warnings
 from optlab.sweep.conclude import conclude
 from optlab.sweep.execute import execute
 from optlab.sweep.folder import LOCKS, open_sweep, write_plan
@@ -22,7 +27,7 @@ from optlab.sweep.job import Job, Outcome, SweepInterrupted, check, plan
 from optlab.sweep.progress import Watch, watching_plan
 from optlab.sweep.study import command, show
 from optlab.sweep.study.protocol import OURS, RESULT_FILE, Options, Protocol, check_folder, write
-from optlab.sweep.study.rounds import Round, Score, Trial, Tuning, Words, expected_runs, next_round, run_words, tune
+from optlab.sweep.study.rounds import Round, Trial, Tuning, Words, expected_runs, next_round, run_words, tune
 from optlab.sweep.study.samplers import TreeParzen
 
 
@@ -173,7 +178,7 @@ class Study:
         if outcome.state == "failed" and error.get("type") == "UserError":
             raise Refused(f"the first run was refused: {error.get('message')}")
         chosen_on = record.data.get("metric", "")
-        if self.protocol.trials and self.protocol.options.metric is None and str(chosen_on).startswith("train/"):
+        if self.protocol.trials and self.protocol.options.metric is None and part_of(str(chosen_on)) == "train":
             raise Refused(
                 "dataset.val_size=0 leaves a study nothing to choose on; type dataset.val_size=0.1, "
                 "or fix every optimizer's values with hydra.sweeper.spaces"
@@ -211,19 +216,7 @@ def score(outcome: Outcome, protocol: Protocol) -> Score | None:
             f"{outcome.job.folder.name} is a run of another plan ({record.config.get('protocol')}); "
             "type sweep=another-name for a folder of its own"
         )
-    return judged(record)
-
-
-def judged(record: RunRecord) -> Score | None:
-    """The final value of the run's metric, larger is better; a diverged run is at chance level."""
-    from optlab.run import objective
-
-    metric = str(record.data["metric"])
-    value = objective(record)
-    if value is None:
-        return None
-    loss = record.metrics.get(f"{metric.partition('/')[0]}/loss") if record.status == "finished" else None
-    return Score(-value if metric.endswith("loss") else value, float("-inf") if loss is None else -loss)
+    return score_of(record)
 
 
 # -- what is written down
@@ -233,44 +226,34 @@ def result(protocol: Protocol, tunings: Sequence[Tuning], *, complete: bool) -> 
     """The content of study.json: what was chosen for each arm, on what evidence, and what is to be said about it.
 
     `edges` names each searched hyperparameter of the winner that lies on the "low" or "high" edge of what was tried
-    (see `rounds.edges_of`); `tuned` is true only of a winner on no edge; `space` is what was searched, extensions
-    included, as in protocol.yaml.
+    (see `optlab.rules.edges`); `tuned` is true only of a winner on no edge; `space` is what was searched, extensions
+    included, as in protocol.yaml. Each warning has a kind, a subject (the arm's name) and a text.
     """
     return {
         "schema": 1,
         "protocol": protocol.hash,
         "complete": complete,
         "target": protocol.options.target,
-        "arms": [
-            {
-                **dict(tuning.arm.factors),
-                "trials": len(tuning.trials) if tuning.arm.tuned else 0,
-                "extensions": tuning.extensions,
-                "tuned": tuning.tuned,
-                "edges": dict(tuning.edges),
-                "space": tuning.space.to_dict(),
-                "failed_trials": tuning.failed,
-                "winner": None if tuning.winner is None else tuning.winner.settings,
-                "score": tuning.score,
-            }
-            for tuning in tunings
-        ],
-        "warnings": warnings(protocol, tunings),
+        "arms": [described(tuning) for tuning in tunings],
+        "warnings": [asdict(each) for each in warnings(tunings)],
     }
 
 
-def warnings(protocol: Protocol, tunings: Sequence[Tuning]) -> list[str]:
-    """What a reader must know before believing a winner, a sentence each."""
-    said = []
-    for tuning in tunings:
-        name = tuning.arm.name
-        if tuning.edges and tuning.winner is not None:
-            settings, extended = tuning.winner.settings, tuning.extensions
-            times = {0: "without an extension", 1: "after 1 extension"}.get(extended, f"after {extended} extensions")
-            where = " and ".join(f"{each} {settings[each]:g} on the {edge}" for each, edge in tuning.edges.items())
-            said.append(f"{name} is not tuned: its best has {where} edge of what was tried, {times}")
-        if tuning.failed:
-            said.append(f"{name}: {tuning.failed} of {len(tuning.trials)} trials have a failed run: not in the choice")
-        if not tuning.missing and tuning.winner is None:
-            said.append(f"{name}: nothing could be chosen, as every trial has a failed run")
-    return said
+def described(tuning: Tuning) -> dict[str, Any]:
+    """An arm of study.json."""
+    return {
+        **dict(tuning.arm.factors),
+        "trials": len(tuning.trials) if tuning.arm.tuned else 0,
+        "extensions": tuning.extensions,
+        "tuned": tuning.tuned,
+        "edges": dict(tuning.edges),
+        "space": tuning.space.to_dict(),
+        "failed_trials": tuning.failed,
+        "winner": None if tuning.winner is None else tuning.winner.settings,
+        "score": tuning.score,
+    }
+
+
+def warnings(tunings: Sequence[Tuning]) -> list[Message]:
+    """What a reader must know before believing a winner."""
+    return [warning for tuning in tunings for warning in study_warnings(described(tuning))]

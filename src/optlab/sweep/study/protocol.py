@@ -1,4 +1,10 @@
-"""The plan of a study: what is compared, over which spaces, with which budget and seeds; written before it runs."""
+"""The plan of a study: what is compared, over which spaces, with which budget and seeds; written before it runs.
+
+The rules that it is carried out by stand in `optlab.rules`, and `rule` and `edge_rule` of the plan name them in words.
+What these words leave open: a diverged run counts as chance level where its metric has one, 1 / classes for accuracy.
+A loss has none, as it has no bound: there a diverged run is infinitely bad and never chosen before one that finished.
+Either is a function of the run's own record, so that no round of a study changes because another run came in.
+"""
 
 import hashlib
 import json
@@ -6,32 +12,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 import yaml
 
 from optlab.errors import UserError
 from optlab.record import shortest, write_whole
+from optlab.rules.arms import arm_name, arm_words, factors_of
+from optlab.rules.choice import RULE
+from optlab.rules.edges import EDGE_RULE, POINTS_OF_AN_EXTENSION
+from optlab.rules.metrics import JudgedBy
+from optlab.rules.references import shipped
+from optlab.rules.seeds import seeds_of
+from optlab.rules.space import Settings, Space
 from optlab.sweep.folder import PLAN_FILE
 from optlab.sweep.study.samplers import JOURNAL_FILE, Sampler, design
-from optlab.sweep.study.space import Settings, Space
 
 SCHEMA = 1
-POINTS_OF_AN_EXTENSION = 2  # trials beyond each edge on which a winner lies
-REFERENCES = Path(__file__).parents[2] / "analysis" / "read" / "reference"
 PROTOCOL_FILE = "protocol.yaml"
 RESULT_FILE = "study.json"
 OURS = (PROTOCOL_FILE, RESULT_FILE, PLAN_FILE, JOURNAL_FILE)  # what a study writes beside its run folders
 HEADER = (
     "# The plan of this study, written before its first run. Every run carries its hash; a changed plan is refused.\n"
-)
-RULE = (
-    "highest mean over the tuning seeds of the final metric; a diverged run counts as chance level; "
-    "ties: the lower mean loss, then the smaller lr"
-)
-EDGE_RULE = (
-    "a winner with the lowest or highest value tried of a searched hyperparameter, or within half a grid step of it, "
-    "lies on an edge: two more trials beyond each, up to `extensions` times; still on an edge then: not tuned"
 )
 
 
@@ -71,7 +73,7 @@ class Options:
             "sampler": Sampler,
             "sampler_seed": Annotated[int, Field(ge=0)],
             "extensions": Annotated[int, Field(ge=0)],
-            "metric": Literal["val/acc", "val/loss", "train/acc", "train/loss"] | None,
+            "metric": JudgedBy | None,
             "target": float | None,
             "reference": str | None,
             "spaces": dict[str, dict[str, Any]],
@@ -94,31 +96,8 @@ class Options:
 
 def check_reference(name: str | None) -> None:
     """Raise UserError for published curves that are neither a file nor among those that come with the program."""
-    shipped = sorted(path.stem for path in REFERENCES.glob("*.csv"))
-    if name is not None and name not in shipped and not Path(name).is_file():
-        raise UserError(f"hydra.sweeper.reference={name}: neither a file nor one of {', '.join(shipped)}")
-
-
-def seeds_of(tuning: int | list[int], confirmation: int | list[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The seeds of the two phases; a number of seeds counts from 0, and confirmation goes on above tuning.
-
-    Raises:
-        UserError: an empty list, a seed named twice, or one that stands in both.
-    """
-    first = tuple(range(tuning)) if isinstance(tuning, int) else tuple(tuning)
-    start = max(first, default=-1) + 1
-    second = tuple(range(start, start + confirmation)) if isinstance(confirmation, int) else tuple(confirmation)
-    for name, seeds in (("tuning_seeds", first), ("confirmation_seeds", second)):
-        if not seeds:
-            raise UserError(f"hydra.sweeper.{name}=[]: type a number of seeds, or the seeds themselves")
-        if len(set(seeds)) < len(seeds):
-            raise UserError(f"hydra.sweeper.{name}={list(seeds)}: a seed is named twice")
-    if shared := sorted(set(first) & set(second)):
-        raise UserError(
-            f"hydra.sweeper.confirmation_seeds: {', '.join(map(str, shared))} is a tuning seed too; "
-            f"confirm on fresh seeds, such as {start} and above"
-        )
-    return first, second
+    if name is not None and name not in shipped() and not Path(name).is_file():
+        raise UserError(f"hydra.sweeper.reference={name}: neither a file nor one of {', '.join(shipped())}")
 
 
 @dataclass(frozen=True)
@@ -133,11 +112,11 @@ class Arm:
     @property
     def name(self) -> str:
         """`adam`, or `adam, cosine` where schedules are compared too."""
-        return ", ".join(option for _, option in self.factors)
+        return arm_name(dict(self.factors))
 
     @property
     def words(self) -> tuple[str, ...]:
-        return tuple(f"{group}={option}" for group, option in self.factors)
+        return arm_words(dict(self.factors))
 
     @property
     def tuned(self) -> bool:
@@ -309,13 +288,10 @@ def differences(found: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
 
 
 def arm_differences(found: Sequence[Mapping[str, Any]], planned: Sequence[Mapping[str, Any]]) -> list[str]:
-    def name(arm: Mapping[str, Any]) -> str:
-        return ", ".join(str(value) for key, value in arm.items() if key not in ("config", "space", "settings"))
-
-    there, here = [name(arm) for arm in found], [name(arm) for arm in planned]
+    there, here = ([arm_name(factors_of(arm)) for arm in arms] for arms in (found, planned))
     if there != here:
         return [f"compared: {' | '.join(there)} there, {' | '.join(here)} here"]
     for key, what in (("space", "space"), ("config", "config (data, model, training ...)")):
         if changed := [arm for arm, old in zip(planned, found, strict=True) if arm.get(key) != old.get(key)]:
-            return [f"the {what} of {name(changed[0])}"]
+            return [f"the {what} of {arm_name(factors_of(changed[0]))}"]
     return []

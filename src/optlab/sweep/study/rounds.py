@@ -1,29 +1,20 @@
 """What to run next, from the plan and the results so far. Pure: no file, no process, no clock.
 
 A study is replayed from its plan each time: the same results give the same rounds, so a study that was stopped
-anywhere goes on as if it never had been.
+anywhere goes on as if it never had been. How a winner is chosen and what an edge is stand in `optlab.rules`.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from optlab.sweep.study.protocol import POINTS_OF_AN_EXTENSION, Arm, Protocol
+from optlab.rules.choice import Candidate, Score, best
+from optlab.rules.edges import POINTS_OF_AN_EXTENSION, Edge, edges, grid_step, half_a_step
+from optlab.rules.space import Settings, Space, changes, overrides
+from optlab.sweep.study.protocol import Arm, Protocol
 from optlab.sweep.study.samplers import Evaluated, Point, Propose
-from optlab.sweep.study.space import Settings, Space, overrides
 
 Words = tuple[str, ...]  # the overrides of a run
-Edge = Literal["low", "high"]
-
-
-class Score(NamedTuple):
-    """How a run ended; larger is better in both."""
-
-    value: float  # the final metric, negated for a loss; chance level for a diverged run
-    tie_break: float  # the negated final loss
-
-
 Known = Mapping[Words, Score | None]  # the runs that are over; None: failed, so there is nothing to judge
 
 
@@ -94,7 +85,7 @@ def tune(protocol: Protocol, arm: Arm, known: Known, propose: Propose | None = N
     while len(trials) < protocol.trials:
         if propose is None or missing_runs(protocol, arm, trials, known):
             break
-        history: list[Evaluated] = [(trial.point, mean_value(protocol, arm, trial, known)) for trial in trials]
+        history: list[Evaluated] = [(trial.point, score_of(candidate(protocol, arm, trial, known))) for trial in trials]
         point = propose(arm.name, list(arm.space.ranges), history)
         trials.append(Trial(len(trials), point, arm.space.settings(point)))
     extensions = 0
@@ -102,20 +93,20 @@ def tune(protocol: Protocol, arm: Arm, known: Known, propose: Propose | None = N
         missing = missing_runs(protocol, arm, trials, known)
         if missing:
             return Tuning(arm, tuple(trials), missing, extensions=extensions)
-        winner = choose(protocol, arm, trials, known)
-        judged = [trial for trial in trials if mean_value(protocol, arm, trial, known) is not None]
-        edges = edges_of(protocol, arm, judged, winner) if winner is not None else {}
-        may_extend = winner is not None and extensions < protocol.options.extensions
-        more = extension(protocol, arm, trials, winner, edges) if winner is not None and may_extend else []
+        judged = [each for trial in trials if (each := candidate(protocol, arm, trial, known)).mean is not None]
+        chosen = best(judged)
+        on_edge = edges_of(protocol, arm, [each.of for each in judged], chosen.of) if chosen is not None else {}
+        may_extend = chosen is not None and extensions < protocol.options.extensions
+        more = extension(protocol, arm, trials, chosen.of, on_edge) if chosen is not None and may_extend else []
         if not more:
             return Tuning(
                 arm,
                 tuple(trials),
                 (),
-                winner=winner,
-                score=mean_value(protocol, arm, winner, known) if winner is not None else None,
+                winner=chosen.of if chosen is not None else None,
+                score=score_of(chosen) if chosen is not None else None,
                 extensions=extensions,
-                edges=edges,
+                edges=on_edge,
                 failed=len(trials) - len(judged),
             )
         trials += more
@@ -125,79 +116,39 @@ def tune(protocol: Protocol, arm: Arm, known: Known, propose: Propose | None = N
 # -- choosing
 
 
-def choose(protocol: Protocol, arm: Arm, trials: Sequence[Trial], known: Known) -> Trial | None:
-    """The trial with the best mean over the tuning seeds; None where each has a failed run.
-
-    A trial that diverged on every seed counts as chance, and a network that learns may do worse than that for a
-    while: it is the winner only where no other is left. Ties, which are common on a small validation split, go to the
-    lower mean loss and then to the smaller lr.
-    """
-    judged = {trial.number: means(protocol, arm, trial, known) for trial in trials}
-    complete = [trial for trial in trials if judged[trial.number] is not None]
-
-    def quality(trial: Trial) -> tuple[bool, float, float, float]:
-        value, tie_break = judged[trial.number] or (-math.inf, -math.inf)
-        scores = [known[words] for words in tuning_runs(protocol, arm, trial)]
-        trained = any(score is not None and score.tie_break > -math.inf for score in scores)
-        return trained, value, tie_break, -float(trial.settings.get("lr", 0.0))
-
-    return max(complete, key=quality, default=None)
-
-
-def means(protocol: Protocol, arm: Arm, trial: Trial, known: Known) -> tuple[float, float] | None:
-    """Mean value and tie-break over the tuning seeds, rounded so that sums of equal numbers are equal."""
+def candidate(protocol: Protocol, arm: Arm, trial: Trial, known: Known) -> Candidate[Trial]:
+    """A trial whose runs are all over, as the rule of choice sees it."""
     scores = [known[words] for words in tuning_runs(protocol, arm, trial)]
-    complete = [score for score in scores if score is not None]
-    if len(complete) < len(scores):
-        return None
-    return mean([score.value for score in complete]), mean([score.tie_break for score in complete])
+    return Candidate(trial, scores, {**arm.optimizer, **changes(trial.settings, arm.optimizer)})
 
 
-def mean_value(protocol: Protocol, arm: Arm, trial: Trial, known: Known) -> float | None:
-    both = means(protocol, arm, trial, known)
-    return None if both is None else both[0]
-
-
-def mean(values: Sequence[float]) -> float:
-    return round(math.fsum(values) / len(values), 12) if all(map(math.isfinite, values)) else -math.inf
+def score_of(judged: Candidate[Trial]) -> float | None:
+    """The mean value over the tuning seeds; None where a run failed."""
+    return None if judged.mean is None else judged.mean[0]
 
 
 # -- the edge rule
 
 
 def edges_of(protocol: Protocol, arm: Arm, judged: Sequence[Trial], winner: Trial) -> dict[str, Edge]:
-    """The hyperparameters whose winning value is the lowest or highest tried, or within half a grid step of it.
-
-    Half a step, as a sampler that looks at results (TPE) crowds its trials at an edge that it would like to cross.
-
-    Args:
-        judged: the trials without a failed run; one that failed says nothing about what lies beyond the winner.
-    """
-    near = grid_step(protocol, arm) / 2 - 1e-9
-    edges: dict[str, Edge] = {}
-    for axis, name in enumerate(arm.space.ranges):
-        tried = [trial.point[axis] for trial in judged]
-        if min(tried) == max(tried):
-            continue
-        if winner.point[axis] - min(tried) < near:
-            edges[name] = "low"
-        elif max(tried) - winner.point[axis] < near:
-            edges[name] = "high"
-    return edges
+    """The edges of the arm's space on which the winner lies, among the trials without a failed run."""
+    near = half_a_step(protocol.trials, len(arm.space.ranges))
+    return edges(arm.space.ranges, [trial.settings for trial in judged], winner.settings, near)
 
 
 def extension(
-    protocol: Protocol, arm: Arm, trials: Sequence[Trial], winner: Trial, edges: Mapping[str, Edge]
+    protocol: Protocol, arm: Arm, trials: Sequence[Trial], winner: Trial, on_edge: Mapping[str, Edge]
 ) -> list[Trial]:
     """Two more trials beyond each edge on which the winner lies, a grid step apart; all else as the winner's.
 
     Fewer, or none, where the range ends for good: a momentum does not fall below 0.
     """
+    length = grid_step(protocol.trials, len(arm.space.ranges))
     tried = [trial.settings for trial in trials]
     more: list[Trial] = []
-    for name, edge in edges.items():
+    for name, edge in on_edge.items():
         axis = list(arm.space.ranges).index(name)
-        step = grid_step(protocol, arm) * (-1 if edge == "low" else 1)
+        step = -length if edge == "low" else length
         position, wanted = arm.space.ranges[name].beyond(winner.point[axis], step), len(more) + POINTS_OF_AN_EXTENSION
         while position is not None and len(more) < wanted:
             point = (*winner.point[:axis], position, *winner.point[axis + 1 :])
@@ -207,15 +158,6 @@ def extension(
                 tried.append(settings)
             position = arm.space.ranges[name].beyond(position, step)
     return more
-
-
-def grid_step(protocol: Protocol, arm: Arm) -> float:
-    """The distance of `trials` points that are evenly spread over a range; at most a sixth of one among several.
-
-    Few trials in several dimensions are far apart, and a step of that length would carry eps from 1e-3 to 30.
-    """
-    points = protocol.trials if len(arm.space.ranges) == 1 else max(protocol.trials, 7)
-    return 1 / max(points - 1, 1)
 
 
 # -- runs

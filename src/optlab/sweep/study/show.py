@@ -7,11 +7,12 @@ from rich.console import Console
 from rich.table import Table
 
 from optlab.record import shortest
+from optlab.rules.metrics import chance_level
+from optlab.rules.space import Settings
 from optlab.rules.words import duration
 from optlab.sweep.job import Outcome
 from optlab.sweep.study.protocol import PROTOCOL_FILE, Arm, Protocol
 from optlab.sweep.study.rounds import Tuning
-from optlab.sweep.study.space import Settings
 
 
 def print_protocol(plan: Protocol, folder: Path, console: Console) -> None:
@@ -29,9 +30,16 @@ def print_protocol(plan: Protocol, folder: Path, console: Console) -> None:
     judged = options.metric or "val/acc for classes, val/loss for numbers"
     if plan.trials:
         console.print(
-            f"chosen by the mean of the final {judged}; a diverged run counts as chance level", soft_wrap=True
+            f"chosen by the mean of the final {judged}; a diverged run {worth(options.metric)}", soft_wrap=True
         )
     console.print()
+
+
+def worth(metric: str | None) -> str:
+    """What a diverged run is worth in choosing: `optlab.rules.metrics.final_value` in words."""
+    if metric is None:
+        return "counts as chance level, or comes last by a loss, which has none"
+    return "comes last" if chance_level(metric, outputs=2) is None else "counts as chance level"
 
 
 def headings(arms: Sequence[Arm]) -> list[str]:

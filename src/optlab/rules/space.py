@@ -1,4 +1,4 @@
-"""What an optimizer's trials range over: the ranges of a track, and the way from a sampler's unit cube to values.
+"""What an optimizer's trials range over: the ranges of a track, and the way between a sampler's unit cube and values.
 
 A range stands in conf/optimizer/*.yaml as `{low, high, scale}`. Positions are numbers on the range's own scale: 0 is
 `low`, 1 is `high`, and what lies outside continues the range at the same ratio, up to what its parameter can be.
@@ -20,6 +20,9 @@ EXAMPLE = "{low: 1.0e-3, high: 1.0, scale: log}"
 # Rates of forgetting end below 1 on every scale: at 1 nothing is ever forgotten.
 BELOW_ONE = re.compile(r"\w*beta[123]?|momentum|rho|alpha|dampening")
 ABOVE_ZERO = re.compile(r"(\w*_)?lr")
+
+BETA, BETAS = re.compile(r"(\w*?)beta([1-3])"), re.compile(r"\w*?betas")  # a part of a list, and the list
+NO_HYPERPARAMETERS = ("name", "search", "_target_")
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,12 @@ class Range:
             value = round(raw, max(digits, 0)) + 0.0  # no negative zero
         return round(value) if self.whole else value
 
+    def position(self, value: float) -> float:
+        """Where a value stands: 0 at `low`, 1 at `high`; infinite for what a logarithm never reaches."""
+        low, high = self._scaled(self.low), self._scaled(self.high)
+        never = value <= 0 if self.scale == "log" else value >= 1 and self.scale == "one_minus_log"
+        return math.inf if never else (self._scaled(value) - low) / (high - low)
+
     def beyond(self, position: float, step: float) -> float | None:
         """The position a step further out, at most at the limit of the parameter; None where nothing is left.
 
@@ -88,7 +97,7 @@ class Range:
         further = position + step
         if self.allows(further):
             return further
-        limit = self._position(1.0 if step > 0 or self.whole else 0.0)
+        limit = self.position(1.0 if step > 0 or self.whole else 0.0)
         if self.allows(limit):
             return limit if (limit - position) * step > 1e-9 else None
         halfway = (position + limit) / 2
@@ -109,12 +118,6 @@ class Range:
     def reaching(self, values: Sequence[float]) -> "Range":
         """The range, widened to hold these values."""
         return replace(self, low=min(self.low, *values), high=max(self.high, *values))
-
-    def _position(self, value: float) -> float:
-        """Where a value stands; infinite for what a logarithm never reaches."""
-        low, high = self._scaled(self.low), self._scaled(self.high)
-        never = value <= 0 if self.scale == "log" else value >= 1 and self.scale == "one_minus_log"
-        return math.inf if never else (self._scaled(value) - low) / (high - low)
 
     def _scaled(self, value: float) -> float:
         if self.scale == "log":
@@ -176,6 +179,9 @@ class Space:
         return {**self.fixed, **{name: each.to_dict() for name, each in self.ranges.items()}}
 
 
+# -- hyperparameters in an optimizer's config
+
+
 def current(name: str, optimizer: Mapping[str, Any], path: str) -> Any:
     """The value that an optimizer's config has for a name; beta1 and beta2 stand for the parts of betas.
 
@@ -185,15 +191,35 @@ def current(name: str, optimizer: Mapping[str, Any], path: str) -> Any:
     list_name, index = beta(name, optimizer)
     if list_name is not None:
         return optimizer[list_name][index]
-    if name not in optimizer or name in ("name", "search", "_target_"):
-        known = ", ".join(key for key in optimizer if key not in ("name", "search", "_target_"))
+    if name not in optimizer or name in NO_HYPERPARAMETERS:
+        known = ", ".join(key for key in optimizer if key not in NO_HYPERPARAMETERS)
         raise UserError(f"{path}.{name}: {optimizer.get('name')} has no {name!r}; it has {known}")
     return optimizer[name]
 
 
+def number(name: str, optimizer: Mapping[str, Any]) -> float | None:
+    """The value of a hyperparameter as a number; None where the config has none of that name, or no number."""
+    list_name, index = beta(name, optimizer)
+    value = optimizer.get(name) if list_name is None else optimizer[list_name][index]
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def numbers(optimizer: Mapping[str, Any]) -> dict[str, float]:
+    """Every hyperparameter of a config that is a number, by the name that a space gives it, in the order of names."""
+    names = [part for key, value in optimizer.items() for part in parts(key, value)]
+    return {name: value for name in sorted(names) if (value := number(name, optimizer)) is not None}
+
+
+def parts(name: str, value: Any) -> list[str]:
+    """The names that a space has for a key: `betas` of two numbers is beta1 and beta2."""
+    if BETAS.fullmatch(name) and isinstance(value, Sequence) and not isinstance(value, str):
+        return [f"{name[:-1]}{index}" for index in range(1, min(len(value), 3) + 1)]
+    return [name]
+
+
 def beta(name: str, optimizer: Mapping[str, Any]) -> tuple[str | None, int]:
     """`beta1` is ("betas", 0) where the optimizer has betas and no key of that name, else (None, 0)."""
-    match = re.fullmatch(r"(\w*?)beta([1-3])", name)
+    match = BETA.fullmatch(name)
     if match is None or name in optimizer:
         return None, 0
     values, index = optimizer.get(f"{match[1]}betas"), int(match[2]) - 1
@@ -201,16 +227,21 @@ def beta(name: str, optimizer: Mapping[str, Any]) -> tuple[str | None, int]:
     return (f"{match[1]}betas", index) if found else (None, 0)
 
 
-def overrides(settings: Settings, optimizer: Mapping[str, Any]) -> list[str]:
-    """The command-line words for an optimizer's hyperparameters: `optimizer.lr=0.01`, `optimizer.betas=[0.8,0.999]`."""
-    values: dict[str, Any] = {}
+def changes(settings: Settings, optimizer: Mapping[str, Any]) -> Settings:
+    """The keys of an optimizer's config that settings change, with their new values: beta1 gives `betas` anew."""
+    values: Settings = {}
     for name, value in settings.items():
         list_name, index = beta(name, optimizer)
         if list_name is None:
             values[name] = value
             continue
         values.setdefault(list_name, list(optimizer[list_name]))[index] = value
-    return [f"optimizer.{name}={word(value)}" for name, value in values.items()]
+    return values
+
+
+def overrides(settings: Settings, optimizer: Mapping[str, Any]) -> list[str]:
+    """The command-line words for an optimizer's hyperparameters: `optimizer.lr=0.01`, `optimizer.betas=[0.8,0.999]`."""
+    return [f"optimizer.{name}={word(value)}" for name, value in changes(settings, optimizer).items()]
 
 
 def word(value: Any) -> str:

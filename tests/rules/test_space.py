@@ -1,4 +1,4 @@
-"""Search spaces and where their trials lie."""
+"""Search spaces: ranges, the values at their positions, and an optimizer's hyperparameters by name."""
 
 import itertools
 import math
@@ -7,8 +7,8 @@ import pytest
 
 from optlab.config.overrides import options
 from optlab.errors import UserError
-from optlab.sweep.study.samplers import choose_sampler, design
-from optlab.sweep.study.space import Range, Space, overrides
+from optlab.rules.space import Range, Space, changes, numbers, overrides
+from optlab.sweep.study.samplers import design
 from tests.sweep.surfaces import optimizer
 
 LOG = {"low": 1.0e-3, "high": 1.0, "scale": "log"}
@@ -71,18 +71,6 @@ def test_whole_numbers_stay_whole() -> None:
     assert Range.parse("lr", {"low": 1, "high": 10, "scale": "log"}, default=0.1).value(0.5) == 3.16
 
 
-@pytest.mark.parametrize("sampler", ["halton", "sobol"])
-def test_points_fill_every_range_evenly_and_depend_on_the_seed_alone(sampler: str) -> None:
-    points = design(sampler, 4, 7, seed=0)  # type: ignore[arg-type]
-    assert len(points) == 7
-    for axis in range(4):
-        column = [point[axis] for point in points]
-        assert all(0 <= x <= 1 for x in column)
-        assert sum(x < 0.5 for x in column) in (3, 4)
-    assert points == design(sampler, 4, 7, seed=0)  # type: ignore[arg-type]
-    assert points != design(sampler, 4, 7, seed=1)  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize("track", ["lr_only", "family"])
 @pytest.mark.parametrize("name", [name for name in options("optimizer") if name != "custom"])
 def test_every_optimizer_has_both_tracks_with_values_inside_their_ranges(name: str, track: str) -> None:
@@ -103,6 +91,31 @@ def test_beta1_is_the_first_of_betas() -> None:
         "optimizer.lr=0.01",
     ]
     assert overrides({"beta2": 0.9, "beta1": 0.8}, optimizer("adam")) == ["optimizer.betas=[0.8,0.9]"]
+
+
+def test_the_numbers_of_a_config_have_the_names_of_a_space_and_changes_are_their_way_back() -> None:
+    config = optimizer("adam")
+    assert numbers(config) == {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "lr": 0.001, "weight_decay": 0.0}
+    changed = {"beta1": 0.8, "lr": 0.01}
+    assert changes(changed, config) == {"betas": [0.8, 0.999], "lr": 0.01}
+    assert numbers(config | changes(changed, config)) == numbers(config) | changed
+    assert config["betas"] == [0.9, 0.999]  # left as it is
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"low": 3e-5, "high": 3e-2, "scale": "log"},
+        {"low": 0.5, "high": 0.99, "scale": "one_minus_log"},
+        {"low": -1.0, "high": 2.0, "scale": "uniform"},
+    ],
+)
+def test_a_value_stands_where_it_came_from(given: dict[str, object]) -> None:
+    each = Range.parse("x", given)
+    for at in (-0.2, 0.0, 0.3, 1.0, 1.1):
+        assert each.position(each.value(at)) == pytest.approx(at, abs=2e-3)  # three digits
+    assert each.position(float(str(given["low"]))) == 0.0
+    assert each.position(float(str(given["high"]))) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -128,19 +141,3 @@ def test_a_space_of_no_use_is_refused_in_one_line(given: dict[str, object], said
         Space.parse("adam: search.lr_only", given, optimizer("adam"))
     assert "\n" not in str(caught.value)
     assert "adam: search.lr_only" in str(caught.value)
-
-
-def test_auto_is_a_grid_for_one_range_and_halton_for_several() -> None:
-    assert choose_sampler("auto", 1, 7) == "grid"
-    assert choose_sampler("auto", 3, 7) == "halton"
-    assert choose_sampler("sobol", 1, 7) == "sobol"
-    with pytest.raises(UserError, match="sampler=grid is for one range, and this track has 3"):
-        choose_sampler("grid", 3, 7)
-    with pytest.raises(UserError, match="trials=1: a grid has both ends, so it needs 2 or more"):
-        choose_sampler("auto", 1, 1)
-
-
-def test_tpe_without_optuna_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("optlab.sweep.study.samplers.find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"sampler=tpe needs a package: pip install -e '.\[tpe\]'"):
-        choose_sampler("tpe", 1, 7)

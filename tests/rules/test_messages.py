@@ -1,0 +1,61 @@
+"""What is said is data: a kind and a subject for programs, words for people, which stand in one table."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import optlab
+from optlab.rules import english
+from optlab.rules.messages import Message, fields_of, message, phrase
+
+FOLDERS = [Path(optlab.__file__).parent / name for name in ("rules", "sweep", "analysis")]
+SOURCES = [path for folder in FOLDERS for path in folder.rglob("*.py") if path.name != "english.py"]
+
+
+def literals(node: ast.AST) -> set[str]:
+    return {n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+
+
+def test_every_kind_that_is_said_has_words_and_every_word_is_said() -> None:
+    trees = [ast.parse(path.read_text()) for path in SOURCES]
+    calls = [n for tree in trees for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
+    for name, table in (("message", english.MESSAGES), ("phrase", english.PHRASES)):
+        kinds = [call.args[0] for call in calls if isinstance(call.func, ast.Name) and call.func.id == name]
+        assert {key for kind in kinds if isinstance(kind, ast.Constant) for key in literals(kind)} <= table.keys()
+    used = set().union(*map(literals, trees))
+    assert english.MESSAGES.keys() <= used
+    built = {"near_smallest", "near_largest", "edge_low", "edge_high"}  # of a prefix and a side
+    assert english.PHRASES.keys() - used == built
+
+
+@pytest.mark.parametrize("kind", english.MESSAGES)
+def test_every_template_is_filled_from_its_fields_and_refuses_others(kind: str) -> None:
+    fields: dict[str, object] = dict.fromkeys(fields_of(english.MESSAGES[kind]) - {"subject"}, 3)
+    text = str(message(kind, "adam", **fields))
+    assert text
+    assert "{" not in text
+    with pytest.raises(TypeError, match="no field nothing"):
+        message(kind, "adam", nothing=1, **fields)
+    if fields:
+        with pytest.raises(KeyError):
+            message(kind, "adam", **dict(list(fields.items())[1:]))
+
+
+@pytest.mark.parametrize("key", english.PHRASES)
+def test_every_phrase_is_filled_from_its_fields(key: str) -> None:
+    assert "{" not in phrase(key, **dict.fromkeys(fields_of(english.PHRASES[key]), 3))
+
+
+def test_singular_and_plural_are_chosen_by_n() -> None:
+    one, two = (str(message("failed_runs", n=n)) for n in (1, 2))
+    assert one == "1 run failed with an exception and is left out."
+    assert two == "2 runs failed with an exception and are left out."
+
+
+def test_a_message_is_its_text_to_people_and_survives_json() -> None:
+    said = message("nothing_chosen", "adam, cosine")
+    assert (said.kind, said.subject) == ("nothing_chosen", "adam, cosine")
+    assert f"{said}" == "adam, cosine: nothing could be chosen, as every trial has a failed run."
+    assert Message.read({"kind": said.kind, "subject": said.subject, "text": said.text}) == said
+    assert Message.read("a text of before") == Message("said", "", "a text of before")
