@@ -22,6 +22,13 @@ def shortened(text: str) -> str:
     return text if len(text) <= MOST_CHARACTERS else f"{text[:half]} ... {text[-half:]}"
 
 
+def name_of(error: BaseException) -> str:
+    """What a record calls an exception: its class, but any UserError by that name, so that a reader can tell a run
+    that was refused from one that went wrong, whatever subclass refused it.
+    """
+    return UserError.__name__ if isinstance(error, UserError) else type(error).__name__
+
+
 class Interrupted(BaseException):
     """The user or the system asked the run to stop. Not an Exception: nobody may swallow it by accident.
 

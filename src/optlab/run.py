@@ -24,7 +24,7 @@ from optlab.create import create
 from optlab.data.arrays import Samples, Splits
 from optlab.data.batches import DeviceBatches
 from optlab.engine import Choice, GraphModule, LoopModule, choose
-from optlab.errors import Interrupted, UserError
+from optlab.errors import Interrupted, UserError, name_of
 from optlab.hardware import build_trainer, compile_network
 from optlab.inputs import Sources, batches, check_against_data, describe_data, load_data
 from optlab.lr import Horizon
@@ -123,7 +123,7 @@ def carry_out(prepared: Prepared) -> RunRecord:
         record.error = {"type": "Interrupted", "message": str(signal)}
     except Exception as error:
         record.status = "failed"
-        record.error = {"type": type(error).__name__, "message": str(error)}
+        record.error = {"type": name_of(error), "message": str(error)}
         raise
     finally:
         fill(prepared)

@@ -23,7 +23,7 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from optlab.config import resolve
 from optlab.config.schema import Config
-from optlab.errors import Interrupted, UserError
+from optlab.errors import Interrupted, UserError, name_of
 from optlab.record import CHECKPOINT_FOLDER, METRICS_FILE, RECORD_FILE, RunRecord, Status, run_id
 from optlab.rules.metrics import objective
 from optlab.sweep.folder import locked
@@ -224,7 +224,7 @@ def record_failure(begun: RunRecord, folder: Path, error: BaseException, *, show
 
 def record_end(record: RunRecord, folder: Path, status: Status, error: BaseException) -> RunRecord:
     record.status = status
-    record.error = {"type": type(error).__name__, "message": str(error)}
+    record.error = {"type": name_of(error), "message": str(error)}
     record.write(folder)
     return record
 
