@@ -1,9 +1,13 @@
 """What a run is judged by, and what it is worth."""
 
+from typing import get_args
+
 import pytest
 
 from optlab.errors import UserError
-from optlab.rules.metrics import JUDGED_BY, chance_level, higher_is_better, metric_of
+from optlab.rules.metrics import JudgedBy, chance_level, higher_is_better, metric_of
+
+JUDGED_BY = get_args(JudgedBy)
 
 
 @pytest.mark.parametrize(

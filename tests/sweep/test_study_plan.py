@@ -9,8 +9,9 @@ from omegaconf import OmegaConf
 
 from optlab.config import compose, resolve
 from optlab.errors import UserError
+from optlab.rules.files import PLAN_FILE
 from optlab.sweep.study import command
-from optlab.sweep.study.protocol import PROTOCOL_FILE, Options, Protocol, write
+from optlab.sweep.study.protocol import Options, Protocol, write
 from tests.sweep.surfaces import protocol, settings
 
 SGD_OR_ADAM = "optimizer=sgd,adam"
@@ -150,7 +151,7 @@ def test_the_hash_changes_with_what_decides_the_outcome_and_with_nothing_else() 
 
 def test_the_plan_is_written_once_and_says_everything(tmp_path: Path) -> None:
     write(protocol("adam", "sgd", target=0.9), tmp_path / "new")
-    path = tmp_path / "new" / PROTOCOL_FILE
+    path = tmp_path / "new" / PLAN_FILE
     content = OmegaConf.to_container(OmegaConf.load(path))
     assert isinstance(content, dict)
     assert content["hash"] == protocol("adam", "sgd", target=0.9).hash
@@ -176,11 +177,11 @@ def test_a_changed_plan_is_refused_and_nothing_overwritten(
     names: list[str], changed: dict[str, Any], said: str, tmp_path: Path
 ) -> None:
     write(protocol("adam", "sgd"), tmp_path)
-    before = (tmp_path / PROTOCOL_FILE).read_bytes()
+    before = (tmp_path / PLAN_FILE).read_bytes()
     with pytest.raises(UserError, match=said) as caught:
         write(protocol(*names, **changed), tmp_path)
     assert "sweep=another-name" in str(caught.value)
-    assert (tmp_path / PROTOCOL_FILE).read_bytes() == before
+    assert (tmp_path / PLAN_FILE).read_bytes() == before
 
 
 def test_a_folder_that_no_study_made_is_left_alone(tmp_path: Path) -> None:
@@ -188,10 +189,10 @@ def test_a_folder_that_no_study_made_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "sgd-lr0.1-seed0-1a2b3c4d").mkdir()
     with pytest.raises(UserError, match=r"holds sgd-lr0\.1-seed0-1a2b3c4d, which no study put there"):
         write(protocol("adam"), tmp_path)
-    assert not (tmp_path / PROTOCOL_FILE).exists()
+    assert not (tmp_path / PLAN_FILE).exists()
 
 
 def test_a_damaged_plan_is_named(tmp_path: Path) -> None:
-    (tmp_path / PROTOCOL_FILE).write_text("hash: [")
-    with pytest.raises(UserError, match=f"{PROTOCOL_FILE}: damaged"):
+    (tmp_path / PLAN_FILE).write_text("hash: [")
+    with pytest.raises(UserError, match=f"{PLAN_FILE}: damaged"):
         write(protocol("adam"), tmp_path)

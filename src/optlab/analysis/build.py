@@ -17,6 +17,7 @@ from optlab.analysis.show.tables.tried import all_runs
 from optlab.analysis.show.tables.write import as_csv, latex, markdown
 from optlab.errors import UserError
 from optlab.record import cannot_write, shortest, write_whole
+from optlab.rules.files import PLAN_FILE, SWEEP_FILE
 
 SUMMARY_FILE = "summary.json"
 
@@ -82,7 +83,7 @@ def published_for(
 
 def default_folder(sweeps: Sequence[Path]) -> Path:
     """The folder of one sweep, known by the plan in it; for all else, single runs too, one under outputs/reports."""
-    if len(sweeps) == 1 and any((sweeps[0] / name).exists() for name in ("multirun.yaml", "protocol.yaml")):
+    if len(sweeps) == 1 and any((sweeps[0] / name).exists() for name in (SWEEP_FILE, PLAN_FILE)):
         return sweeps[0]
     return Path("outputs", "reports", "+".join(dict.fromkeys(folder.absolute().name for folder in sweeps)))
 

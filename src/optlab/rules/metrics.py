@@ -1,13 +1,12 @@
 """What a run may be judged by: which way is better, what chance gives, and the objective of a record."""
 
 import math
-from typing import Literal, get_args
+from typing import Literal
 
 from optlab.errors import UserError
 from optlab.record import RunRecord
 
 JudgedBy = Literal["val/acc", "val/loss", "train/acc", "train/loss"]
-JUDGED_BY: tuple[str, ...] = get_args(JudgedBy)
 HIGHER_IS_BETTER = ("acc", "top5", "f1")
 
 

@@ -13,8 +13,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from optlab.errors import UserError
 from optlab.record import cannot_write, shortest, write_whole
 from optlab.rules.commands import sweep_command, sweep_commands
+from optlab.rules.files import SWEEP_FILE
 
-PLAN_FILE = "multirun.yaml"
 LOCKS = ".locks"
 NAME = re.compile(r"\w[\w.+/-]*")
 
@@ -77,12 +77,12 @@ def check_is_ours(folder: Path) -> None:
     """Raise UserError when a folder holds something and was not made by a sweep."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{shortest(folder)} is a file; give the sweep another name with sweep=NAME")
-    if not folder.exists() or (folder / PLAN_FILE).exists():
+    if not folder.exists() or (folder / SWEEP_FILE).exists():
         return
     strangers = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-    if strangers and not (folder / PLAN_FILE).exists():  # asked again: another process may have just begun the sweep
+    if strangers and not (folder / SWEEP_FILE).exists():  # asked again: another process may have just begun the sweep
         raise UserError(
-            f"{shortest(folder)} holds {strangers[0]} and no {PLAN_FILE}, so no sweep made it; "
+            f"{shortest(folder)} holds {strangers[0]} and no {SWEEP_FILE}, so no sweep made it; "
             "choose another name with sweep=NAME"
         )
 
@@ -96,13 +96,13 @@ def write_plan(config: DictConfig, folder: Path) -> None:
     with FileLock(folder / LOCKS / "plan.lock"):
         commands = dict.fromkeys([*commands_of(folder), sweep_command(config.hydra.overrides)])
         text = yaml.safe_dump({"commands": list(commands)}, width=math.inf)
-        write_whole(folder / PLAN_FILE, text + OmegaConf.to_yaml(config))
+        write_whole(folder / SWEEP_FILE, text + OmegaConf.to_yaml(config))
 
 
 def commands_of(folder: Path) -> list[str]:
     """The commands typed so far for a sweep, in order; a file that cannot be read is replaced."""
     try:
-        content = yaml.safe_load((folder / PLAN_FILE).read_text(encoding="utf-8"))
+        content = yaml.safe_load((folder / SWEEP_FILE).read_text(encoding="utf-8"))
         return sweep_commands(content)
     except (OSError, ValueError, yaml.YAMLError, AttributeError, LookupError, TypeError):
         return []

@@ -10,11 +10,10 @@ from optlab.analysis.read.runs import Run, read_yaml
 from optlab.errors import UserError
 from optlab.rules.arms import arm_name, arm_words, factors_of, has_run
 from optlab.rules.edges import Edge, half_a_step
+from optlab.rules.files import PLAN_FILE, RESULT_FILE
 from optlab.rules.messages import Message
 from optlab.rules.space import Range
 from optlab.rules.warnings import FIELDS, study_warnings
-
-PLAN_FILE, RESULT_FILE = "protocol.yaml", "study.json"
 
 
 @dataclass(frozen=True)

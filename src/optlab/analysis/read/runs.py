@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from optlab.errors import UserError
 from optlab.record import METRICS_FILE, RECORD_FILE, RunRecord, run_id, shortest
 from optlab.rules.commands import run_command, sweep_commands
+from optlab.rules.files import SWEEP_FILE
 
 FloatArray = NDArray[np.float64]
 
@@ -122,7 +123,7 @@ def read_runs(folders: Sequence[Path]) -> Runs:
         found += runs
         skipped += bad
         try:
-            commands += sweep_commands(read_yaml(folder / "multirun.yaml"))
+            commands += sweep_commands(read_yaml(folder / SWEEP_FILE))
         except UserError as error:  # the runs are whole without it
             skipped.append(str(error))
     lend_fingerprints(found)

@@ -17,6 +17,7 @@ from rich.console import Console
 from optlab.errors import UserError
 from optlab.record import finite, write_whole
 from optlab.rules.choice import Score, score_of
+from optlab.rules.files import RESULT_FILE
 from optlab.rules.messages import Message
 from optlab.rules.metrics import part_of
 from optlab.rules.warnings import study_warnings
@@ -26,7 +27,7 @@ from optlab.sweep.folder import LOCKS, open_sweep, write_plan
 from optlab.sweep.job import Job, Outcome, SweepInterrupted, check, plan
 from optlab.sweep.progress import Watch, watching_plan
 from optlab.sweep.study import command, show
-from optlab.sweep.study.protocol import OURS, RESULT_FILE, Options, Protocol, check_folder, write
+from optlab.sweep.study.protocol import OURS, Options, Protocol, check_folder, write
 from optlab.sweep.study.rounds import Round, Trial, Tuning, Words, expected_runs, next_round, run_words, tune
 from optlab.sweep.study.samplers import TreeParzen
 
@@ -175,7 +176,7 @@ class Study:
         if record is None:
             return
         error = record.error or {}
-        if outcome.state == "failed" and error.get("type") == "UserError":
+        if outcome.state == "failed" and error.get("type") == UserError.__name__:
             raise Refused(f"the first run was refused: {error.get('message')}")
         chosen_on = record.data.get("metric", "")
         if self.protocol.trials and self.protocol.options.metric is None and part_of(str(chosen_on)) == "train":

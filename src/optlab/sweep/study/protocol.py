@@ -21,17 +21,15 @@ from optlab.record import shortest, write_whole
 from optlab.rules.arms import arm_name, arm_words, factors_of
 from optlab.rules.choice import RULE
 from optlab.rules.edges import EDGE_RULE, POINTS_OF_AN_EXTENSION
+from optlab.rules.files import PLAN_FILE, RESULT_FILE, SWEEP_FILE
 from optlab.rules.metrics import JudgedBy
 from optlab.rules.references import shipped
 from optlab.rules.seeds import seeds_of
 from optlab.rules.space import Settings, Space
-from optlab.sweep.folder import PLAN_FILE
 from optlab.sweep.study.samplers import JOURNAL_FILE, Sampler, design
 
 SCHEMA = 1
-PROTOCOL_FILE = "protocol.yaml"
-RESULT_FILE = "study.json"
-OURS = (PROTOCOL_FILE, RESULT_FILE, PLAN_FILE, JOURNAL_FILE)  # what a study writes beside its run folders
+OURS = (PLAN_FILE, RESULT_FILE, SWEEP_FILE, JOURNAL_FILE)  # what a study writes beside its run folders
 HEADER = (
     "# The plan of this study, written before its first run. Every run carries its hash; a changed plan is refused.\n"
 )
@@ -229,7 +227,7 @@ def write(protocol: Protocol, folder: Path) -> None:
         "reference": protocol.options.reference,
     }
     text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=110)
-    write_whole(folder / PROTOCOL_FILE, HEADER + text)
+    write_whole(folder / PLAN_FILE, HEADER + text)
 
 
 def check_folder(protocol: Protocol, folder: Path) -> bool:
@@ -238,7 +236,7 @@ def check_folder(protocol: Protocol, folder: Path) -> bool:
     Raises:
         UserError: it holds another plan, or files that no study wrote.
     """
-    path = folder / PROTOCOL_FILE
+    path = folder / PLAN_FILE
     if not path.exists():
         strangers = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
         strangers = sorted(name for name in strangers if name not in OURS and name[0] != ".")

@@ -7,11 +7,12 @@ from rich.console import Console
 from rich.table import Table
 
 from optlab.record import shortest
+from optlab.rules.files import PLAN_FILE
 from optlab.rules.metrics import chance_level
 from optlab.rules.space import Settings
 from optlab.rules.words import duration
 from optlab.sweep.job import Outcome
-from optlab.sweep.study.protocol import PROTOCOL_FILE, Arm, Protocol
+from optlab.sweep.study.protocol import Arm, Protocol
 from optlab.sweep.study.rounds import Tuning
 
 
@@ -19,7 +20,7 @@ def print_protocol(plan: Protocol, folder: Path, console: Console) -> None:
     """The plan: what is compared, over which spaces, and the runs of each phase."""
     options = plan.options
     console.print(
-        f"\n[bold]Study {folder.name}[/bold], plan {plan.hash}, {shortest(folder / PROTOCOL_FILE)}", soft_wrap=True
+        f"\n[bold]Study {folder.name}[/bold], plan {plan.hash}, {shortest(folder / PLAN_FILE)}", soft_wrap=True
     )
     table = Table(*headings(plan.arms), "tuned" if plan.trials else "set", title_justify="left")
     for arm in plan.arms:
