@@ -43,6 +43,23 @@ def test_id_ignores_what_cannot_change_the_result_and_nothing_else() -> None:
     assert int(base, 16) >= 0
 
 
+@pytest.mark.parametrize(
+    ("words", "name"),
+    {
+        "": "adam-lr0.001-seed0-170791e5",
+        "optimizer=sgd lr=cosine lr.warmup_fraction=0.05 seed=3": "sgd-lr0.1-seed3-646cb18a",
+        "optimizer=muon dataset=cifar10 dataset.augment=crop_flip model=resnet18": "muon-lr0.02-seed0-b3dac8ea",
+        "optimizer=custom optimizer._target_=torch.optim.Adafactor": "torch.optim.Adafactor-lr0.001-seed0-c5a5a620",
+        "optimizer=lbfgs callbacks=early_stopping": "lbfgs-lr0.1-seed0-5616d864",
+        "dataset=image_folder dataset.root=photos trainer.precision=bf16-mixed": "adam-lr0.001-seed0-fd6f8953",
+        "experiment=notes_line": "sgd-lr0.01-seed3-8c644f00",
+        "experiment=deepobs_3c3d": "adam-lr0.001-seed0-64fc2594",
+    }.items(),
+)
+def test_the_ids_of_runs_on_disk_stay(words: str, name: str) -> None:
+    assert job_name(config(*words.split())) == name
+
+
 def test_job_names_are_readable_and_unique() -> None:
     first, second = config("optimizer=sgd", "seed=3"), config("optimizer=sgd", "seed=3", "batch_size=128")
     assert job_name(first).startswith("sgd-lr0.1-seed3-")

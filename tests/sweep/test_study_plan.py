@@ -131,6 +131,22 @@ def test_the_hash_of_a_plan_on_disk_stays_what_it_was() -> None:
     assert protocol("momentum", space={"lr": 0.1, "momentum": 0.9}, confirmation_seeds=3).hash == "sha-ed0809613331"
 
 
+@pytest.mark.parametrize(
+    ("words", "changed", "expected"),
+    [
+        ([SGD_OR_ADAM], {}, "sha-d5f90d296102"),
+        (["optimizer=muon,adamw", "lr=constant,cosine"], {"track": "family", "trials": 8}, "sha-4ff55e041e8f"),
+        (
+            ["dataset=fake,digits", "trainer.max_epochs=5"],
+            {"target": 0.9, "metric": "val/acc", "sampler": "sobol"},
+            "sha-d0966a9a6903",
+        ),
+    ],
+)
+def test_the_hash_of_a_command_stays_what_it_was(words: list[str], changed: dict[str, Any], expected: str) -> None:
+    assert plan(*words, **changed).hash == expected
+
+
 def test_the_hash_changes_with_what_decides_the_outcome_and_with_nothing_else() -> None:
     same = plan(SGD_OR_ADAM).hash
     assert plan(SGD_OR_ADAM, "logger=none", "eval_batch_size=100", sampler="grid").hash == same

@@ -14,7 +14,7 @@ from optlab.errors import UserError
 
 Scale = Literal["log", "uniform", "one_minus_log"]
 DIGITS = 3  # significant digits of a value: finer than any lr matters, and folder names stay readable
-KEYS = ("low", "high", "scale", "points")
+KEYS = ("low", "high", "scale")
 EXAMPLE = "{low: 1.0e-3, high: 1.0, scale: log}"
 
 # Rates of forgetting end below 1 on every scale: at 1 nothing is ever forgotten.
