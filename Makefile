@@ -25,9 +25,10 @@ clean:
 
 help:
 	@echo 'make train [ARGS="optimizer=rmsprop"]   train on the embedded digits and record the run'
-	@echo 'make test  [ARGS="-k digits"]           the test suite'
-	@echo 'make lint                               ruff and mypy'
+	@echo 'make test  [ARGS="-k digits"]           the test suite; ARGS=--cov: and which lines it does not reach'
+	@echo 'make lint                               ruff and mypy; before each commit: .venv/bin/pre-commit install'
 	@echo 'make bench [ARGS=--quick]               speed, beside other loops; let the machine do nothing else'
+	@echo 'make clean                              removes .venv'
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "optlab needs Python 3.11 or later; name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12"; exit 1; }
