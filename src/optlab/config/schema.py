@@ -2,6 +2,8 @@
 
 `conf/` gives the values, Hydra composes them, `Config.parse` types them. What a group's option passes on to its class
 or function stays open here, and is checked against the signature (see `optlab.config.check`).
+A new key is a line in conf/train.yaml, a field here, and where it cannot change what is computed a line in
+`optlab.record.NOT_IDENTITY`, so that the ids of runs stay.
 Light: neither torch nor Lightning nor Hydra is imported here.
 """
 
