@@ -10,7 +10,8 @@ from omegaconf import OmegaConf
 from optlab.config.overrides import CONFIG_FOLDER
 from optlab.rules.choice import Score
 from optlab.rules.space import Space
-from optlab.sweep.study.protocol import Arm, Options, Protocol
+from optlab.sweep.study.options import Options
+from optlab.sweep.study.protocol import Arm, Protocol
 from optlab.sweep.study.rounds import Round, Words, next_round
 from optlab.sweep.study.samplers import Propose
 

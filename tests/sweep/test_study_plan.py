@@ -8,10 +8,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from optlab.config import compose, resolve
+from optlab.config.schema import Config
 from optlab.errors import UserError
 from optlab.rules.files import PLAN_FILE
 from optlab.sweep.study import command
-from optlab.sweep.study.protocol import Options, Protocol, write
+from optlab.sweep.study.options import Options
+from optlab.sweep.study.protocol import Protocol, write
 from tests.sweep.surfaces import protocol, settings
 
 SGD_OR_ADAM = "optimizer=sgd,adam"
@@ -23,7 +25,9 @@ def plan(*words: str, params: dict[str, str] | None = None, **changed: Any) -> P
     parser = OverridesParser.create()
     presets = [f"{key}={value}" for key, value in (params or {}).items()]
     typed = command.read(parser.parse_overrides(list(words)), parser.parse_overrides(presets))
-    return command.build(typed, Options.parse(settings(**changed)), CHOICES, lambda line: resolve(compose(line)))
+    return command.build(
+        typed, Options.parse(settings(**changed)), CHOICES, lambda line: Config.parse(resolve(compose(line)))
+    )
 
 
 def names(planned: Protocol) -> list[str]:

@@ -1,17 +1,18 @@
 """What a study's command line means: what is compared, and what holds for every run."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from hydra.core.override_parser.types import Override
 
 from optlab.config import overrides as typed
+from optlab.config.schema import Config
 from optlab.errors import UserError
 from optlab.record import run_id
 from optlab.rules.arms import FACTORS
 from optlab.rules.space import Space, beta
-from optlab.sweep.study.protocol import Arm, Options, Protocol
+from optlab.sweep.study.options import Options
+from optlab.sweep.study.protocol import Arm, Protocol
 from optlab.sweep.study.samplers import choose_sampler
 
 OF_THE_SWEEP = ("sweep", "retry")  # words about the sweep, not about its runs' results
@@ -23,7 +24,7 @@ SET_BY_THE_STUDY = {
 }
 
 
-Compose = Callable[[Sequence[str]], Mapping[str, Any]]
+Compose = Callable[[Sequence[str]], Config]
 
 
 class Command(NamedTuple):
@@ -93,7 +94,7 @@ def build(command: Command, options: Options, choices: Mapping[str, Any], compos
     Args:
         options: the settings of the sweeper; the sampler and the metric are filled in.
         choices: see `combinations`.
-        compose: from an override list to its resolved config.
+        compose: from an override list to its config.
 
     Raises:
         UserError: a space that cannot be used, a typed value for what is to be tuned, metrics that disagree.
@@ -103,28 +104,28 @@ def build(command: Command, options: Options, choices: Mapping[str, Any], compos
     metric: str | None = None
     for factors in combinations(command.factors, choices):
         config = compose([*command.shared, *(f"{group}={option}" for group, option in factors)])
-        space = space_of(dict(factors)["optimizer"], config["optimizer"], options)
-        check_not_typed(command.shared, space, config["optimizer"])
-        metric = config["metric"]
-        arms.append(Arm(factors, space, config["optimizer"], run_id(config)))
+        space = space_of(dict(factors)["optimizer"], config.optimizer.plain, options)
+        check_not_typed(command.shared, space, config.optimizer.plain)
+        metric = config.metric
+        arms.append(Arm(factors, space, config.optimizer.plain, run_id(config.plain)))
     if None not in (metric, options.metric) and metric != options.metric:
         raise UserError(f"metric={metric} and hydra.sweeper.metric={options.metric}: type one of them")
     dimensions = max(len(arm.space.ranges) for arm in arms)
     sampler = choose_sampler(options.sampler, dimensions, options.trials) if dimensions else options.sampler
     shared = tuple(line for line in command.shared if not line.startswith("metric="))
-    return Protocol(replace(options, sampler=sampler, metric=options.metric or metric), tuple(arms), shared)
+    return Protocol(options.with_(sampler=sampler, metric=options.metric or metric), tuple(arms), shared)
 
 
 def check_spaces(options: Options) -> None:
     known = typed.options("optimizer")
-    if unknown := [name for name in options.spaces if name not in known]:
+    if unknown := [name for name in options.spaces or {} if name not in known]:
         raise UserError(f"hydra.sweeper.spaces.{unknown[0]}: there is no such optimizer; known: {', '.join(known)}")
 
 
 def space_of(option: str, optimizer: Mapping[str, Any], options: Options) -> Space:
     """The space of an optimizer: the study's own, or the track of its yaml."""
-    if option in options.spaces:
-        return Space.parse(f"hydra.sweeper.spaces.{option}", options.spaces[option] or {}, optimizer)
+    if option in (own := options.spaces or {}):
+        return Space.parse(f"hydra.sweeper.spaces.{option}", own[option], optimizer)
     search = optimizer.get("search") or {}
     if options.track not in search:
         has = f"it has {', '.join(search)}" if search else "it has none"

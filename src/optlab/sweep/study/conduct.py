@@ -27,7 +27,8 @@ from optlab.sweep.folder import LOCKS, open_sweep, write_plan
 from optlab.sweep.job import Job, Outcome, SweepInterrupted, check, plan
 from optlab.sweep.progress import Watch, watching_plan
 from optlab.sweep.study import command, show
-from optlab.sweep.study.protocol import OURS, Options, Protocol, check_folder, write
+from optlab.sweep.study.options import Options
+from optlab.sweep.study.protocol import OURS, Protocol, check_folder, write
 from optlab.sweep.study.rounds import Round, Trial, Tuning, Words, expected_runs, next_round, run_words, tune
 from optlab.sweep.study.samplers import TreeParzen
 
@@ -52,14 +53,14 @@ def sweep(
     """
     options = Options.parse(settings)
     parser = OverridesParser.create(config_loader=config_loader)
-    presets = [f"{key}={listed(value)}" for key, value in (settings.get("params") or {}).items()]
+    presets = [f"{key}={listed(value)}" for key, value in (options.params or {}).items()]
     typed = command.read(parser.parse_overrides(list(arguments)), parser.parse_overrides(presets))
     with open_sweep(config) as folder:
         planned = command.build(
             typed,
             options,
             {str(group): option for group, option in config.hydra.runtime.choices.items()},
-            lambda words: plan(config_loader, config, words).config.plain,
+            lambda words: plan(config_loader, config, words).config,
         )
         is_new = not check_folder(planned, folder)
         study = Study(planned, folder, config_loader, config, launcher, typed.sweep)

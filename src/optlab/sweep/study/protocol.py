@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any
 
 import yaml
 
@@ -22,80 +22,15 @@ from optlab.rules.arms import arm_name, arm_words, factors_of
 from optlab.rules.choice import RULE
 from optlab.rules.edges import EDGE_RULE, POINTS_OF_AN_EXTENSION
 from optlab.rules.files import PLAN_FILE, RESULT_FILE, SWEEP_FILE
-from optlab.rules.metrics import JudgedBy
-from optlab.rules.references import shipped
-from optlab.rules.seeds import seeds_of
 from optlab.rules.space import Settings, Space
-from optlab.sweep.study.samplers import JOURNAL_FILE, Sampler, design
+from optlab.sweep.study.options import Options
+from optlab.sweep.study.samplers import JOURNAL_FILE, design
 
 SCHEMA = 1
 OURS = (PLAN_FILE, RESULT_FILE, SWEEP_FILE, JOURNAL_FILE)  # what a study writes beside its run folders
 HEADER = (
     "# The plan of this study, written before its first run. Every run carries its hash; a changed plan is refused.\n"
 )
-
-
-@dataclass(frozen=True)
-class Options:
-    """The settings of conf/hydra/sweeper/study.yaml."""
-
-    trials: int
-    tuning_seeds: tuple[int, ...]
-    confirmation_seeds: tuple[int, ...]
-    track: str
-    sampler: Sampler
-    sampler_seed: int
-    extensions: int
-    metric: str | None
-    target: float | None
-    reference: str | None
-    spaces: Mapping[str, Mapping[str, Any]]
-
-    @classmethod
-    def parse(cls, given: Mapping[str, Any]) -> Self:
-        """The settings as they come from the config.
-
-        Raises:
-            UserError: an unknown name, a value of no use, or a seed that is to tune and to confirm.
-        """
-        from pydantic import Field
-
-        from optlab.config.signature import check_value
-
-        seeds = Annotated[int, Field(ge=1)] | list[Annotated[int, Field(ge=0)]]
-        hints: dict[str, Any] = {
-            "trials": Annotated[int, Field(ge=1)],
-            "tuning_seeds": seeds,
-            "confirmation_seeds": seeds,
-            "track": str,
-            "sampler": Sampler,
-            "sampler_seed": Annotated[int, Field(ge=0)],
-            "extensions": Annotated[int, Field(ge=0)],
-            "metric": JudgedBy | None,
-            "target": float | None,
-            "reference": str | None,
-            "spaces": dict[str, dict[str, Any]],
-        }
-        values = {**given, "spaces": given.get("spaces") or {}}
-        if unknown := sorted(set(given) - set(hints) - {"params", "_target_"}):
-            raise UserError(
-                f"hydra.sweeper.{unknown[0]}: a study has no such setting; it has {', '.join(hints)}, params"
-            )
-        for name, hint in hints.items():
-            if name not in values:
-                raise UserError(f"hydra.sweeper.{name} is missing; conf/hydra/sweeper/study.yaml has its default")
-            check_value(f"hydra.sweeper.{name}", values[name], hint)
-        values["tuning_seeds"], values["confirmation_seeds"] = seeds_of(
-            values["tuning_seeds"], values["confirmation_seeds"]
-        )
-        check_reference(values["reference"])
-        return cls(**{name: values[name] for name in hints})
-
-
-def check_reference(name: str | None) -> None:
-    """Raise UserError for published curves that are neither a file nor among those that come with the program."""
-    if name is not None and name not in shipped() and not Path(name).is_file():
-        raise UserError(f"hydra.sweeper.reference={name}: neither a file nor one of {', '.join(shipped())}")
 
 
 @dataclass(frozen=True)
