@@ -1,7 +1,5 @@
 """Lightning's Trainer for a config: devices, precision, and clear words where the machine lacks what is asked for."""
 
-import logging
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from lightning.pytorch import profilers
 from lightning.pytorch.callbacks import Checkpoint
 from torch import nn
 
+from optlab.adapters.lightning import quieten
 from optlab.errors import UserError
 from pooled_convolutions import compile_layers, compiler
 
@@ -33,12 +32,7 @@ def build_trainer(config: Mapping[str, Any], folder: Path, callbacks: Sequence[C
     Raises:
         UserError: no such device here, or a key that Lightning refuses.
     """
-    # torch.utils._pytree renamed what Lightning 2.6 asks for; nothing of ours is concerned.
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated", category=FutureWarning)
-    # A data set without a validation split is a choice, and said before the run.
-    warnings.filterwarnings("ignore", message="You defined a `validation_step` but have no")
-    for chatter in ("lightning.pytorch", "lightning.fabric"):  # they announce devices and give tips
-        logging.getLogger(chatter).setLevel(logging.WARNING)
+    quieten()
     settings = dict(config["trainer"])
     settings.pop("compile", None)  # ours; see compile_network
     accelerator = settings.get("accelerator")

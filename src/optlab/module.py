@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from optlab import optimizers
+from optlab.adapters.lightning import let_clip, load_train_batches, publish
+from optlab.adapters.torch import skip_graph_check
 from optlab.config.schema import Optimizer
 from optlab.create import create
 from optlab.data.arrays import DataInfo
@@ -183,8 +185,7 @@ class TrainingModule(LightningModule):
     def publish(self, metrics: dict[str, float]) -> None:
         """Keep metrics for the record, and give them to callbacks that watch `trainer.callback_metrics`."""
         self.metrics |= metrics
-        # Where `self.log` would put them too, in a fortieth of a small network's epoch.
-        self.trainer.callback_metrics.update({name: torch.tensor(value) for name, value in metrics.items()})
+        publish(self.trainer, metrics)
 
     @property
     def train_batches(self) -> DeviceBatches:
@@ -197,7 +198,7 @@ class TrainingModule(LightningModule):
         if self._resumed is not None:  # a run that was interrupted within an epoch goes on there
             self.open_sums("train")
             self.sums["train"].restore(self._resumed["sums"])
-            self.train_batches.load_state_dict({"seen": self._resumed["seen"]})
+            self.train_batches.begin_epoch(self.current_epoch, seen=self._resumed["seen"])
             torch.set_rng_state(self._resumed["rng"].cpu())
             if self.device.type == "cuda" and "cuda_rng" in self._resumed:
                 torch.cuda.set_rng_state(self._resumed["cuda_rng"].cpu(), self.device)
@@ -207,7 +208,7 @@ class TrainingModule(LightningModule):
         self.metrics.clear()  # an epoch without validation must not show the last one's
         self.open_sums("train")
         self._counted = -1
-        self.train_batches.load_state_dict({"seen": 0})
+        self.train_batches.begin_epoch(self.current_epoch)
         # A user's own network may use dropout, which draws from the default generators.
         seed_default(derive(self.config["seed"], "dropout", self.current_epoch), self.device)
 
@@ -224,6 +225,10 @@ class TrainingModule(LightningModule):
         watched = "val/loss" if self.validates else "train/loss"
         if isinstance(schedule, ReduceLROnPlateau) and watched in self.metrics:
             schedule.step(self.metrics[watched])
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        if not isinstance(scheduler, ReduceLROnPlateau):  # which `on_train_epoch_end` has stepped
+            super().lr_scheduler_step(scheduler, metric)
 
     def on_test_epoch_start(self) -> None:
         self.open_sums("test")
@@ -244,9 +249,8 @@ class TrainingModule(LightningModule):
         optimizer: torch.optim.Optimizer = create({"_target_": settings.target, **arguments}, groups)
         optimizers.keep_flags(optimizer)
         if self.device.type == "cpu":
-            optimizers.skip_graph_check(optimizer)
-        # Fused ones say that they unscale float16 gradients, and Lightning then refuses to clip, in bfloat16 too.
-        optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
+            skip_graph_check(optimizer)
+        let_clip(optimizer)
         return optimizer
 
     def configure_optimizers(self) -> Any:
@@ -257,16 +261,13 @@ class TrainingModule(LightningModule):
             optimizers.align_gradients(optimizer)
             if self.device.type == "cuda":
                 self.rates = DeviceRates(optimizer, self.device)
-        self.trainer.fit_loop.setup_data()  # else an open number of epochs leaves the number of batches unknown
+        load_train_batches(self.trainer)
         steps = int(self.trainer.estimated_stepping_batches)
         batches = int(self.trainer.num_training_batches)
         horizon = Horizon(steps, steps_per_epoch=-(-batches // self.trainer.accumulate_grad_batches))
         schedule = create(self.config["lr"], optimizer, horizon)
         if isinstance(schedule, ReduceLROnPlateau):
-            # An interval that never comes: `on_train_epoch_end` steps it, Lightning saves and restores it.
-            return [optimizer], [
-                {"scheduler": schedule, "interval": "epoch", "frequency": 2**31, "monitor": "train/loss"}
-            ]
+            return [optimizer], [{"scheduler": schedule, "interval": "epoch", "monitor": "train/loss"}]
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
     # -- checkpoints hold what another program needs to use the weights: the config and the data set's looks
@@ -276,7 +277,7 @@ class TrainingModule(LightningModule):
             facts = {"config": self.config, "data": self.info.to_dict(), "overrides": self.overrides}
             self._facts = json.dumps(facts | {"fingerprint": self.fingerprint})
         checkpoint["optlab"] = {"run": self._facts}
-        if self.trainer.fit_loop.epoch_loop.batch_progress.current.ready and "train" in self.sums:
+        if "train" in self.sums and self.train_batches.seen:
             checkpoint["optlab"]["within_epoch"] = {
                 "seen": self.train_batches.seen,
                 "sums": self.sums["train"].state(),

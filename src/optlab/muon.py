@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from optlab.adapters.torch import step_over
 from optlab.errors import UserError
 
 NonNegative = Annotated[float, Field(ge=0)]
@@ -117,16 +118,13 @@ class MuonAdamW(Optimizer):
                 loss = closure()
         # The groups and the state are this optimizer's own, and loading a checkpoint replaces them: hand over
         # the present ones every time. A few views a step cost nothing beside the orthogonalisation.
-        self._adamw.state = self.state
-        self._adamw.param_groups = [group for group in self.param_groups if not group["use_muon"]]
-        self._adamw.step()
-        self._muon.param_groups = [self._as_matrices(group) for group in self.param_groups if group["use_muon"]]
-        self._muon.step()  # type: ignore[no-untyped-call]
-        self._muon.param_groups = []  # the views would keep the gradients alive
-        self._muon.state.clear()
+        step_over(self._adamw, [group for group in self.param_groups if not group["use_muon"]], self.state)
+        momenta: dict[Tensor, Any] = {}
+        groups = [self._as_matrices(group, momenta) for group in self.param_groups if group["use_muon"]]
+        step_over(self._muon, groups, momenta)
         return loss
 
-    def _as_matrices(self, group: dict[str, Any]) -> dict[str, Any]:
+    def _as_matrices(self, group: dict[str, Any], momenta: dict[Tensor, Any]) -> dict[str, Any]:
         """The group with each parameter, gradient and momentum as a matrix over the same memory."""
         matrices = []
         for p in group["params"]:
@@ -137,7 +135,7 @@ class MuonAdamW(Optimizer):
             momentum = self.state[p].get("momentum_buffer")
             momentum = torch.zeros_like(p) if momentum is None else _in_layout_of(p, momentum)
             self.state[p]["momentum_buffer"] = momentum
-            self._muon.state[matrix]["momentum_buffer"] = _as_matrix(momentum)
+            momenta[matrix] = {"momentum_buffer": _as_matrix(momentum)}
             matrices.append(matrix)
         return {**group, "params": matrices}
 

@@ -157,17 +157,6 @@ def align_gradients(optimizer: Optimizer) -> None:
     optimizer.register_step_pre_hook(align)
 
 
-def skip_graph_check(optimizer: Optimizer) -> None:
-    """Leave out what many of torch's optimizers ask at each step: whether a GPU is capturing it.
-
-    For a CPU, where the answer is no. Where torch is built for GPUs and the machine has none, the question loads the
-    driver's library each time: 0.17 ms, twice Adam's step on a small network.
-    """
-    for name in ("_accelerator_graph_capture_health_check", "_cuda_graph_capture_health_check"):
-        if hasattr(optimizer, name):
-            setattr(optimizer, name, lambda: None)
-
-
 def keep_flags(optimizer: Optimizer) -> None:
     """Make `load_state_dict` keep how this optimizer computes, wherever the state was saved.
 

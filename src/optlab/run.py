@@ -16,6 +16,8 @@ from lightning import Callback, Trainer
 from omegaconf import DictConfig
 
 from optlab import checkpoint, environment, tracking
+from optlab.adapters.lightning import callbacks_of
+from optlab.adapters.torch import normalises_batches
 from optlab.callbacks import Diverged, Interruption, Recorder, TestCurve
 from optlab.config import resolve
 from optlab.config.check import check_config
@@ -168,8 +170,7 @@ def try_out(module: TrainingModule, config: Config, data: Splits) -> None:
     batches = -(-len(data.train) // config.batch_size)
     epochs = max(1, config.trainer.max_epochs)
     create(config.lr.plain, optimizer, Horizon(steps=batches * epochs, steps_per_epoch=batches))
-    normalises = any(isinstance(layer, torch.nn.modules.batchnorm._BatchNorm) for layer in module.network.modules())
-    if normalises and len(data.train) % config.batch_size == 1:
+    if normalises_batches(module.network) and len(data.train) % config.batch_size == 1:
         try:
             deepcopy(module.network)(torch.zeros(1, *data.info.input_shape))
         except ValueError as error:
@@ -238,7 +239,7 @@ def carry_best_over(prepared: Prepared) -> None:
 def fit(prepared: Prepared) -> None:
     trainer, data = prepared.trainer, prepared.data
     validation = loader(prepared, data.val, train=False) if data.val is not None else None
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+    for callback in callbacks_of(trainer):
         if isinstance(callback, TestCurve) and prepared.config.phase != "tune":
             callback.batches = loader(prepared, data.test, train=False)
     trainer.fit(

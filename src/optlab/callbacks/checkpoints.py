@@ -13,6 +13,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 from pydantic import Field
 
+from optlab.adapters.lightning import callback_of, ends, write_checkpoints_with
 from optlab.callbacks.interruption import Interruption
 from optlab.callbacks.recorder import Recorder
 from optlab.errors import Interrupted
@@ -48,7 +49,7 @@ class Checkpoints(Checkpoint):
         self.best = best
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        trainer.strategy.checkpoint_io = OneFile()
+        write_checkpoints_with(trainer, OneFile())
 
     @property
     def last_path(self) -> Path:
@@ -86,24 +87,19 @@ class Checkpoints(Checkpoint):
         temporary.replace(self.best_path)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        recorder, interruption = find(trainer, Recorder), find(trainer, Interruption)
+        recorder, interruption = callback_of(trainer, Recorder), callback_of(trainer, Interruption)
         epoch = trainer.current_epoch + 1
         is_best = self.best and recorder.best().get("epoch") == epoch
         stops = interruption.requested(trainer)
-        ends = trainer.fit_loop.done
-        due = epoch % self.every_n_epochs == 0 or ends
+        last = ends(trainer)
+        due = epoch % self.every_n_epochs == 0 or last
         if due or is_best or stops:
             self.save_last(trainer)
             if is_best and trainer.is_global_zero:
                 self.keep_best()
-        if stops and not ends:
+        if stops and not last:
             raise Interrupted(interruption.signum or signal.SIGINT)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if isinstance(exception, Interrupted) and exception.between_steps:
             self.save_last(trainer)
-
-
-def find(trainer: Trainer, kind: type[Any]) -> Any:
-    """The callback of this type that every run has."""
-    return next(callback for callback in trainer.callbacks if isinstance(callback, kind))  # type: ignore[attr-defined]

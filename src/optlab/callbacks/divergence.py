@@ -6,6 +6,7 @@ from typing import Annotated
 from lightning import Callback, LightningModule, Trainer
 from pydantic import Field
 
+from optlab.adapters.lightning import batches_done
 from optlab.module import TrainingModule
 
 
@@ -42,7 +43,7 @@ class DivergenceGuard(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        if (trainer.fit_loop.epoch_loop.batch_idx + 1) % self.every_n_steps == 0:
+        if batches_done(trainer) % self.every_n_steps == 0:
             assert isinstance(pl_module, TrainingModule)
             self.check(trainer, "train/loss", pl_module.read_sums("train")["train/loss"])
 

@@ -10,11 +10,12 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
+from optlab.adapters.lightning import batches_done, ends, take_signals_back
 from optlab.errors import Interrupted
 
 log = logging.getLogger(__name__)
 
-
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BATCHES_BETWEEN_AGREEMENTS = 10  # of several processes: to agree they exchange a number and read it back
 
 
@@ -37,19 +38,14 @@ class Interruption(Callback):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, self.handle) for number in SIGNALS}
         self.listens = True
-        self.listen()
         try:
             yield
         finally:
             self.listens = False
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-    def listen(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self.handle)
 
     def handle(self, signum: int, frame: FrameType | None) -> None:
         first, self.signum = self.signum is None, signum
@@ -65,8 +61,8 @@ class Interruption(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.training = True
-        if self.listens:  # Lightning has put its own handler before ours, which waits for other processes within it
-            self.listen()
+        if self.listens:
+            take_signals_back(SIGNALS, self.handle)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.training = False
@@ -77,13 +73,13 @@ class Interruption(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        batches = trainer.fit_loop.epoch_loop.batch_idx + 1
+        batches = batches_done(trainer)
         if batches % trainer.accumulate_grad_batches:
             return  # gradients that were gathered for the next step are in no checkpoint
         if trainer.world_size > 1 and batches % BATCHES_BETWEEN_AGREEMENTS:
             return
         # The last step of an epoch waits for the end of the epoch, where the checkpoint is written anyway.
-        if batches < trainer.num_training_batches and not trainer.fit_loop.done and self.requested(trainer):
+        if batches < trainer.num_training_batches and not ends(trainer) and self.requested(trainer):
             raise Interrupted(self.signum or signal.SIGINT, between_steps=True)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.text import Text
 
+from optlab.adapters.lightning import callback_of, ends
 from optlab.callbacks.recorder import Recorder
 from optlab.module import TrainingModule
 from optlab.record import Row
@@ -76,10 +77,9 @@ class Progress(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch = trainer.current_epoch + 1
-        due = epoch % self.every_n_epochs == 0 or trainer.fit_loop.done
+        due = epoch % self.every_n_epochs == 0 or ends(trainer)
         if self.table and due and trainer.is_global_zero:
-            recorder = next(c for c in trainer.callbacks if isinstance(c, Recorder))  # type: ignore[attr-defined]
-            self.add_line(recorder.rows[-1])
+            self.add_line(callback_of(trainer, Recorder).rows[-1])
             if time.monotonic() - self._printed >= SECONDS_BETWEEN_LOOKS:
                 self.print_lines()
 

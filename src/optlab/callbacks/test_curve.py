@@ -5,6 +5,7 @@ from itertools import islice
 import torch
 from lightning import Callback, LightningModule, Trainer
 
+from optlab.adapters.lightning import callback_of, evaluation_precision
 from optlab.callbacks.recorder import Recorder
 from optlab.data.batches import DeviceBatches
 from optlab.module import TrainingModule
@@ -29,12 +30,11 @@ class TestCurve(Callback):
         if self.batches is None:
             return
         assert isinstance(pl_module, TrainingModule)
-        recorder = next(c for c in trainer.callbacks if isinstance(c, Recorder))  # type: ignore[attr-defined]
-        recorder.stop_clock(trainer)
+        callback_of(trainer, Recorder).stop_clock(trainer)
         training = [layer for layer in pl_module.modules() if layer.training]
         pl_module.eval()
         pl_module.open_sums("test")
-        with trainer.precision_plugin.val_step_context():
+        with evaluation_precision(trainer):
             for batch in islice(self.batches, limited(len(self.batches), trainer.limit_test_batches)):
                 loss, outputs = pl_module.evaluate(batch)
                 pl_module.sums["test"].add(loss, outputs, batch.targets)

@@ -1,7 +1,7 @@
 """Batches by index over a split that lies on the device: no per-sample Python, no worker processes."""
 
 from collections.abc import Iterator
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -29,11 +29,9 @@ class DeviceBatches:
     training every process draws the same order and takes every `world_size`-th sample of each batch, so the global
     batches are those of a single process and each sample is seen once an epoch.
 
-    Lightning drives it as the sampler of itself (`set_epoch`) and as a stateful loader: after `load_state_dict` the
-    next epoch starts behind the batches that were already seen.
+    Who trains says where an epoch starts (`begin_epoch`). For Lightning it is a stateful loader: after
+    `load_state_dict` the epoch goes on behind the batches that were already seen.
     """
-
-    batch_sampler: ClassVar[None] = None  # Lightning looks for it beside `sampler`
 
     def __init__(
         self,
@@ -59,12 +57,9 @@ class DeviceBatches:
         self.start = 0
         self.seen = 0
 
-    @property
-    def sampler(self) -> "DeviceBatches":
-        return self
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
+    def begin_epoch(self, epoch: int, seen: int = 0) -> None:
+        """Make the next iteration that of this epoch, behind the batches that were already `seen`."""
+        self.epoch, self.start, self.seen = epoch, seen, seen
 
     def __len__(self) -> int:
         return -(-len(self.arrays) // self.batch_size)

@@ -9,6 +9,7 @@ import torch
 from lightning import Callback, Trainer
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
+from optlab.adapters.lightning import callbacks_of
 from optlab.config.schema import Optimizer
 from optlab.config.signature import locate
 from optlab.errors import UserError
@@ -79,7 +80,7 @@ def obstacle(config: Mapping[str, Any], trainer: Trainer, device: torch.device, 
         return f"{cls.__name__} evaluates the loss itself"
     if captures and not device_flags(Optimizer.parse(optimizer), device):
         return f"{cls.__name__} has neither fused nor capturable steps"
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+    for callback in callbacks_of(trainer):
         if wants_every_batch(callback):
             return f"the callback {type(callback).__name__} looks at every batch"
     return None

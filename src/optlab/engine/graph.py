@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from optlab.adapters.torch import leave_failed_capture
 from optlab.engine.snapshot import Snapshot
 from optlab.engine.step import TrainStep
 from optlab.errors import UserError
@@ -58,9 +59,7 @@ class CudaCapture:
         self.graph.replay()
 
     def abandon(self) -> None:
-        # A capture that failed may have left the default generator in its capturing state; a clone of it is not.
-        generator = torch.cuda.default_generators[self.device.index]
-        generator.graphsafe_set_state(generator.clone_state())
+        leave_failed_capture(self.device)
 
 
 new_capture: Callable[[torch.device], Capture] = CudaCapture

@@ -1,20 +1,24 @@
 """The LightningModules of the graph and the loop engine: one batch of Lightning's is a chunk of training steps."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch.optim.lr_scheduler import LRScheduler
 
+from optlab.adapters.lightning import (
+    batches_to_validation,
+    callbacks_of,
+    count_steps,
+    load_as_manual,
+    save_as_automatic,
+)
 from optlab.data.batches import DeviceBatches
 from optlab.engine.choice import SECONDS_A_CHUNK, STEPS_A_CHUNK
 from optlab.engine.graph import StepRunner
 from optlab.engine.step import TrainStep
 from optlab.module import TrainingModule
-
-# Where the state of Lightning's loops keeps the number of steps, by hand and by itself.
-BY_HAND = "epoch_loop.manual_optimization.optim_step_progress"
-BY_ITSELF = "epoch_loop.automatic_optimization.optim_progress"
 
 
 class ChunkedBatches(DeviceBatches):
@@ -46,7 +50,7 @@ class LoopModule(TrainingModule):
         self._runner: StepRunner | None = None
 
     def training_step(self, batch: int, batch_idx: int) -> None:  # type: ignore[override]
-        batches, loop = self.train_batches, self.trainer.fit_loop.epoch_loop
+        batches = self.train_batches
         if self._runner is None:
             self._runner = self.new_runner(batches)
         if batch_idx == batches.start:
@@ -61,31 +65,27 @@ class LoopModule(TrainingModule):
                     end = index + 1
                     break
         batches.seen = end
-        steps = end - batch_idx
-        loop.manual_optimization.optim_step_progress.increment_by(steps)
-        # Lightning itself counts one of them.
-        loop.batch_progress.increment_by(steps - 1, is_last_batch=end == self.trainer.num_training_batches)
+        count_steps(self.trainer, end - batch_idx, ends_epoch=end == self.trainer.num_training_batches)
 
     def new_runner(self, batches: DeviceBatches) -> StepRunner:
         bf16 = self.trainer.precision == "bf16-mixed"
         step = TrainStep(self, batches, self.trainer.optimizers[0], bf16)
-        schedule = self.trainer.lr_scheduler_configs[0].scheduler
+        schedule = self.lr_schedulers()
+        assert isinstance(schedule, LRScheduler)
         required = self.config["engine"] == "graph"
         return StepRunner(step, schedule, captures=self.engine == "graph", required=required)
 
     def chunk_end(self, begin: int) -> int:
         """The batch behind the chunk that begins with `begin`: nothing is due within a chunk."""
-        trainer, loop = self.trainer, self.trainer.fit_loop.epoch_loop
+        trainer = self.trainer
         end = min(begin + STEPS_A_CHUNK, int(trainer.num_training_batches))
         if trainer.max_steps != -1:
             end = min(end, begin + trainer.max_steps - trainer.global_step)
-        callbacks = trainer.callbacks  # type: ignore[attr-defined]
-        dues = [(begin, getattr(callback, "every_n_steps", None)) for callback in callbacks]
-        # Validations are counted within the epoch, or over the whole run where it asks for none after an epoch.
-        done = loop.total_batch_idx if trainer.check_val_every_n_epoch is None else begin
-        for steps, every in [*dues, (done, trainer.val_check_batch)]:
+        if (batches := batches_to_validation(trainer, begin)) is not None:
+            end = min(end, begin + batches)
+        for every in (getattr(callback, "every_n_steps", None) for callback in callbacks_of(trainer)):
             if isinstance(every, int):
-                end = min(end, begin + every - steps % every)
+                end = min(end, begin + every - begin % every)
         return end
 
     def configure_optimizers(self) -> Any:
@@ -97,13 +97,11 @@ class LoopModule(TrainingModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
-        loops = checkpoint["loops"]["fit_loop"]
-        loops[BY_ITSELF]["optimizer"]["step"] = loops[BY_HAND]
+        save_as_automatic(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
-        loops: Mapping[str, Any] = checkpoint["loops"]["fit_loop"]
-        checkpoint["loops"]["fit_loop"] = {**loops, BY_HAND: loops[BY_ITSELF]["optimizer"]["step"]}
+        load_as_manual(checkpoint)
 
 
 class GraphModule(LoopModule):

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from optlab.adapters.torch import buffers_of
 from optlab.engine.step import TrainStep
 
 
@@ -17,7 +18,7 @@ class Snapshot:
     def __init__(self, step: TrainStep) -> None:
         self.step = step
         state = [entry for entry in step.optimizer.state.values() if isinstance(entry, dict)]
-        self.places: list[dict[str, Any]] = [*state, *(layer._buffers for layer in step.module.modules())]
+        self.places: list[dict[str, Any]] = [*state, *buffers_of(step.module)]
         self.before = [dict(place) for place in self.places]
         held = [value for place in self.before for value in place.values() if isinstance(value, Tensor)]
         sums = [step.sums.loss, *([] if step.sums.correct is None else [step.sums.correct])]

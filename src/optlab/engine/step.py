@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from optlab.adapters.torch import forget_gradients
 from optlab.data.batches import Batch, DeviceBatches
 from optlab.module import TrainingModule
 
@@ -71,18 +72,9 @@ class TrainStep:
     def learn(self, chosen: Tensor, draws: dict[str, Tensor]) -> None:
         inputs, targets = self.batches.gather(chosen)
         batch = Batch(self.batches.prepare(inputs, draws), targets, len(chosen))
-        self.forget_gradients()
+        forget_gradients(self.optimizer)
         with self.autocast:
             loss, outputs = self.module.evaluate(batch)
         torch.autograd.backward(loss)
         self.optimizer.step()
         self.sums.add(loss, outputs, targets)
-
-    def forget_gradients(self) -> None:
-        """What `Optimizer.zero_grad()` does, without its profiling, which costs as much again several times."""
-        if type(self.optimizer).zero_grad is not Optimizer.zero_grad:
-            self.optimizer.zero_grad()
-            return
-        for group in self.optimizer.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = None

@@ -54,7 +54,7 @@ def _glorot(module: nn.Module) -> None:
     if isinstance(module, nn.Conv2d):
         # Keras' glorot_normal cuts the normal at two deviations and widens it by 1 / 0.8796 to keep the
         # variance.
-        fan_in, fan_out = nn.init._calculate_fan_in_and_fan_out(module.weight)
+        fan_in, fan_out = module.weight[0].numel(), module.weight[:, 0].numel()
         std = (2.0 / (fan_in + fan_out)) ** 0.5 / 0.87962566103423978
         nn.init.trunc_normal_(module.weight, std=std, a=-2 * std, b=2 * std)
     else:

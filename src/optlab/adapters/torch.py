@@ -1,0 +1,59 @@
+"""What PyTorch does not promise, or does at a cost that a run would feel; written against torch 2.11 to 2.14.
+
+`tests/adapters/test_torch.py` says what each function keeps from breaking.
+"""
+
+from collections import defaultdict
+from collections.abc import MutableMapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+
+def skip_graph_check(optimizer: Optimizer) -> None:
+    """Leave out what many of torch's optimizers ask at each step: whether a GPU is capturing it.
+
+    For a CPU, where the answer is no. Where torch is built for GPUs and the machine has none, the question loads the
+    driver's library each time: 0.17 ms, twice Adam's step on a small network.
+    """
+    for name in ("_accelerator_graph_capture_health_check", "_cuda_graph_capture_health_check"):
+        if hasattr(optimizer, name):
+            setattr(optimizer, name, lambda: None)
+
+
+def forget_gradients(optimizer: Optimizer) -> None:
+    """What `Optimizer.zero_grad()` does, without its profiling, which costs as much again several times."""
+    if type(optimizer).zero_grad is not Optimizer.zero_grad:
+        optimizer.zero_grad()
+        return
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = None
+
+
+def step_over(rule: Optimizer, groups: list[dict[str, Any]], state: MutableMapping[Tensor, Any]) -> None:
+    """One step of `rule` over the groups and the state of another optimizer.
+
+    An optimizer that joins two rules keeps groups and state itself, so that schedules and checkpoints find them.
+    """
+    rule.param_groups, rule.state = groups, state  # type: ignore[assignment]
+    rule.step()
+    rule.param_groups, rule.state = [], defaultdict(dict)  # they would keep the gradients alive
+
+
+def buffers_of(network: nn.Module) -> list[dict[str, Tensor | None]]:
+    """Where each layer keeps its buffers by name: `named_buffers` gives values, and not the place to put them back."""
+    return [layer._buffers for layer in network.modules()]
+
+
+def normalises_batches(network: nn.Module) -> bool:
+    """Whether a layer takes mean and variance over the batch, which one sample does not have."""
+    return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in network.modules())
+
+
+def leave_failed_capture(device: torch.device) -> None:
+    """Take the device's default generator out of the capturing state that a capture may leave it in; a clone is not."""
+    generator = torch.cuda.default_generators[device.index]
+    generator.graphsafe_set_state(generator.clone_state())

@@ -1,0 +1,90 @@
+"""What an upgrade of PyTorch may take away: each test says in words what breaks in a run where it fails."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from optlab.adapters import torch as adapter
+
+
+def optimizer_of(cls: Any = torch.optim.Adam, **arguments: Any) -> tuple[nn.Parameter, Optimizer]:
+    weight = nn.Parameter(torch.ones(2))
+    weight.grad = torch.ones(2)
+    optimizer: Optimizer = cls([weight], **arguments)
+    return weight, optimizer
+
+
+@pytest.mark.parametrize("cls", [torch.optim.Adam, torch.optim.RMSprop, torch.optim.NAdam, torch.optim.Adadelta])
+def test_a_step_does_not_look_for_a_gpu(cls: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    for name in ("current_accelerator", "is_available"):
+        monkeypatch.setattr(torch.accelerator, name, lambda *_, **__: asked.append("accelerator"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: asked.append("cuda"))
+    _, optimizer = optimizer_of(cls)
+    adapter.skip_graph_check(optimizer)
+    optimizer.step()
+    assert asked == [], "each step on a CPU loads the GPU's driver: Adam takes twice as long on a small network"
+
+
+def test_gradients_are_forgotten_as_zero_grad_does() -> None:
+    weight, optimizer = optimizer_of()
+    adapter.forget_gradients(optimizer)
+    assert weight.grad is None, "the gradients of all steps add up"
+
+
+def test_an_optimizer_with_a_zero_grad_of_its_own_keeps_it() -> None:
+    class Counts(torch.optim.SGD):
+        calls = 0
+
+        def zero_grad(self, set_to_none: bool = True) -> None:
+            self.calls += 1
+
+    _, optimizer = optimizer_of(Counts, lr=0.1)
+    adapter.forget_gradients(optimizer)
+    assert optimizer.calls == 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("cls", [torch.optim.AdamW, torch.optim.Muon])
+def test_a_rule_steps_over_what_another_optimizer_keeps(cls: Any) -> None:
+    alone, lent = nn.Parameter(torch.eye(3)), nn.Parameter(torch.eye(3))
+    own: Optimizer = cls([alone], lr=0.1)
+    rule: Optimizer = cls([torch.zeros(1, 1)], lr=0.1)
+    state: dict[Tensor, Any] = {lent: {}}
+    for factor in (1.0, -2.0):
+        alone.grad = lent.grad = torch.arange(9.0).view(3, 3) * factor
+        own.step()
+        adapter.step_over(rule, [{**rule.defaults, "params": [lent]}], state)
+    assert torch.equal(lent, alone), "Muon and AdamW, stepped as one, no longer take their own steps"
+    assert state[lent].keys() == own.state[alone].keys(), "checkpoints of MuonAdamW miss the state of its rules"
+    assert not rule.param_groups
+    assert not rule.state, "the rule keeps the gradients of its last step in memory"
+
+
+def test_buffers_can_be_put_back_where_they_were() -> None:
+    network = nn.Sequential(nn.BatchNorm1d(2))
+    place = next(place for place in adapter.buffers_of(network) if "running_mean" in place)
+    place["running_mean"] = torch.ones(2)
+    found = dict(network.named_buffers())["0.running_mean"]
+    assert found.tolist() == [1, 1], "a warm-up before a capture leaves its traces in batch norm's statistics"
+
+
+def test_layers_that_take_statistics_over_the_batch_are_known() -> None:
+    assert adapter.normalises_batches(nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1))), (
+        "a last batch of one sample ends a run at its last step instead of before its first"
+    )
+    assert not adapter.normalises_batches(nn.Sequential(nn.LayerNorm(1), nn.GroupNorm(1, 1)))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no NVIDIA GPU on this machine")
+def test_random_numbers_can_be_drawn_behind_a_capture_that_failed() -> None:
+    device = torch.device("cuda", 0)
+    graph = torch.cuda.CUDAGraph()
+    stream = torch.cuda.Stream(device)
+    with pytest.raises(RuntimeError), torch.cuda.stream(stream), torch.cuda.graph(graph, stream=stream):
+        torch.rand(2, device=device).sum().item()  # reading back cannot be captured
+    adapter.leave_failed_capture(device)
+    assert torch.rand(2, device=device).isfinite().all(), "dropout fails behind a capture that was given up"
