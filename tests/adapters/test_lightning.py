@@ -205,14 +205,15 @@ def test_batches_are_counted(at_once: int, done: list[int]) -> None:
 
 @pytest.mark.parametrize("settings", [{"max_epochs": 2}, {"max_epochs": 9, "max_steps": 2 * BATCHES - 1}])
 def test_the_last_epoch_is_known_at_its_end(settings: dict[str, Any]) -> None:
-    answers: list[bool] = []
+    answers: list[tuple[bool, int]] = []
 
     class AtEpoch(Callback):
         def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-            answers.append(adapter.ends(trainer))
+            answers.append((adapter.ends(trainer), trainer.current_epoch))
 
     fit(Line(), AtEpoch(), **settings)
-    assert answers == [False, True], "the last epoch has no line in the table and no last.ckpt"
+    assert [last for last, _ in answers] == [False, True], "the last epoch has no line in the table and no last.ckpt"
+    assert [epoch for _, epoch in answers] == [0, 1], "callbacks that come later take the last epoch for one more"
 
 
 @pytest.mark.parametrize(

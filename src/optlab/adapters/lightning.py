@@ -104,8 +104,15 @@ def batches_done(trainer: Trainer) -> int:
 
 
 def ends(trainer: Trainer) -> bool:
-    """Whether the epoch under way is the last one, by epochs, by steps or because a callback asked for the end."""
-    return bool(trainer.fit_loop.done)
+    """Whether the epoch under way is the last one, by epochs, by steps or because a callback asked for the end.
+
+    Lightning's answer moves `trainer.current_epoch` on in the last epoch, which callbacks and checkpoints still need.
+    """
+    epochs = trainer.fit_loop.epoch_progress.current
+    completed = epochs.completed
+    done = bool(trainer.fit_loop.done)
+    epochs.completed = completed
+    return done
 
 
 def batches_to_validation(trainer: Trainer, begin: int) -> int | None:
