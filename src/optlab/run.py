@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from omegaconf import DictConfig
 from optlab import checkpoint, environment, tracking
 from optlab.adapters.lightning import callbacks_of
 from optlab.adapters.torch import normalises_batches
-from optlab.callbacks import Diverged, Interruption, Recorder, TestCurve
+from optlab.callbacks import Diverged, Interruption, Recorder
+from optlab.callbacks.contract import RunContext, begin_run, in_order
 from optlab.config import resolve
 from optlab.config.check import check_config
 from optlab.config.schema import Config
@@ -90,7 +92,7 @@ def prepare(
 ) -> Prepared:
     """Load and build everything; raises UserError for what cannot work, and writes nothing."""
     recorder = Recorder()
-    trainer = build_trainer(config.plain, folder, in_order(recorder, interruption, *build_callbacks(config, folder)))
+    trainer = build_trainer(config.plain, folder, in_order([recorder, interruption, *build_callbacks(config)]))
     engine = choose(config.plain, trainer)
     data = load_data(config, sources)
     check_against_data(config, data)
@@ -204,18 +206,8 @@ def refuse_finished(path: str, content: Mapping[str, Any], config: Config) -> No
         )
 
 
-def build_callbacks(config: Config, folder: Path) -> list[Callback]:
-    callbacks = []
-    for callback in config.callbacks.values():
-        if callback is not None:
-            given = {"folder": folder / CHECKPOINT_FOLDER} if callback.target.endswith(".Checkpoints") else {}
-            callbacks.append(create(callback.plain, **given))
-    return callbacks
-
-
-def in_order(*callbacks: Callback) -> list[Callback]:
-    """What measures comes before the recorder, which the others read."""
-    return sorted(callbacks, key=lambda callback: not getattr(callback, "measures", False))
+def build_callbacks(config: Config) -> list[Callback]:
+    return [create(callback.plain) for callback in config.callbacks.values() if callback is not None]
 
 
 def loader(prepared: Prepared, arrays: Samples, *, train: bool) -> DeviceBatches:
@@ -239,9 +231,9 @@ def carry_best_over(prepared: Prepared) -> None:
 def fit(prepared: Prepared) -> None:
     trainer, data = prepared.trainer, prepared.data
     validation = loader(prepared, data.val, train=False) if data.val is not None else None
-    for callback in callbacks_of(trainer):
-        if isinstance(callback, TestCurve) and prepared.config.phase != "tune":
-            callback.batches = loader(prepared, data.test, train=False)
+    may_test = prepared.config.phase != "tune"  # choosing sees validation only
+    test_batches = partial(loader, prepared, data.test, train=False) if may_test else None
+    begin_run(callbacks_of(trainer), RunContext(prepared.folder, test_batches))
     trainer.fit(
         prepared.module,
         loader(prepared, data.train, train=True),

@@ -1,4 +1,7 @@
-"""What watches a run: the recorder, the divergence guard, checkpoints, interruption, progress and the test curve."""
+"""What watches a run: the recorder, the divergence guard, checkpoints, interruption, progress and the test curve.
+
+`optlab.callbacks.contract` says what a run asks of a callback, and what it gives to one.
+"""
 
 from optlab.callbacks.checkpoints import Checkpoints
 from optlab.callbacks.divergence import Diverged, DivergenceGuard

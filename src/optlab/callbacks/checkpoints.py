@@ -14,10 +14,11 @@ from lightning.pytorch.callbacks import Checkpoint
 from pydantic import Field
 
 from optlab.adapters.lightning import callback_of, ends, write_checkpoints_with
+from optlab.callbacks.contract import RunContext
 from optlab.callbacks.interruption import Interruption
 from optlab.callbacks.recorder import Recorder
 from optlab.errors import Interrupted
-from optlab.record import cannot_write
+from optlab.record import CHECKPOINT_FOLDER, cannot_write
 
 
 class OneFile(TorchCheckpointIO):
@@ -38,15 +39,18 @@ class Checkpoints(Checkpoint):
     Lightning runs callbacks of the type Checkpoint last, when the epoch is recorded and the schedule has stepped.
 
     Args:
-        folder: where the files go.
         every_n_epochs: epochs between two `last.ckpt`; the last epoch is always saved.
         best: keep `best.ckpt` too.
     """
 
-    def __init__(self, folder: str | Path, every_n_epochs: Annotated[int, Field(ge=1)] = 1, best: bool = True) -> None:
-        self.folder = Path(folder)
+    def __init__(self, every_n_epochs: Annotated[int, Field(ge=1)] = 1, best: bool = True) -> None:
+        self.folder = Path(CHECKPOINT_FOLDER)
         self.every_n_epochs = every_n_epochs
         self.best = best
+
+    def begin_run(self, run: RunContext) -> None:
+        """Write below the run's folder."""
+        self.folder = run.folder / CHECKPOINT_FOLDER
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         write_checkpoints_with(trainer, OneFile())

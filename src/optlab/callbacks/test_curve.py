@@ -6,6 +6,7 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 
 from optlab.adapters.lightning import callback_of, evaluation_precision
+from optlab.callbacks.contract import RunContext
 from optlab.callbacks.recorder import Recorder
 from optlab.data.batches import DeviceBatches
 from optlab.module import TrainingModule
@@ -23,7 +24,11 @@ class TestCurve(Callback):
     measures = True  # it adds to the row, so it comes before the recorder
 
     def __init__(self) -> None:
-        self.batches: DeviceBatches | None = None  # of the test split; the run sets it when its data is loaded
+        self.batches: DeviceBatches | None = None  # of the test split
+
+    def begin_run(self, run: RunContext) -> None:
+        """Take the test split, where the run may look at it."""
+        self.batches = run.test_batches() if run.test_batches is not None else None
 
     @torch.no_grad()
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

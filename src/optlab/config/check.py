@@ -30,7 +30,7 @@ def check_config(config: Config) -> None:
     check_call("dataset", dataset, given=OF_EVERY_DATASET)
     for name, callback in config.callbacks.items():
         if callback is not None:
-            check_call(f"callbacks.{name}", callback.plain, given={"folder"})
+            check_call(f"callbacks.{name}", callback.plain)
             check_bounds(f"callbacks.{name}", callback)
             if str(monitor := callback.arguments.get("monitor")).startswith("test/"):
                 raise UserError(
