@@ -90,7 +90,7 @@ def test_metrics_are_means_over_samples_of_the_weights_on_disk(train: Train) -> 
     record = train("eval_batch_size=100")  # 144 validation samples: batches of 100 and 44
     config = Config.parse(resolve(compose(words_of())))
     data = load_data(config)
-    module = TrainingModule(config.plain, data.info)
+    module = TrainingModule(config, data.info)
     module.load_state_dict(weights(Path("run")))
     assert data.val is not None
     for part, arrays in {"val": data.val, "test": data.test}.items():
@@ -159,7 +159,7 @@ def test_quality_agrees_with_scikit_learn(train: Train) -> None:
     record = train()
     config = Config.parse(resolve(compose(words_of())))
     data = load_data(config)
-    module = TrainingModule(config.plain, data.info)
+    module = TrainingModule(config, data.info)
     module.load_state_dict(weights(Path("run")))
     predicted = module((data.test.inputs.float() / 16 - 0.3055) / 0.3761).argmax(1)
     assert record.test["confusion"] == confusion_matrix(data.test.targets, predicted).tolist()
@@ -260,7 +260,7 @@ def loss_on_test(state: dict[str, torch.Tensor]) -> float:
     """The test loss of these weights, computed without Lightning."""
     config = Config.parse(resolve(compose(words_of())))
     data = load_data(config)
-    module = TrainingModule(config.plain, data.info)
+    module = TrainingModule(config, data.info)
     module.load_state_dict(state)
     outputs = module((data.test.inputs.float() / 16 - 0.3055) / 0.3761)
     return torch.nn.functional.cross_entropy(outputs, data.test.targets).item()

@@ -46,7 +46,7 @@ def evaluate(cfg: DictConfig | Mapping[str, Any], folder: Path) -> float | None:
     path = wanted(config.ckpt, "test")
     content = checkpoint.read(path)
     environment.set_float32_precision(config.tf32)
-    trainer = build_trainer(config.plain, folder)
+    trainer = build_trainer(config, folder)
     data = load_data(config)
     checkpoint.check_model(path, content, config.plain, data.info)
     trained_on = checkpoint.data_info_of(content)
@@ -98,9 +98,10 @@ def predict(cfg: DictConfig | Mapping[str, Any], folder: Path) -> list[dict[str,
     if not info.is_image or not info.classes:
         raise UserError(f"ckpt={path} was trained on {info.name}, which has no image classes to predict")
     trained = checkpoint.config_of(content)
-    module = TrainingModule(trained, info)
+    learned = {key: trained[key] for key in ("seed", "model", "loss")}
+    module = TrainingModule(config.with_(**learned), info)
     module.load_state_dict(content["state_dict"])
-    device = build_trainer(config.plain, folder).strategy.root_device
+    device = build_trainer(config, folder).strategy.root_device
     network = module.network.to(device).eval()
     normalise = augmentation(trained["dataset"]["augment"], info).eval
 

@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import nn
 
 from optlab.adapters.lightning import quieten
+from optlab.config.schema import Config
 from optlab.errors import UserError
 from pooled_convolutions import compile_layers, compiler
 
@@ -26,14 +27,14 @@ PROFILERS = {
 }
 
 
-def build_trainer(config: Mapping[str, Any], folder: Path, callbacks: Sequence[Callback] = ()) -> Trainer:
+def build_trainer(config: Config, folder: Path, callbacks: Sequence[Callback] = ()) -> Trainer:
     """The Trainer with these callbacks, and without loggers: they start when nothing can be refused any more.
 
     Raises:
         UserError: no such device here, or a key that Lightning refuses.
     """
     quieten()
-    settings = dict(config["trainer"])
+    settings = dict(config.trainer.plain)
     settings.pop("compile", None)  # ours; see compile_network
     accelerator = settings.get("accelerator")
     if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():

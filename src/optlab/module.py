@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from optlab import optimizers
 from optlab.adapters.lightning import let_clip, load_train_batches, publish
 from optlab.adapters.torch import skip_graph_check
-from optlab.config.schema import Optimizer
+from optlab.config.schema import Config
 from optlab.create import create
 from optlab.data.arrays import DataInfo
 from optlab.data.batches import Batch, DeviceBatches
@@ -93,26 +93,27 @@ class Sums:
 
 
 class TrainingModule(LightningModule):
-    """A network that learns with the configured loss, optimizer and schedule; Lightning takes one batch a step.
+    """A network with the configured loss, optimizer and schedule, its metrics, and what its checkpoints hold.
+
+    How training steps are taken is not said here: a subclass with a `training_step` does (see `optlab.engine`).
 
     Args:
-        config: the resolved config of the run (plain containers).
+        config: the config of the run.
         info: what the data set looks like; the network takes its input shape and outputs from it.
         overrides: the command line that composed the config; it travels in checkpoints, so they can be continued.
     """
 
-    engine = "eager"  # how the steps are taken, for the record; `optlab.engine` knows another way
-    batches_type = DeviceBatches  # of the training split
+    counts_at_once = False  # whether correct answers are counted with each batch, not of several batches together
 
-    def __init__(self, config: dict[str, Any], info: DataInfo, overrides: Sequence[str] = ()) -> None:
+    def __init__(self, config: Config, info: DataInfo, overrides: Sequence[str] = ()) -> None:
         super().__init__()
         self.config = config
         self.overrides = list(overrides)
         self.info = info
-        with default_stream(config["seed"], "weights"):
+        with default_stream(config.seed, "weights"):
             shape = {"input_shape": tuple(info.input_shape), "outputs": info.outputs}
-            self.network: torch.nn.Module = create(config["model"], **shape)
-        self.loss: torch.nn.Module = create(config["loss"])
+            self.network: torch.nn.Module = create(config.model.plain, **shape)
+        self.loss: torch.nn.Module = create(config.loss.plain)
         self.classifies = info.task == "classification"
         self.validates = False  # whether there is a validation split; set with the fingerprint when the data is known
         self.fingerprint = ""
@@ -120,7 +121,6 @@ class TrainingModule(LightningModule):
         self.metrics: dict[str, float] = {}
         self.quality = TestQuality(info) if self.classifies else None
         self.rates: DeviceRates | None = None
-        self._counted = -1
         self._facts: str | None = None  # as JSON, which is written in no time epoch after epoch
         self._resumed: Mapping[str, Any] | None = None
 
@@ -128,18 +128,7 @@ class TrainingModule(LightningModule):
         outputs: Tensor = self.network(inputs)
         return outputs
 
-    # -- steps: they read nothing back from the device
-
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        loss, outputs = self.evaluate(batch)
-        # LBFGS calls this several times a step; the first call is at the weights before the step, as for the others.
-        if batch_idx != self._counted:
-            self._counted = batch_idx
-            self.sums["train"].add(loss, outputs, batch.targets)
-        if self.trainer.world_size > 1:
-            # Processes average their gradients: weigh each by its share of the batch.
-            return loss * (len(batch.targets) * self.trainer.world_size / batch.size)
-        return loss
+    # -- evaluation: it reads nothing back from the device
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         loss, outputs = self.evaluate(batch)
@@ -178,8 +167,7 @@ class TrainingModule(LightningModule):
         if part in self.sums and self.sums[part].device == self.device:
             self.sums[part].reset()  # in place: a captured step goes on adding to these tensors
         else:
-            # A captured step counts its own; and on a GPU there is nothing to gain.
-            at_once = self.engine == "graph" or self.device.type != "cpu"
+            at_once = self.counts_at_once or self.device.type != "cpu"  # on a GPU there is nothing to gain
             self.sums[part] = Sums(self.device, self.classifies, at_once)
 
     def publish(self, metrics: dict[str, float]) -> None:
@@ -207,10 +195,9 @@ class TrainingModule(LightningModule):
     def on_train_epoch_start(self) -> None:
         self.metrics.clear()  # an epoch without validation must not show the last one's
         self.open_sums("train")
-        self._counted = -1
         self.train_batches.begin_epoch(self.current_epoch)
         # A user's own network may use dropout, which draws from the default generators.
-        seed_default(derive(self.config["seed"], "dropout", self.current_epoch), self.device)
+        seed_default(derive(self.config.seed, "dropout", self.current_epoch), self.device)
 
     def on_validation_epoch_start(self) -> None:
         self.open_sums("val")
@@ -243,7 +230,7 @@ class TrainingModule(LightningModule):
     # -- optimizer and schedule
 
     def build_optimizer(self) -> torch.optim.Optimizer:
-        settings = Optimizer.parse(self.config["optimizer"])
+        settings = self.config.optimizer
         groups = optimizers.parameter_groups(self.network, settings)
         arguments = settings.arguments | optimizers.device_flags(settings, self.device)
         optimizer: torch.optim.Optimizer = create({"_target_": settings.target, **arguments}, groups)
@@ -257,7 +244,7 @@ class TrainingModule(LightningModule):
         optimizer = self.build_optimizer()
         if line := optimizers.describe(optimizer):
             log.info(line)
-        if optimizers.device_flags(Optimizer.parse(self.config["optimizer"]), self.device):
+        if optimizers.device_flags(self.config.optimizer, self.device):
             optimizers.align_gradients(optimizer)
             if self.device.type == "cuda":
                 self.rates = DeviceRates(optimizer, self.device)
@@ -265,7 +252,7 @@ class TrainingModule(LightningModule):
         steps = int(self.trainer.estimated_stepping_batches)
         batches = int(self.trainer.num_training_batches)
         horizon = Horizon(steps, steps_per_epoch=-(-batches // self.trainer.accumulate_grad_batches))
-        schedule = create(self.config["lr"], optimizer, horizon)
+        schedule = create(self.config.lr.plain, optimizer, horizon)
         if isinstance(schedule, ReduceLROnPlateau):
             return [optimizer], [{"scheduler": schedule, "interval": "epoch", "monitor": "train/loss"}]
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
@@ -274,7 +261,7 @@ class TrainingModule(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         if self._facts is None:
-            facts = {"config": self.config, "data": self.info.to_dict(), "overrides": self.overrides}
+            facts = {"config": self.config.plain, "data": self.info.to_dict(), "overrides": self.overrides}
             self._facts = json.dumps(facts | {"fingerprint": self.fingerprint})
         checkpoint["optlab"] = {"run": self._facts}
         if "train" in self.sums and self.train_batches.seen:

@@ -27,7 +27,7 @@ from optlab.config.schema import Config
 from optlab.create import create
 from optlab.data.arrays import Samples, Splits
 from optlab.data.batches import DeviceBatches
-from optlab.engine import Choice, GraphModule, LoopModule, choose
+from optlab.engine import MODULES, Choice, EngineModule, choose
 from optlab.errors import Interrupted, UserError, name_of
 from optlab.hardware import build_trainer, compile_network
 from optlab.inputs import Sources, batches, check_against_data, describe_data, load_data
@@ -80,7 +80,7 @@ class Prepared:
     folder: Path
     data: Splits
     trainer: Trainer
-    module: TrainingModule
+    module: EngineModule
     engine: Choice
     recorder: Recorder
     record: RunRecord
@@ -92,8 +92,8 @@ def prepare(
 ) -> Prepared:
     """Load and build everything; raises UserError for what cannot work, and writes nothing."""
     recorder = Recorder()
-    trainer = build_trainer(config.plain, folder, in_order([recorder, interruption, *build_callbacks(config)]))
-    engine = choose(config.plain, trainer)
+    trainer = build_trainer(config, folder, in_order([recorder, interruption, *build_callbacks(config)]))
+    engine = choose(config, trainer)
     data = load_data(config, sources)
     check_against_data(config, data)
     module = build_module(config, data, overrides, engine)
@@ -141,8 +141,6 @@ def carry_out(prepared: Prepared) -> RunRecord:
 
 # -- the steps of the story
 
-MODULES: dict[str, type[TrainingModule]] = {"eager": TrainingModule, "loop": LoopModule, "graph": GraphModule}
-
 
 def new_folder(config: Config) -> Path:
     """A name of the command line's form that is not taken; the folder is made when the run begins."""
@@ -154,8 +152,8 @@ def new_folder(config: Config) -> Path:
 
 def build_module(
     config: Config, data: Splits, overrides: Sequence[str] = (), engine: Choice | None = None
-) -> TrainingModule:
-    module = MODULES[engine.name if engine else "eager"](config.plain, data.info, overrides)
+) -> EngineModule:
+    module = MODULES[engine.name if engine else "eager"](config, data.info, overrides)
     if config.channels_last and config.optimizer.channels_last and data.info.is_image:
         module.network.to(memory_format=torch.channels_last)
     if config.trainer.compile:
@@ -297,7 +295,7 @@ def fill(prepared: Prepared) -> None:
     record.epochs = len(recorder.rows)
     record.steps = prepared.trainer.global_step
     record.timing |= recorder.timing()
-    record.environment["engine"] = module.engine  # a step that could not be captured has made it eager
+    record.environment["engine"] = module.engine  # a step that could not be captured has made it loop
     record.data["metric"] = recorder.metric
     record.test = module.quality.details() if module.quality is not None else {}
 

@@ -9,7 +9,7 @@ import torch
 from optlab import optimizers
 from optlab.config.schema import Optimizer
 from optlab.engine import choice, graph
-from optlab.engine.step import TrainStep
+from optlab.engine.buffers import BufferedStep
 
 
 class Called:
@@ -26,7 +26,7 @@ class Called:
         for _ in range(graph.WARM_UPS):
             step()
 
-    def capture(self, step: TrainStep) -> None:
+    def capture(self, step: BufferedStep) -> None:
         self.step = step
 
     def replay(self) -> None:

@@ -266,8 +266,8 @@ def test_what_no_replay_would_repeat_is_found_out(
     words, reason = UNCAPTURABLE[name]
     train(*WORDS, *words, "engine=eager", folder="eager")
     record = train(*WORDS, *words, "engine=auto", folder="auto")
-    assert record.environment["engine"] == "eager"
-    assert any(message.startswith("engine: eager, because") and reason in message for message in caplog.messages)
+    assert record.environment["engine"] == "loop"
+    assert any(message.startswith("engine: loop, because") and reason in message for message in caplog.messages)
     assert_same(Path("eager"), Path("auto"))
     with pytest.raises(UserError, match=f"engine=graph: not possible, .*{reason}"):
         train(*WORDS, *words, "engine=graph", folder="graph")
@@ -287,9 +287,9 @@ def test_a_capture_that_fails_leaves_no_trace(
     monkeypatch.setattr(Called, when, failing)
     train(*WORDS, *NOISY, "engine=eager", folder="eager")
     record = train(*WORDS, *NOISY, "engine=auto", folder="auto")
-    assert record.environment["engine"] == "eager"
+    assert record.environment["engine"] == "loop"
     reason = "the step cannot be captured (operation not permitted when stream is capturing)"
-    assert f"engine: eager, because {reason}" in caplog.messages
+    assert f"engine: loop, because {reason}" in caplog.messages
     assert_same(Path("eager"), Path("auto"))
 
 
@@ -307,8 +307,8 @@ def test_a_replay_that_is_not_the_step_is_not_trusted(
     monkeypatch.setattr(Called, "replay", with_another_lr)
     train(*WORDS, "optimizer=sgd", "optimizer.lr=0.125", "engine=eager", folder="eager")
     record = train(*WORDS, "optimizer=sgd", "optimizer.lr=0.125", "engine=auto", folder="auto")
-    assert record.environment["engine"] == "eager"
-    assert "engine: eager, because the replayed step differs from the step by 0.5 of its length" in caplog.messages
+    assert record.environment["engine"] == "loop"
+    assert "engine: loop, because the replayed step differs from the step by 0.5 of its length" in caplog.messages
     assert_same(Path("eager"), Path("auto"))
 
 

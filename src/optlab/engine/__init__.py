@@ -8,6 +8,6 @@ schedule and checkpoints are the ordinary ones, and all give the same numbers: a
 """
 
 from optlab.engine.choice import Choice, choose
-from optlab.engine.module import GraphModule, LoopModule
+from optlab.engine.module import MODULES, EngineModule
 
-__all__ = ["Choice", "GraphModule", "LoopModule", "choose"]
+__all__ = ["MODULES", "Choice", "EngineModule", "choose"]

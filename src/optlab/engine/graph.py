@@ -1,19 +1,15 @@
 """Capturing the step, trusting it after a check, and replaying it."""
 
-import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from optlab.adapters.torch import leave_failed_capture
+from optlab.engine.buffers import BufferedStep
 from optlab.engine.snapshot import Snapshot
-from optlab.engine.step import TrainStep
-from optlab.errors import UserError
-
-log = logging.getLogger(__name__)
+from optlab.engine.steps import PlainSteps
 
 WARM_UPS = 3  # steps before a capture, in which libraries choose their kernels and allocate their workspaces
 TOLERANCE = 0.01  # of the step's length. Kernels that add in any order differ far less, a wrong counter far more
@@ -69,48 +65,42 @@ class Uncapturable(Exception):
     """The step cannot be replayed; the text is the reason."""
 
 
-class StepRunner:
-    """Takes the steps of a run: the first as it is, the second captured and compared, the others as replays.
+class ReplayedSteps(PlainSteps):
+    """Takes the first step as it is, captures the second and compares it, and takes the others as replays.
 
-    Or all of them as they are, one after the other (engine=loop).
-
-    The first step creates the optimizer's state with its true initial values. Where capturing fails, or the replayed
-    step is not the step, all further ones are taken uncaptured, and `reason` says why.
-
-    Args:
-        captures: whether to capture at all.
-        required: raise UserError where that fails (engine=graph).
+    The first creates the optimizer's state with its true initial values. A last batch of fewer samples is taken as it
+    is, epoch after epoch.
     """
 
-    def __init__(
-        self, step: TrainStep, schedule: LRScheduler | ReduceLROnPlateau, *, captures: bool, required: bool = False
-    ) -> None:
-        self.step = step
-        self.schedule = None if isinstance(schedule, ReduceLROnPlateau) else schedule  # that one goes by epochs
-        self.required = required
-        self.reason: str | None = None if captures else "it is not asked for"
+    def __init__(self, step: BufferedStep, schedule: Any) -> None:
+        super().__init__(step, schedule)
         self._capture: Capture | None = None
         self._settings = self.settings()
         self._first = True
 
     def take(self, index: int) -> None:
-        """The step over batch number `index` of the epoch, and the schedule's after it."""
-        step = self.step
-        if self.reason is not None or step.batches.size(index) < step.batches.batch_size:
-            step.plain(index)
-        else:
-            step.aim(index)
-            if self.settings() != self._settings:
-                self.give_up("the schedule changes more than the lr")
-            if self._capture is not None:
-                self.replay(self._capture)
-            elif self._first or self.reason is not None:
-                step()
-            else:
-                self.capture()
+        """The step over batch number `index` of the epoch.
+
+        Raises:
+            Uncapturable: this step cannot be a replay, and has left no trace: it is still to be taken.
+        """
+        super().take(index)
         self._first = False
-        if self.schedule is not None:
-            self.schedule.step()
+
+    def learn_from(self, index: int) -> None:
+        step = self.step
+        if step.batches.size(index) < step.batches.batch_size:
+            step.plain(index)
+            return
+        step.aim(index)
+        if self.settings() != self._settings:
+            raise Uncapturable("the schedule changes more than the lr")
+        if self._capture is not None:
+            self.replay(self._capture)
+        elif self._first:
+            step()
+        else:
+            self._capture = self.captured()
 
     def replay(self, capture: Capture) -> None:
         if self.step.module.rates is not None:
@@ -118,25 +108,25 @@ class StepRunner:
         capture.replay()
         self.step.sums.samples += self.step.batches.batch_size
 
-    def capture(self) -> None:
+    def captured(self) -> Capture:
         """Capture the step, and take it twice from the same state: by replay to compare, and as it is to go on."""
         before, capture, reason = Snapshot(self.step), new_capture(self.step.device), None
         replayed: list[Tensor] = []
         try:
-            replayed = self.captured(capture, before)
+            replayed = self.first_replay(capture, before)
         except Exception as error:  # whatever a network or an optimizer does that cannot be captured
             capture.abandon()
             reason = f"the step cannot be captured ({first_line(error)})"
         before.restore()
-        self.step()  # not before the exception is gone: it holds the tensors of a half step
-        if reason is None and (difference := relative_difference(replayed, before)) > TOLERANCE:
-            reason = f"the replayed step differs from the step by {difference:.2g} of its length"
         if reason is None:
-            self._capture = capture
-        else:
-            self.give_up(reason)
+            self.step()
+            if (difference := relative_difference(replayed, before)) <= TOLERANCE:
+                return capture
+            before.restore()
+            reason = f"the replayed step differs from the step by {difference:.2g} of its length"
+        raise Uncapturable(reason)
 
-    def captured(self, capture: Capture, before: Snapshot) -> list[Tensor]:
+    def first_replay(self, capture: Capture, before: Snapshot) -> list[Tensor]:
         """Fill `capture`, and give the values that its first replay from `before` leaves."""
         if any(p.grad is not None and p.grad.is_sparse for p in self.step.module.parameters()):
             raise Uncapturable("its gradients are sparse")
@@ -157,14 +147,6 @@ class StepRunner:
             {key: value for key, value in group.items() if key not in ("lr", "params") and isinstance(value, plain)}
             for group in self.step.optimizer.param_groups
         ]
-
-    def give_up(self, reason: str) -> None:
-        self._capture = None
-        self.reason = reason
-        if self.required:
-            raise UserError(f"engine=graph: not possible, because {reason}; type engine=auto")
-        self.step.module.engine = "eager"
-        log.info("engine: eager, because %s", reason)
 
 
 def relative_difference(replayed: list[Tensor], before: Snapshot) -> float:

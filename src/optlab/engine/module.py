@@ -1,11 +1,12 @@
-"""The LightningModules of the graph and the loop engine: one batch of Lightning's is a chunk of training steps."""
+"""The LightningModules of the engines: one batch of Lightning's is a step (eager), or a chunk of many."""
 
+import logging
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import torch
-from torch.optim.lr_scheduler import LRScheduler
+from torch import Tensor
 
 from optlab.adapters.lightning import (
     batches_to_validation,
@@ -14,11 +15,17 @@ from optlab.adapters.lightning import (
     load_as_manual,
     save_as_automatic,
 )
-from optlab.data.batches import DeviceBatches
-from optlab.engine.choice import SECONDS_A_CHUNK, STEPS_A_CHUNK
-from optlab.engine.graph import StepRunner
-from optlab.engine.step import TrainStep
+from optlab.callbacks.contract import terms
+from optlab.data.batches import Batch, DeviceBatches
+from optlab.engine.buffers import BufferedStep
+from optlab.engine.choice import SECONDS_A_CHUNK, STEPS_A_CHUNK, Engine
+from optlab.engine.graph import ReplayedSteps, Uncapturable
+from optlab.engine.step import loss_of
+from optlab.engine.steps import PlainSteps
+from optlab.errors import UserError
 from optlab.module import TrainingModule
+
+log = logging.getLogger(__name__)
 
 
 class ChunkedBatches(DeviceBatches):
@@ -33,47 +40,72 @@ class ChunkedBatches(DeviceBatches):
             yield self.seen
 
 
-class LoopModule(TrainingModule):
-    """As `TrainingModule`, taking many steps a call by hand ("manual optimization").
+class EngineModule(TrainingModule):
+    """A training module that takes steps, and says how."""
+
+    engine: Engine  # for the record
+    batches_type: ClassVar[type[DeviceBatches]] = DeviceBatches  # of the training split
+
+
+class EagerModule(EngineModule):
+    """Lightning takes one batch a step, and does all but forward and loss itself ("automatic optimization")."""
+
+    engine = "eager"
+    _at = -1  # the batch whose loss was counted
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        # LBFGS calls this several times a step; the first call is at the weights before the step, as for the others.
+        again, self._at = batch_idx == self._at, batch_idx
+        return loss_of(self, batch, counts=not again)
+
+    def on_train_epoch_start(self) -> None:
+        super().on_train_epoch_start()
+        self._at = -1
+
+
+class LoopModule(EngineModule):
+    """Takes many steps a call by hand ("manual optimization").
 
     Lightning's counters of batches and steps are moved on by the steps taken, so that whatever asks them (max_steps,
     validation, checkpoints, loggers, the schedule's horizon) finds what the eager engine would have counted. Its
     checkpoints are written as the eager engine's.
     """
 
-    engine = "loop"
+    engine: Literal["loop", "graph"] = "loop"
     batches_type = ChunkedBatches
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.automatic_optimization = False
-        self._runner: StepRunner | None = None
+        self._steps: PlainSteps | None = None
+        self._looks: list[int] = []  # the callbacks' every_n_steps
 
-    def training_step(self, batch: int, batch_idx: int) -> None:  # type: ignore[override]
+    def training_step(self, batch: int, batch_idx: int) -> None:
         batches = self.train_batches
-        if self._runner is None:
-            self._runner = self.new_runner(batches)
+        if self._steps is None:
+            bf16 = self.trainer.precision == "bf16-mixed"
+            self._steps = self.new_steps(BufferedStep(self, batches, self.trainer.optimizers[0], bf16))
+            asked = [terms(callback).every_n_steps for callback in callbacks_of(self.trainer)]
+            self._looks = [every for every in asked if every is not None]
         if batch_idx == batches.start:
-            self._runner.step.begin_epoch()
+            self._steps.begin_epoch()
         end = self.chunk_end(batch_idx)
         patience = time.monotonic() + SECONDS_A_CHUNK
         # Lightning's own autocast covers all of this method; the step has one around forward and loss.
         with torch.autocast(self.device.type, enabled=False):
             for index in range(batch_idx, end):
-                self._runner.take(index)
+                self.take(self._steps, index)
                 if time.monotonic() > patience:
                     end = index + 1
                     break
         batches.seen = end
         count_steps(self.trainer, end - batch_idx, ends_epoch=end == self.trainer.num_training_batches)
 
-    def new_runner(self, batches: DeviceBatches) -> StepRunner:
-        bf16 = self.trainer.precision == "bf16-mixed"
-        step = TrainStep(self, batches, self.trainer.optimizers[0], bf16)
-        schedule = self.lr_schedulers()
-        assert isinstance(schedule, LRScheduler)
-        required = self.config["engine"] == "graph"
-        return StepRunner(step, schedule, captures=self.engine == "graph", required=required)
+    def new_steps(self, step: BufferedStep) -> PlainSteps:
+        return PlainSteps(step, self.lr_schedulers())
+
+    def take(self, steps: PlainSteps, index: int) -> None:
+        steps.take(index)
 
     def chunk_end(self, begin: int) -> int:
         """The batch behind the chunk that begins with `begin`: nothing is due within a chunk."""
@@ -83,17 +115,16 @@ class LoopModule(TrainingModule):
             end = min(end, begin + trainer.max_steps - trainer.global_step)
         if (batches := batches_to_validation(trainer, begin)) is not None:
             end = min(end, begin + batches)
-        for every in (getattr(callback, "every_n_steps", None) for callback in callbacks_of(trainer)):
-            if isinstance(every, int):
-                end = min(end, begin + every - begin % every)
+        for every in self._looks:
+            end = min(end, begin + every - begin % every)
         return end
 
     def configure_optimizers(self) -> Any:
         made, schedules = super().configure_optimizers()
-        return made, [each["scheduler"] for each in schedules]  # the runner steps them
+        return made, [each["scheduler"] for each in schedules]  # the steps step them
 
     def on_train_end(self) -> None:
-        self._runner = None  # the graph writes to memory that is about to be given up
+        self._steps = None  # a graph writes to memory that is about to be given up
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
@@ -105,6 +136,27 @@ class LoopModule(TrainingModule):
 
 
 class GraphModule(LoopModule):
-    """As `LoopModule`, replaying a captured step."""
+    """As `LoopModule`, replaying a captured step; where that cannot be, it goes on as the loop engine."""
 
-    engine = "graph"
+    engine: Literal["loop", "graph"] = "graph"
+    counts_at_once = True  # a captured step counts its own
+
+    def new_steps(self, step: BufferedStep) -> PlainSteps:
+        return ReplayedSteps(step, self.lr_schedulers()) if self.engine == "graph" else super().new_steps(step)
+
+    def take(self, steps: PlainSteps, index: int) -> None:
+        try:
+            steps.take(index)
+            return
+        except Uncapturable as error:
+            reason = str(error)
+        # Not before the exception is gone: it holds the tensors of what was tried.
+        if self.config.engine == "graph":
+            raise UserError(f"engine=graph: not possible, because {reason}; type engine=auto")
+        self.engine = "loop"
+        log.info("engine: loop, because %s", reason)
+        self._steps = self.new_steps(steps.step)
+        self._steps.take(index)
+
+
+MODULES: dict[Engine, type[EngineModule]] = {"eager": EagerModule, "loop": LoopModule, "graph": GraphModule}

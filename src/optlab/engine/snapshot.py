@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from optlab.adapters.torch import buffers_of
-from optlab.engine.step import TrainStep
+from optlab.engine.buffers import BufferedStep
 
 
 class Snapshot:
@@ -15,7 +15,7 @@ class Snapshot:
     `restore` puts the values back into the same tensors, and the same tensors back into their places.
     """
 
-    def __init__(self, step: TrainStep) -> None:
+    def __init__(self, step: BufferedStep) -> None:
         self.step = step
         state = [entry for entry in step.optimizer.state.values() if isinstance(entry, dict)]
         self.places: list[dict[str, Any]] = [*state, *buffers_of(step.module)]

@@ -1,6 +1,10 @@
-"""One training step over tensors that stay where they are, so that it can be captured once and replayed."""
+"""The training step: what every engine does with a batch.
 
-from contextlib import AbstractContextManager, nullcontext
+The eager engine calls `loss_of`, and Lightning does what `learn` does around it: it forgets the gradients, goes
+backward, gathers and clips gradients where that is asked for, and steps the optimizer. The other engines call `learn`.
+"""
+
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -8,73 +12,34 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from optlab.adapters.torch import forget_gradients
-from optlab.data.batches import Batch, DeviceBatches
+from optlab.data.batches import Batch
 from optlab.module import TrainingModule
 
 
-class TrainStep:
-    """Gathers a batch by index, prepares it, learns from it and adds to the sums: `step()`.
+def loss_of(module: TrainingModule, batch: Batch, *, counts: bool = True) -> Tensor:
+    """The loss whose gradient the step follows: forward, loss, and the sums of the epoch.
 
-    What differs from step to step lies in buffers on the device: `order` (the epoch's permutation, int64 [samples]),
-    `cursor` (the first sample of the next batch, int64 [], which the step itself moves on) and `draws` (the
-    augmentation's random numbers).
+    Args:
+        counts: add to the sums; not where the same step evaluates its batch again.
     """
+    loss, outputs = module.evaluate(batch)
+    if counts:
+        module.sums["train"].add(loss, outputs, batch.targets)
+    processes = module.trainer.world_size
+    if processes > 1:
+        # They average their gradients: weigh each by its share of the batch.
+        return loss * (len(batch.targets) * processes / batch.size)
+    return loss
 
-    def __init__(self, module: TrainingModule, batches: DeviceBatches, optimizer: Optimizer, bf16: bool) -> None:
-        self.module, self.batches, self.optimizer = module, batches, optimizer
-        self.device = module.device
-        self.order = torch.arange(len(batches.arrays), device=self.device)
-        self.cursor = torch.zeros((), dtype=torch.int64, device=self.device)
-        self.lanes = torch.arange(batches.batch_size, device=self.device)
-        self.draws: dict[str, Tensor] = {}
-        # Around forward and loss only, and without a cache: it would keep weights as they were when it was filled.
-        autocast = torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False)
-        self.autocast: AbstractContextManager[Any] = autocast if bf16 else nullcontext()
-        self._next = 0  # where the cursor stands, known without asking the device
 
-    @property
-    def sums(self) -> Any:
-        return self.module.sums["train"]
+def learn(module: TrainingModule, batch: Batch, optimizer: Optimizer, precision: AbstractContextManager[Any]) -> None:
+    """The whole step.
 
-    def begin_epoch(self) -> None:
-        """Take up the epoch's order."""
-        order = self.batches.order()
-        if order is not None:
-            self.order.copy_(order)
-
-    def aim(self, index: int) -> None:
-        """Set the buffers for batch number `index` of the epoch."""
-        if index != self._next:
-            self.cursor.fill_(index * self.batches.batch_size)
-        self._next = index + 1
-        draws = self.batches.draw(index)
-        if not self.draws:
-            self.draws = draws
-        for name, draw in draws.items():
-            self.draws[name].copy_(draw)
-
-    def __call__(self) -> None:
-        """The step at the cursor, over a full batch."""
-        chosen = self.order.index_select(0, self.cursor + self.lanes)
-        self.cursor.add_(self.batches.batch_size)
-        self.learn(chosen, self.draws)
-
-    def rehearse(self) -> None:
-        """The step without moving on: several in a row would run over the end of the order."""
-        self()
-        self.cursor.sub_(self.batches.batch_size)
-
-    def plain(self, index: int) -> None:
-        """The step over batch number `index` of the epoch, without the buffers: also over a last batch of fewer."""
-        begin = index * self.batches.batch_size
-        self.learn(self.order[begin : begin + self.batches.batch_size], self.batches.draw(index))
-
-    def learn(self, chosen: Tensor, draws: dict[str, Tensor]) -> None:
-        inputs, targets = self.batches.gather(chosen)
-        batch = Batch(self.batches.prepare(inputs, draws), targets, len(chosen))
-        forget_gradients(self.optimizer)
-        with self.autocast:
-            loss, outputs = self.module.evaluate(batch)
-        torch.autograd.backward(loss)
-        self.optimizer.step()
-        self.sums.add(loss, outputs, targets)
+    Args:
+        precision: what forward and loss are computed in.
+    """
+    forget_gradients(optimizer)
+    with precision:
+        loss = loss_of(module, batch)
+    torch.autograd.backward(loss)
+    optimizer.step()
