@@ -43,12 +43,3 @@ def git_state(folder: Path) -> dict[str, Any] | None:
         return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "-uno"))}
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def set_float32_precision(tf32: bool) -> None:
-    """Make float32 on NVIDIA GPUs mean one thing: TF32 for convolutions and matrix products, or strict float32.
-
-    PyTorch's default is TF32 for the first and strict for the second.
-    """
-    torch.backends.cuda.matmul.allow_tf32 = tf32
-    torch.backends.cudnn.allow_tf32 = tf32

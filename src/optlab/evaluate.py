@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from optlab import checkpoint, environment
+from optlab import checkpoint
+from optlab.adapters.torch import set_float32_precision
 from optlab.config import resolve
 from optlab.config.check import check_config
 from optlab.config.schema import Config
@@ -45,7 +46,7 @@ def evaluate(cfg: DictConfig | Mapping[str, Any], folder: Path) -> float | None:
     config = config.with_(trainer=config.trainer.with_(compile=False))
     path = wanted(config.ckpt, "test")
     content = checkpoint.read(path)
-    environment.set_float32_precision(config.tf32)
+    set_float32_precision(config.tf32)
     trainer = build_trainer(config, folder)
     data = load_data(config)
     checkpoint.check_model(path, content, config.plain, data.info)

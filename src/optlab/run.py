@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 
 from optlab import checkpoint, environment, tracking
 from optlab.adapters.lightning import callbacks_of
-from optlab.adapters.torch import normalises_batches
+from optlab.adapters.torch import normalises_batches, set_float32_precision
 from optlab.callbacks import Diverged, Interruption, Recorder
 from optlab.callbacks.contract import RunContext, begin_run, in_order
 from optlab.config import resolve
@@ -64,7 +64,7 @@ def run(
     started = time.perf_counter()
     config = Config.parse(resolve(cfg))
     check_config(config)
-    environment.set_float32_precision(config.tf32)
+    set_float32_precision(config.tf32)
     interruption = Interruption()
     with interruption.listening(), torch.random.fork_rng(devices=[]):
         prepared = prepare(config, folder or new_folder(config), overrides, sources, interruption)

@@ -17,6 +17,18 @@ def optimizer_of(cls: Any = torch.optim.Adam, **arguments: Any) -> tuple[nn.Para
     return weight, optimizer
 
 
+@pytest.mark.parametrize("tf32", [False, True])
+def test_float32_means_one_thing(tf32: bool) -> None:
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    try:
+        adapter.set_float32_precision(tf32)
+        # Asked of what reads them: a name that torch no longer knows would be set and do nothing.
+        found = torch.get_float32_matmul_precision() != "highest", torch._C._get_cudnn_allow_tf32()
+        assert found == (tf32, tf32), "tf32=false computes in TF32 on a GPU, or tf32=true in float32"
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+
+
 @pytest.mark.parametrize("cls", [torch.optim.Adam, torch.optim.RMSprop, torch.optim.NAdam, torch.optim.Adadelta])
 def test_a_step_does_not_look_for_a_gpu(cls: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []

@@ -11,6 +11,20 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+# -- the process
+
+
+def set_float32_precision(tf32: bool) -> None:
+    """Make float32 on NVIDIA GPUs mean one thing: TF32 for convolutions and matrix products, or strict float32.
+
+    PyTorch's default is TF32 for the first and strict for the second.
+    """
+    torch.backends.cuda.matmul.allow_tf32 = tf32
+    torch.backends.cudnn.allow_tf32 = tf32
+
+
+# -- optimizers
+
 
 def skip_graph_check(optimizer: Optimizer) -> None:
     """Leave out what many of torch's optimizers ask at each step: whether a GPU is capturing it.
@@ -43,6 +57,9 @@ def step_over(rule: Optimizer, groups: list[dict[str, Any]], state: MutableMappi
     rule.param_groups, rule.state = [], defaultdict(dict)  # they would keep the gradients alive
 
 
+# -- networks
+
+
 def buffers_of(network: nn.Module) -> list[dict[str, Tensor | None]]:
     """Where each layer keeps its buffers by name: `named_buffers` gives values, and not the place to put them back."""
     return [layer._buffers for layer in network.modules()]
@@ -51,6 +68,9 @@ def buffers_of(network: nn.Module) -> list[dict[str, Tensor | None]]:
 def normalises_batches(network: nn.Module) -> bool:
     """Whether a layer takes mean and variance over the batch, which one sample does not have."""
     return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in network.modules())
+
+
+# -- captures
 
 
 def leave_failed_capture(device: torch.device) -> None:
