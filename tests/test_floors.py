@@ -41,3 +41,11 @@ def test_a_floor_stands_on_those_below_it_alone(floor: str) -> None:
             parents = {".".join(name.split(".")[: n + 1]) for n in range(name.count(".") + 1)}
             allowed = name.partition(".")[0] in PURE or parents & below
             assert allowed, f"{path.relative_to(ROOT)} imports {name}, which is not below {floor}"
+
+
+@pytest.mark.parametrize("room", ["module.py", "callbacks", "data", "models", "losses.py", "lr.py", "optimizers.py"])
+def test_what_engines_stand_on_knows_nothing_of_them(room: str) -> None:
+    files = [ROOT / room] if room.endswith(".py") else sorted((ROOT / room).rglob("*.py"))
+    above = ("optlab.engine", "optlab.run", "optlab.sweep", "optlab.analysis")
+    assert files
+    assert not [(path, name) for path in files for name in imports(path) if name.startswith(above)]
