@@ -1,14 +1,17 @@
-"""What a run ran on: versions, device, precision, and the state of the code."""
+"""What a run ran on: versions, device, precision, the state of the code, and what of it changes bits."""
 
 import os
 import platform
 import subprocess
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning import Trainer
+
+from optlab.module import TrainingModule
 
 
 def describe(trainer: Trainer, tf32: bool) -> dict[str, Any]:
@@ -30,6 +33,48 @@ def describe(trainer: Trainer, tf32: bool) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "git": git_state(Path(__file__).parent),
     }
+
+
+def numerics(trainer: Trainer, module: TrainingModule) -> dict[str, Any]:
+    """The record's `numerics`: what does not change what is computed, and yet the last bits of every number.
+
+    Two runs of one id that agree in it, and in their versions, give the same bits on a CPU.
+    """
+    device = trainer.strategy.root_device
+    on_gpu = device.type == "cuda"
+    weights = [weight for weight in module.network.parameters() if weight.dim() == 4]
+    return {
+        "engine": module.engine,
+        "compile": module.config.trainer.compile,
+        "device": device.type,
+        "device_name": torch.cuda.get_device_name(device) if on_gpu else None,
+        "devices": trainer.world_size,
+        "cpu_model": cpu_model(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "precision": str(trainer.precision),
+        "tf32": on_gpu and torch.backends.cudnn.allow_tf32,
+        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "cudnn_benchmark": on_gpu and torch.backends.cudnn.benchmark,
+        "channels_last": any(in_channels_last(weight) for weight in weights),
+    }
+
+
+def in_channels_last(weight: torch.Tensor) -> bool:
+    """Whether four-dimensional weights lie in this layout, and not in the ordinary one too (as of one channel)."""
+    return weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous()
+
+
+@cache
+def cpu_model() -> str:
+    """What the processor calls itself; its architecture where the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # no Linux
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "") or platform.processor() or platform.machine()
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:

@@ -97,6 +97,7 @@ class RunRecord:
     steps: int = 0
     timing: dict[str, float | None] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
+    numerics: dict[str, Any] = field(default_factory=dict)  # what changes bits, and not what is computed
     data: dict[str, Any] = field(default_factory=dict)
     test: dict[str, Any] = field(default_factory=dict)
     error: dict[str, Any] | None = None

@@ -100,6 +100,7 @@ def prepare(
     resumed = continue_from(config, data)
     record = RunRecord.begin(config.plain, overrides)
     record.environment = environment.describe(trainer, config.tf32) | {"engine": module.engine}
+    record.numerics = environment.numerics(trainer, module)
     record.data = describe_data(data)
     recorder.aim(*objective_of(config, data), folder=folder if trainer.is_global_zero else None)
     return Prepared(config, folder, data, trainer, module, engine, recorder, record, resumed)
@@ -295,7 +296,8 @@ def fill(prepared: Prepared) -> None:
     record.epochs = len(recorder.rows)
     record.steps = prepared.trainer.global_step
     record.timing |= recorder.timing()
-    record.environment["engine"] = module.engine  # a step that could not be captured has made it loop
+    # A step that could not be captured has made it loop.
+    record.environment["engine"] = record.numerics["engine"] = module.engine
     record.data["metric"] = recorder.metric
     record.test = module.quality.details() if module.quality is not None else {}
 

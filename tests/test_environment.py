@@ -1,0 +1,65 @@
+"""`numerics` in run.json: what changes bits and not what is computed, as it was when the run was over."""
+
+import json
+import platform
+from pathlib import Path
+
+import torch
+
+from optlab import environment
+from optlab.record import RunRecord
+from tests.conftest import Train
+
+
+def test_numerics_say_what_changes_bits_and_stand_in_the_record(train: Train) -> None:
+    record = train("model=cnn", "trainer.max_epochs=1", "batch_size=431", "trainer.precision=bf16-mixed")
+    found = record.numerics
+    assert found == json.loads(Path("run/run.json").read_text())["numerics"] == RunRecord.read(Path("run")).numerics
+    assert {key: value for key, value in found.items() if not key.startswith("cpu_")} == {
+        "engine": "loop",
+        "compile": False,
+        "device": "cpu",
+        "device_name": None,
+        "devices": 1,
+        "threads": 1,
+        "precision": "bf16-mixed",
+        "tf32": False,
+        "float32_matmul_precision": "high",
+        "deterministic": False,
+        "cudnn_benchmark": False,
+        "channels_last": True,
+    }
+    assert found["cpu_model"] == environment.cpu_model()
+    assert found["cpu_capability"] == torch.backends.cpu.get_cpu_capability()
+    assert set(record.environment) >= {"python", "torch", "device", "device_name", "threads", "precision", "engine"}
+
+
+def test_numerics_follow_the_run_and_its_id_does_not(train: Train) -> None:
+    short = ("trainer.max_epochs=1", "batch_size=431")
+    one = train(*short, folder="one")
+    torch.set_num_threads(2)
+    two = train(*short, "engine=eager", folder="two")
+    torch.set_num_threads(1)
+    assert one.id == two.id
+    differ = {key for key in one.numerics if one.numerics[key] != two.numerics[key]}
+    assert differ == {"engine", "threads"}
+    assert (two.numerics["engine"], two.numerics["threads"]) == ("eager", 2)
+    other = train(*short, "channels_last=false", "tf32=false", "model=cnn", folder="other")
+    assert (other.numerics["channels_last"], other.numerics["float32_matmul_precision"]) == (False, "highest")
+
+
+def test_an_older_record_without_numerics_can_be_read(train: Train) -> None:
+    train("trainer.max_epochs=1")
+    path = Path("run/run.json")
+    content = json.loads(path.read_text())
+    del content["numerics"]
+    path.write_text(json.dumps(content))
+    assert RunRecord.read(Path("run")).numerics == {}
+
+
+def test_the_processor_has_a_name() -> None:
+    name = environment.cpu_model()
+    assert name
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists() and platform.machine() == "x86_64":
+        assert f": {name}\n" in cpuinfo.read_text()
