@@ -5,9 +5,9 @@
     python scripts/bench.py --only cnn-128 --only start
 
 Each case starts optlab's own command (`python train.py`, with metrics, progress bar, CSV and checkpoints on), the same
-with `trainer.compile=true`, and its rivals (scripts/benchmark/rivals.py) as processes, and lets them train in turn: 20
-short epochs, 3 or a long one each. Ratios are those of one round, so that what disturbs the machine disturbs both;
-shown are the median, the smallest and the largest.
+with `cpu_kernels=true` (`trainer.compile=true` where there is a GPU), and its rivals (scripts/benchmark/rivals.py) as
+processes, and lets them train in turn: 20 short epochs, 3 or a long one each. Ratios are those of one round, so that
+what disturbs the machine disturbs both; shown are the median, the smallest and the largest.
 """
 
 import argparse
@@ -47,8 +47,8 @@ class Case:
     epochs: int = 1  # in a turn: one alone should take a good part of a second, or waking up is all that it shows
     rivals: tuple[str, ...] = RIVALS
 
-    def optlab(self, *, compiled: bool = False) -> list[str]:
-        """The words behind `python` that train this case with optlab."""
+    def optlab(self, *more: str) -> list[str]:
+        """The words behind `python` that train this case with optlab, and with these overrides."""
         return [
             str(PROJECT / "train.py"),
             *start.gate("epochs"),
@@ -63,10 +63,10 @@ class Case:
             "dataset.val_size=0",
             f"batch_size={self.batch}",
             f"trainer.precision={'bf16-mixed' if self.bf16 else '32-true'}",
-            f"trainer.compile={str(compiled).lower()}",
             "trainer.max_epochs=100000",
             "logger=csv",
             "hydra.run.dir=run",
+            *more,
         ]
 
     def rival(self, loop: str) -> list[str]:
@@ -107,12 +107,19 @@ def measure(case: Case, rounds: int, starts: int, peaks: dict[bool, float]) -> d
     """Let optlab and its rivals compete; returns what the table shows."""
     from benchmark.machine import training_flops
 
-    commands = {"optlab": case.optlab(), "compiled": case.optlab(compiled=True)}
+    commands = {"optlab": case.optlab(), **{name: case.optlab(word) for name, word in faster().items()}}
     commands |= {loop: case.rival(loop) for loop in rivals_of(case)}
     contestants = compete(commands, rounds, case.epochs, starts)
     flops = training_flops(case.network, (case.channels, case.size, case.size))
     seconds_at_peak = flops / peaks[case.bf16]
     return {name: describe(case, one, contestants, seconds_at_peak) for name, one in contestants.items()}
+
+
+def faster() -> dict[str, str]:
+    """What is asked of optlab besides, by the name that the table gives it."""
+    import torch
+
+    return {"compiled": "trainer.compile=true"} if torch.cuda.is_available() else {"kernels": "cpu_kernels=true"}
 
 
 def rivals_of(case: Case) -> tuple[str, ...]:
@@ -125,7 +132,7 @@ def describe(
     case: Case, one: Contestant, contestants: Mapping[str, Contestant], seconds_at_peak: float
 ) -> dict[str, Any]:
     seconds = statistics.median(one.seconds)
-    against = {name: ratio(one.seconds, contestants[name].seconds) for name in ("optlab", "compiled")}
+    against = {name: ratio(one.seconds, contestants[name].seconds) for name in ("optlab", *faster())}
     return {
         "images_per_second": case.samples / seconds,
         "milliseconds_per_step": 1000 * seconds / -(-case.samples // case.batch),
@@ -138,13 +145,14 @@ def describe(
 
 def show(console: Console, name: str, rows: dict[str, dict[str, Any]]) -> None:
     table = Table(title=f"{name} (in brackets: lowest and highest of the rounds)", title_justify="left")
-    columns = ("", "images/s", "ms/step", "of matmul peak", "peak MiB", "time / optlab's", "time / compiled's")
+    ours = ("optlab", *faster())
+    columns = ("", "images/s", "ms/step", "of matmul peak", "peak MiB", *(f"time / {name}'s" for name in ours))
     for column in columns:
         table.add_column(column, justify="left" if not column else "right")
     for who, row in rows.items():
-        ratios = [row[f"time_against_{name}"] for name in ("optlab", "compiled")]
+        ratios = [row[f"time_against_{name}"] for name in ours]
         table.add_row(
-            {"compiled": "optlab, compiled"}.get(who, who.replace("_", " ")),
+            f"optlab, {who}" if who in faster() else who.replace("_", " "),
             f"{row['images_per_second']:,.0f}",
             f"{row['milliseconds_per_step']:.2f}",
             f"{row['share_of_peak']:.0%}",

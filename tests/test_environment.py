@@ -17,6 +17,7 @@ def test_numerics_say_what_changes_bits_and_stand_in_the_record(train: Train) ->
     assert found == json.loads(Path("run/run.json").read_text())["numerics"] == RunRecord.read(Path("run")).numerics
     assert {key: value for key, value in found.items() if not key.startswith("cpu_")} == {
         "engine": "loop",
+        "kernels": {},
         "compile": False,
         "device": "cpu",
         "device_name": None,

@@ -45,6 +45,7 @@ def numerics(trainer: Trainer, module: TrainingModule) -> dict[str, Any]:
     weights = [weight for weight in module.network.parameters() if weight.dim() == 4]
     return {
         "engine": module.engine,
+        "kernels": module.kernels,
         "compile": module.config.trainer.compile,
         "device": device.type,
         "device_name": torch.cuda.get_device_name(device) if on_gpu else None,

@@ -43,7 +43,7 @@ def evaluate(cfg: DictConfig | Mapping[str, Any], folder: Path) -> float | None:
     config = Config.parse(resolve(cfg))
     check_config(config)
     # As the checkpoint may say; one pass is over before a compiler is.
-    config = config.with_(trainer=config.trainer.with_(compile=False))
+    config = config.with_(cpu_kernels=False, trainer=config.trainer.with_(compile=False))
     path = wanted(config.ckpt, "test")
     content = checkpoint.read(path)
     set_float32_precision(config.tf32)

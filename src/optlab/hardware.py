@@ -1,5 +1,8 @@
 """Lightning's Trainer for a config: devices, precision, and clear words where the machine lacks what is asked for."""
 
+import os
+import shlex
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ from torch import nn
 from optlab.adapters.lightning import quieten
 from optlab.config.schema import Config
 from optlab.errors import UserError
-from pooled_convolutions import compile_layers, compiler
+from pooled_convolutions import Report, accelerate
 
 # What convolutions of float32 weights are computed in.
 COMPUTED_IN = {
@@ -70,20 +73,35 @@ def build_trainer(config: Config, folder: Path, callbacks: Sequence[Callback] = 
         raise UserError(f"trainer: Lightning refuses these settings: {reason}") from error
 
 
-def compile_network(network: nn.Module, settings: Mapping[str, Any]) -> str:
-    """Compile in place, so that checkpoints keep their names; returns what was done, in a line.
+def use_cpu_kernels(network: nn.Module, settings: Mapping[str, Any]) -> Report:
+    """Let a network's poolings, and convolutions before them, run in kernels made for this processor, where they can.
 
-    On a CPU max-pooling and some convolutions get kernels of our own, and the rest stays as it is: torch.compile slows
-    convolutions in channels_last (docs/speed.md).
+    What stands against it is no error: the report says what was done, or why nothing was, in a line.
+    """
+    if not on_cpu(settings):
+        return Report(reason="this run is not on a CPU")
+    if settings["compile"]:
+        return Report(reason="trainer.compile=true compiles the whole network")
+    return accelerate(network, COMPUTED_IN.get(str(settings.get("precision"))))
+
+
+def compile_network(network: nn.Module, settings: Mapping[str, Any]) -> str:
+    """`torch.compile` in place, so that checkpoints keep their names; returns what was done, in a line.
 
     Raises:
-        UserError: there is no compiler, or it refuses the kernels.
+        UserError: there is no C++ compiler, which would be an error of many lines at the first step.
     """
-    dtype = COMPUTED_IN.get(str(settings.get("precision")))
-    if on_cpu(settings) and (found := compile_layers(network, dtype)):
-        layers = " and ".join(f"{number} x {kind}" for kind, number in found.items())
-        return f"compile: {layers}, with the ReLU behind a pooling, by kernels made for this processor"
-    compiler()
+    named = os.environ.get("CXX")
+    try:
+        program = shlex.split(named or "g++")[0]
+    except (ValueError, IndexError):  # blank, or a quotation mark that is never closed
+        program = ""
+    if shutil.which(program) is None:
+        found = f"CXX={named} is none" if named else "g++ is not found"
+        raise UserError(
+            f"trainer.compile=true needs a C++ compiler, and {found}; install one (apt-get install g++), "
+            "or type trainer.compile=false"
+        )
     network.compile(dynamic=False)
     return f"compile: torch.compile, at the first step{' (on a CPU seldom faster)' if on_cpu(settings) else ''}"
 

@@ -121,6 +121,7 @@ class TrainingModule(LightningModule):
         self.metrics: dict[str, float] = {}
         self.quality = TestQuality(info) if self.classifies else None
         self.rates: DeviceRates | None = None
+        self.kernels: dict[str, int] = {}  # how many layers of a kind `cpu_kernels` gave kernels of their own
         self._facts: str | None = None  # as JSON, which is written in no time epoch after epoch
         self._resumed: Mapping[str, Any] | None = None
 

@@ -38,6 +38,7 @@ NOT_IDENTITY = (
     "traceback",
     "eval_batch_size",
     "engine",
+    "cpu_kernels",
     "callbacks.progress",
     "callbacks.checkpoint",
     "callbacks.test_curve",

@@ -29,7 +29,7 @@ from optlab.data.arrays import Samples, Splits
 from optlab.data.batches import DeviceBatches
 from optlab.engine import MODULES, Choice, EngineModule, choose
 from optlab.errors import Interrupted, UserError, name_of
-from optlab.hardware import build_trainer, compile_network
+from optlab.hardware import build_trainer, compile_network, use_cpu_kernels
 from optlab.inputs import Sources, batches, check_against_data, describe_data, load_data
 from optlab.lr import Horizon
 from optlab.module import TrainingModule
@@ -157,6 +157,10 @@ def build_module(
     module = MODULES[engine.name if engine else "eager"](config, data.info, overrides)
     if config.channels_last and config.optimizer.channels_last and data.info.is_image:
         module.network.to(memory_format=torch.channels_last)
+    if config.cpu_kernels:
+        report = use_cpu_kernels(module.network, config.trainer.plain)
+        module.kernels = dict(report.layers)
+        log.info("cpu_kernels: %s", report)
     if config.trainer.compile:
         log.info(compile_network(module.network, config.trainer.plain))
     module.fingerprint = data.fingerprint

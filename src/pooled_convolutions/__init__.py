@@ -1,6 +1,5 @@
-"""Own kernels for CPUs, compiled on the user's machine by `trainer.compile=true`."""
+"""Convolutions with the max-pooling and the ReLU behind them as one operation, for PyTorch on CPUs (README.md)."""
 
-from pooled_convolutions.build import compiler
-from pooled_convolutions.network import compile_layers
+from pooled_convolutions.network import Report, accelerate
 
-__all__ = ["compile_layers", "compiler"]
+__all__ = ["Report", "accelerate"]

@@ -4,40 +4,41 @@ import ctypes
 import hashlib
 import os
 import shlex
+import shutil
 import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from optlab.errors import UserError
+from pooled_convolutions.errors import Unavailable
+from pooled_convolutions.openmp import torchs_openmp
 
 SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
 HEADERS = sorted(Path(__file__).parent.glob("*.h"))
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp-simd", "-fPIC", "-w")
-WITHOUT = "or type trainer.compile=false"
+COMPILERS = ("g++", "c++")
+ANOTHER_PLACE = "name another place in XDG_CACHE_HOME"
 
 
 def compiler() -> list[str]:
-    """The words that start the C++ compiler that torch.compile would take: those of the variable CXX, or g++.
+    """The words that start the C++ compiler: those of the variable CXX, or else g++ or c++.
 
     Raises:
-        UserError: there is none.
+        Unavailable: there is none.
     """
-    from torch._inductor.cpp_builder import get_cpp_compiler
-    from torch._inductor.exc import InvalidCxxCompiler
-
-    try:
-        return shlex.split(get_cpp_compiler())
-    except (InvalidCxxCompiler, OSError) as error:
-        named = os.environ.get("CXX")
-        raise UserError(
-            f"trainer.compile=true needs a C++ compiler, and {f'CXX={named} is none' if named else 'none is found'}; "
-            f"install one (apt-get install g++), {WITHOUT}"
-        ) from error
+    named = os.environ.get("CXX")
+    for command in [named] if named else COMPILERS:
+        try:
+            words = shlex.split(command)
+        except ValueError:  # a quotation mark that is never closed
+            continue
+        if words and shutil.which(words[0]):
+            return words
+    found = f"CXX={named} is none" if named else "none is found"
+    raise Unavailable(f"the kernels need a C++ compiler, and {found}; install one (apt-get install g++)")
 
 
 @cache
@@ -45,21 +46,14 @@ def library() -> ctypes.CDLL:
     """The compiled kernels, which work with the threads of PyTorch.
 
     Raises:
-        UserError: no compiler, or it refuses the kernels, or there is no place to keep them.
+        Unavailable: no compiler, or it refuses the kernels, or there is no place to keep them, or no OpenMP.
     """
-    path = compiled(cache_folder())
+    openmp, path = torchs_openmp(), compiled(cache_folder())
     try:
         kernels = ctypes.CDLL(str(path))
     except OSError as error:
-        raise UserError(
-            f"trainer.compile=true: the kernels cannot be loaded ({error}); name another place for them in "
-            f"XDG_CACHE_HOME, {WITHOUT}"
-        ) from error
-    torch_cpu = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))  # finds OpenMP's symbols too
-    try:
-        kernels.use_threads(torch_cpu.GOMP_parallel, torch_cpu.omp_get_num_threads, torch_cpu.omp_get_thread_num)
-    except AttributeError as error:
-        raise UserError(f"trainer.compile=true: this PyTorch has no OpenMP ({error}); {WITHOUT}") from error
+        raise Unavailable(f"the kernels cannot be loaded ({error}); {ANOTHER_PLACE}") from error
+    kernels.use_threads(openmp.GOMP_parallel, openmp.omp_get_num_threads, openmp.omp_get_thread_num)
     return kernels
 
 
@@ -82,14 +76,14 @@ def cache_folder() -> Path:
     """Where the kernels are kept between runs.
 
     Raises:
-        UserError: the user has no home folder, and named no place.
+        Unavailable: the user has no home folder, and named no place.
     """
     try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "optlab"
+        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "pooled_convolutions"
     except RuntimeError as error:
-        raise UserError(
-            f"trainer.compile=true keeps its kernels in the user's cache, and there is no home folder ({error}); "
-            f"name a place in XDG_CACHE_HOME, {WITHOUT}"
+        raise Unavailable(
+            f"the kernels are kept in the user's cache, and there is no home folder ({error}); "
+            "name a place in XDG_CACHE_HOME"
         ) from error
 
 
@@ -97,6 +91,9 @@ def compiled(folder: Path) -> Path:
     """The library for these sources and this processor in a folder, which may be shared by unlike machines.
 
     Its name ends with the hash of its content, so that a damaged file is not taken.
+
+    Raises:
+        Unavailable: no compiler, or it refuses the kernels, or the folder cannot be read or written.
     """
     texts = [path.read_text() for path in (*SOURCES, *HEADERS)]
     key = digest("|".join((*texts, *FLAGS, processor())).encode())
@@ -105,10 +102,7 @@ def compiled(folder: Path) -> Path:
             if path.stem.endswith(digest(path.read_bytes())):
                 return path
     except OSError as error:
-        raise UserError(
-            f"trainer.compile=true: the kernels in {folder} cannot be read ({error.strerror}); name another place in "
-            f"XDG_CACHE_HOME, {WITHOUT}"
-        ) from error
+        raise Unavailable(f"the kernels in {folder} cannot be read ({error.strerror}); {ANOTHER_PLACE}") from error
     program = compiler()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -117,14 +111,16 @@ def compiled(folder: Path) -> Path:
             # At once, for several runs may compile at the same time.
             return fresh.replace(folder / f"kernels-{key}-{digest(fresh.read_bytes())}.so")
     except OSError as error:
-        raise UserError(
-            f"trainer.compile=true keeps its kernels in {folder}, which cannot be written ({error.strerror}); name "
-            f"another place in XDG_CACHE_HOME, {WITHOUT}"
-        ) from error
+        reason = error.strerror or error
+        raise Unavailable(f"the kernels' folder {folder} cannot be written ({reason}); {ANOTHER_PLACE}") from error
 
 
 def build(program: list[str], path: Path) -> Path:
-    """Compile the kernels to a path: each file on a core of its own."""
+    """Compile the kernels to a path: each file on a core of its own.
+
+    Raises:
+        Unavailable: the compiler refuses them.
+    """
     objects = [path.with_name(f"{source.stem}.o") for source in SOURCES]
     started = [
         start([*program, *FLAGS, "-c", str(source), "-o", str(made)])
@@ -136,15 +132,17 @@ def build(program: list[str], path: Path) -> Path:
         if not any(said) and not path.exists():
             said = ["it wrote nothing"]
     if reason := next(filter(None, said), None):
-        raise UserError(
-            f"trainer.compile=true: {shlex.join(program)} cannot compile the kernels: {reason.strip()}; {WITHOUT}"
-        )
+        raise Unavailable(f"{shlex.join(program)} cannot compile the kernels: {reason.strip()}")
     return path
 
 
 def start(words: list[str]) -> "subprocess.Popen[str]":
     in_english = os.environ | {"LC_ALL": "C"}  # to find the error in what it says
-    return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=in_english)
+    quiet, heard = subprocess.DEVNULL, subprocess.PIPE
+    try:
+        return subprocess.Popen(words, stdout=quiet, stderr=heard, text=True, errors="replace", env=in_english)
+    except OSError as error:
+        raise Unavailable(f"{words[0]} cannot compile the kernels: {error.strerror}") from error
 
 
 def finish(process: "subprocess.Popen[str]") -> str | None:
@@ -159,8 +157,15 @@ def finish(process: "subprocess.Popen[str]") -> str | None:
 
 
 def processor() -> str:
-    """What the processor calls itself and can do, as Linux tells it."""
-    lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+    """What the processor calls itself and can do, as Linux tells it.
+
+    Raises:
+        Unavailable: it does not tell.
+    """
+    try:
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+    except OSError as error:
+        raise Unavailable(f"the kernels are made for the processor in /proc/cpuinfo ({error.strerror})") from error
     return "\n".join(line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part")))
 
 

@@ -114,24 +114,30 @@ void forward_of(const void* images, const float* weights, const float* bias, typ
 }  // namespace
 
 extern "C" {
-int knows_float32() { return 1; }
+const char* lacks_float32() { return nullptr; }
 void convolve_pool_float32(const void* images, const float* weights, const float* bias, float* output, uint8_t* taken,
                            const Geometry* g) {
   forward_of<Float32>(images, weights, bias, output, taken, *g);
 }
 }
 #else
-extern "C" int knows_float32() { return 0; }
+extern "C" const char* lacks_float32() { return "this processor has no AVX-512"; }
 #endif
 
 #ifdef IN_BFLOAT16
 extern "C" {
-int knows_bfloat16() { return 1; }
+const char* lacks_bfloat16() { return nullptr; }
 void convolve_pool_bfloat16(const void* images, const float* weights, const float* bias, uint16_t* output,
                             uint8_t* taken, const Geometry* g) {
   forward_of<BFloat16>(images, weights, bias, output, taken, *g);
 }
 }
 #else
-extern "C" int knows_bfloat16() { return 0; }
+extern "C" const char* lacks_bfloat16() {
+#ifdef __AMX_BF16__
+  return "with this processor's AMX they are faster in bfloat16";
+#else
+  return "this processor has no AVX-512 for bfloat16";
+#endif
+}
 #endif

@@ -36,8 +36,8 @@ class CompiledConv2d(nn.Conv2d):
     channels_last: bool = False  # whether the network is: a convolution of grey images cannot tell from its own weights
 
     @staticmethod
-    def takes(convolution: nn.Conv2d, dtype: torch.dtype | None) -> bool:
-        """Whether the kernels do what this layer does, in this type and on this processor, and are the faster ones."""
+    def takes(convolution: nn.Conv2d) -> bool:
+        """Whether the kernels do what this layer does, and are the faster ones on a processor that they know."""
         steps = (convolution.stride, convolution.dilation, convolution.groups, convolution.padding_mode)
         weight, bias = convolution.weight, convolution.bias
         return (
@@ -52,7 +52,6 @@ class CompiledConv2d(nn.Conv2d):
             and weight.dtype is torch.float32
             and weight.device.type == "cpu"
             and "forward" not in vars(convolution)
-            and knows(dtype)
         )
 
     def pools(self, images: Tensor) -> bool:
@@ -61,7 +60,8 @@ class CompiledConv2d(nn.Conv2d):
         return (
             (learns or not torch.is_grad_enabled())
             and images.device.type == "cpu"
-            and self.takes(self, self.dtype_for(images))
+            and self.takes(self)
+            and lacks(self.dtype_for(images)) is None
             and images.dim() == 4
             and images.size(1) == self.in_channels
             and min(output_size(tuple(images.shape), tuple(self.weight.shape), self.padding)) > 1
@@ -100,13 +100,18 @@ def fits(convolution: nn.Conv2d, pooling: CompiledMaxPool2d) -> bool:
 
 
 @cache
-def knows(dtype: torch.dtype | None) -> bool:
-    """Whether there are kernels for a type, and this processor has what they need.
+def lacks(dtype: torch.dtype | None) -> str | None:
+    """Why there are no kernels for a type on this processor; None where there are.
 
     Raises:
-        UserError: they cannot be compiled.
+        Unavailable: they cannot be compiled.
     """
-    return dtype in NAMES and bool(library()[f"knows_{NAMES[dtype]}"]())
+    if dtype not in NAMES:
+        return "they are computed in another type than float32 and bfloat16"
+    said = library()[f"lacks_{NAMES[dtype]}"]
+    said.restype = ctypes.c_char_p
+    reason: bytes | None = said()
+    return None if reason is None else reason.decode()
 
 
 class PooledConvolution(torch.autograd.Function):

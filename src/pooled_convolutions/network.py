@@ -1,58 +1,92 @@
 """Which layers of a network take the kernels, and which of them are joined."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import _has_any_global_hook
 
+from pooled_convolutions.adapter import listened_to, turn_into
 from pooled_convolutions.build import library
-from pooled_convolutions.convolution import CompiledConv2d, fits, in_channels_last_only
+from pooled_convolutions.convolution import CompiledConv2d, fits, in_channels_last_only, lacks
+from pooled_convolutions.errors import Unavailable
 from pooled_convolutions.max_pool import CompiledMaxPool2d
 
 
-def compile_layers(network: nn.Module, dtype: torch.dtype | None) -> dict[str, int]:
-    """Let layers of a network run in the kernels, where these are the faster ones.
+@dataclass(frozen=True)
+class Report:
+    """What became of a network: how many layers of each kind run in the kernels, and why others do not."""
 
-    `dtype` is what its convolutions are computed in; None if neither float32 nor, by autocast, bfloat16.
+    layers: Mapping[str, int] = field(default_factory=dict)
+    reason: str | None = None
+
+    def __str__(self) -> str:
+        """One line for a log."""
+        if not self.layers:
+            return f"not used: {self.reason}"
+        taken = " and ".join(f"{number} x {kind}" for kind, number in self.layers.items())
+        rest = f"; {self.reason}" if self.reason else ""
+        return f"{taken}, with the ReLU behind a pooling, by kernels made for this processor{rest}"
+
+
+def accelerate(network: nn.Module, dtype: torch.dtype | None = torch.float32) -> Report:
+    """Let layers of a network run in the kernels, in place, where these are the faster ones.
 
     They are max-poolings, and convolutions that a Sequential calls before one. The pooling does the ReLU behind it as
-    well, and the convolution both. Layers stay the objects that they are, of a class that computes the same.
+    well, and the convolution both. Layers stay the objects that they are, of a class that computes the same, and names
+    of weights stay.
 
-    Returns how many layers of each kind were found; nothing where there is none or the system is not Linux.
+    Args:
+        network: on the CPU; in channels_last or the kernels have little to do.
+        dtype: what its convolutions are computed in; None if neither float32 nor, by autocast, bfloat16.
 
-    Raises:
-        UserError: the kernels cannot be compiled.
+    Returns:
+        How many layers of each kind were taken. Where the kernels cannot be had (no Linux, no compiler, no place to
+        keep them ...) the network stays as it is, and the report says why: nothing is raised.
     """
     if sys.platform != "linux":
-        return {}
-    layers = list(network.modules())
-    sequences = [layer for layer in layers if type(layer) is nn.Sequential]
-    poolings = [layer for layer in layers if type(layer) is nn.MaxPool2d and CompiledMaxPool2d.takes(layer)]
-    if poolings:
+        return Report(reason=f"the kernels are for Linux, and this is {sys.platform}")
+    poolings = [layer for layer in network.modules() if type(layer) is nn.MaxPool2d and CompiledMaxPool2d.takes(layer)]
+    if not poolings:
+        return Report(reason="the network has no max-pooling that the kernels know")
+    try:
         library()
+    except Unavailable as error:
+        return Report(reason=str(error))
     for pooling in poolings:
-        pooling.__class__ = CompiledMaxPool2d
-    convolutions = {
+        turn_into(pooling, CompiledMaxPool2d)
+    layers, reason = {"max-pooling": len(poolings)}, None
+    if convolutions := joinable(network):
+        if missing := lacks(dtype):
+            reason = f"convolutions stay PyTorch's: {missing}"
+        else:
+            layers["convolution"] = len(convolutions)
+            channels_last = any(in_channels_last_only(weight) for weight in network.parameters())
+            for convolution in convolutions:
+                turn_into(convolution, CompiledConv2d).channels_last = channels_last
+    for sequence in sequences(network):
+        if any(joins(*two) or pools(*two) for two in pairwise(sequence)):
+            turn_into(sequence, JoiningSequential)
+    return Report(layers, reason)
+
+
+def sequences(network: nn.Module) -> list[nn.Sequential]:
+    return [layer for layer in network.modules() if type(layer) is nn.Sequential]
+
+
+def joinable(network: nn.Module) -> set[nn.Conv2d]:
+    """The convolutions that the kernels can take together with the compiled pooling behind them."""
+    return {
         first
-        for sequence in sequences
+        for sequence in sequences(network)
         for first, second in pairwise(sequence)
         if type(first) is nn.Conv2d
         and type(second) is CompiledMaxPool2d
-        and CompiledConv2d.takes(first, dtype)
+        and CompiledConv2d.takes(first)
         and fits(first, second)
     }
-    channels_last = any(in_channels_last_only(weight) for weight in network.parameters())
-    for convolution in convolutions:
-        convolution.__class__ = CompiledConv2d
-        vars(convolution)["channels_last"] = channels_last
-    for sequence in sequences:
-        if any(joins(*two) or pools(*two) for two in pairwise(sequence)):
-            sequence.__class__ = JoiningSequential
-    found = {"max-pooling": len(poolings), "convolution": len(convolutions)}
-    return {kind: number for kind, number in found.items() if number}
 
 
 class JoiningSequential(nn.Sequential):
@@ -82,7 +116,9 @@ def run_next(layers: Sequence[nn.Module], images: Tensor) -> tuple[Tensor, int]:
 
 def joins(pooling: nn.Module, relu: nn.Module | None) -> bool:
     """Whether the two can be one: a compiled pooling and a ReLU, and nobody listens between them."""
-    return type(pooling) is CompiledMaxPool2d and type(relu) is nn.ReLU and not (hooked(pooling) or hooked(relu))
+    if type(pooling) is not CompiledMaxPool2d or type(relu) is not nn.ReLU:
+        return False
+    return not (listened_to(pooling) or listened_to(relu))
 
 
 def pools(convolution: nn.Module, pooling: nn.Module | None) -> bool:
@@ -91,10 +127,5 @@ def pools(convolution: nn.Module, pooling: nn.Module | None) -> bool:
         type(convolution) is CompiledConv2d
         and type(pooling) is CompiledMaxPool2d
         and fits(convolution, pooling)
-        and not (hooked(convolution) or hooked(pooling))
+        and not (listened_to(convolution) or listened_to(pooling))
     )
-
-
-def hooked(layer: nn.Module) -> bool:
-    kinds = (layer._forward_hooks, layer._forward_pre_hooks, layer._backward_hooks, layer._backward_pre_hooks)
-    return any(kinds) or "forward" in vars(layer) or bool(_has_any_global_hook())  # type: ignore[no-untyped-call]

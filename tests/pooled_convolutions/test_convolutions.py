@@ -1,24 +1,17 @@
 """The kernels of convolutions beside PyTorch's operations in float64, on whole numbers, which need no rounding."""
 
 import itertools
-import os
-import shutil
-import sys
 from copy import deepcopy
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from pooled_convolutions import build, compile_layers, convolution
-from pooled_convolutions.convolution import CompiledConv2d, knows
+from pooled_convolutions import accelerate, build, convolution
+from pooled_convolutions.convolution import CompiledConv2d
+from tests.pooled_convolutions.helpers import HALF, known
 
-HALF = torch.bfloat16
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, HALF], ids=str)
-
-
-def known(dtype: torch.dtype) -> bool:
-    return sys.platform == "linux" and shutil.which(os.environ.get("CXX", "g++")) is not None and knows(dtype)
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +47,7 @@ def run(layers: nn.Module, images: Tensor, dtype: torch.dtype) -> Tensor:
 def assert_same(layers: nn.Sequential, images: Tensor, dtype: torch.dtype, *, learns: bool) -> None:
     """Output and gradients are exact; those of images in bfloat16, which PyTorch computes, within its rounding."""
     exact = deepcopy(layers).double()
-    assert compile_layers(layers, dtype) == {"max-pooling": 1, "convolution": 1}
+    assert accelerate(layers, dtype).layers == {"max-pooling": 1, "convolution": 1}
     if images.size(1) == 1:  # a network of this layer alone cannot tell
         layers[0].channels_last = True  # type: ignore[assignment]
     ours, theirs = images.clone(memory_format=torch.preserve_format), images.double()
@@ -142,7 +135,7 @@ def test_images_in_bfloat16_and_a_validation_without_gradients() -> None:
     layers = network(nn.Conv2d(3, 32, 5, padding=2))
     images = whole_numbers(4, 3, 16, 16).to(memory_format=torch.channels_last)
     expected = layers(images)
-    compile_layers(layers, HALF)
+    accelerate(layers, HALF)
     with torch.no_grad():
         for given in (images, images.to(HALF)):
             output = run(layers, given, HALF)
@@ -163,7 +156,7 @@ def test_a_pixel_that_is_not_a_number_is_seen_by_those_that_saw_it(
     with torch.no_grad():
         layers[0].weight.fill_(1)
         expected = layers(images).isnan()
-        compile_layers(layers, dtype)
+        accelerate(layers, dtype)
         assert torch.equal(run(layers, images, dtype).isnan(), expected)
         assert expected.any()
         assert not expected.all()
@@ -177,7 +170,7 @@ def test_images_of_few_channels_that_want_no_gradient_are_convolved_by_the_kerne
     names: list[str] = []
     monkeypatch.setattr(convolution, "run", lambda name, *given: (names.append(name), build.run(name, *given)))
     layers = network(nn.Conv2d(channels, 32, 5, padding=2))
-    compile_layers(layers, dtype)
+    accelerate(layers, dtype)
     images = whole_numbers(2, channels, 16, 16).to(memory_format=torch.channels_last).requires_grad_(learns)
     run(layers, images, dtype).sum().backward()
     own = [] if learns or channels == 5 else ["convolve_pool"]
@@ -186,7 +179,7 @@ def test_images_of_few_channels_that_want_no_gradient_are_convolved_by_the_kerne
 
 def test_the_same_numbers_each_time() -> None:
     layers = nn.Sequential(nn.Conv2d(3, 32, 5), nn.MaxPool2d(2), nn.ReLU()).to(memory_format=torch.channels_last)
-    compile_layers(layers, torch.float32)
+    accelerate(layers, torch.float32)
     images = torch.randn(32, 3, 32, 32)
     first, *others = (
         torch.autograd.grad(layers(images).square().sum(), layers.get_parameter("0.weight"))[0] for _ in range(4)
@@ -226,20 +219,20 @@ def test_the_same_numbers_each_time() -> None:
 )
 def test_other_convolutions_stay(layer: nn.Conv2d) -> None:
     layers = nn.Sequential(layer, nn.MaxPool2d(2), nn.ReLU())
-    assert compile_layers(layers, torch.float32) == {"max-pooling": 1}
+    assert accelerate(layers, torch.float32).layers == {"max-pooling": 1}
     assert not isinstance(layer, CompiledConv2d)
 
 
 @pytest.mark.parametrize("between", [nn.BatchNorm2d(32), nn.GELU(), nn.AvgPool2d(2)], ids=["norm", "gelu", "average"])
 def test_a_convolution_without_a_pooling_next_stays(between: nn.Module) -> None:
     layers = nn.Sequential(nn.Conv2d(8, 32, 5), between, nn.MaxPool2d(2))
-    assert compile_layers(layers, torch.float32) == {"max-pooling": 1}
+    assert accelerate(layers, torch.float32).layers == {"max-pooling": 1}
 
 
 def test_images_weights_and_precisions_that_the_kernels_do_not_know_are_pytorchs() -> None:
     layers = network(nn.Conv2d(3, 32, 5, padding=2))
     expected = deepcopy(layers)
-    compile_layers(layers, torch.float32)
+    accelerate(layers, torch.float32)
     images = whole_numbers(2, 3, 16, 16)
     assert torch.equal(layers(images[0]), expected(images[0]))
     with pytest.raises(RuntimeError, match=r"expected input.*to have 3 channels"):
@@ -259,7 +252,7 @@ def test_images_weights_and_precisions_that_the_kernels_do_not_know_are_pytorchs
 def test_what_changes_after_compiling_is_pytorchs_again(change: str) -> None:
     layers = network(nn.Conv2d(3, 64, 5, padding=2))
     images = whole_numbers(2, 3, 16, 16).to(memory_format=torch.channels_last)
-    compile_layers(layers, torch.float32)
+    accelerate(layers, torch.float32)
     first, pooling, _ = layers
     assert isinstance(first, nn.Conv2d)
     assert isinstance(pooling, nn.MaxPool2d)
@@ -298,13 +291,13 @@ def test_the_memory_layout_of_a_network_of_grey_images_stays() -> None:
         layers = nn.Sequential(nn.Conv2d(1, 32, 3), nn.MaxPool2d(2), nn.ReLU(), nn.Conv2d(32, 8, 1))
         if last:
             layers.to(memory_format=torch.channels_last)
-        compile_layers(layers, torch.float32)
+        accelerate(layers, torch.float32)
         assert layers[:3](images).is_contiguous() is not last
 
 
 def test_an_empty_batch_is_an_empty_output() -> None:
     layers = network(nn.Conv2d(3, 32, 5, padding=2))
-    compile_layers(layers, torch.float32)
+    accelerate(layers, torch.float32)
     output = layers(torch.empty(0, 3, 16, 16))
     assert output.shape == (0, 32, 8, 8)
     output.sum().backward()
@@ -315,7 +308,7 @@ def test_layers_called_alone_or_listened_to_stay_themselves() -> None:
     layers = network(nn.Conv2d(3, 32, 5, padding=2))
     images = whole_numbers(2, 3, 16, 16).to(memory_format=torch.channels_last)
     convolved, expected = layers[0](images), layers(images)
-    compile_layers(layers, torch.float32)
+    accelerate(layers, torch.float32)
     assert torch.equal(layers[0](images), convolved)
     heard: list[Tensor] = []
     for layer in layers[:2]:
@@ -328,7 +321,7 @@ def test_layers_called_alone_or_listened_to_stay_themselves() -> None:
 
 def test_a_second_derivative_and_a_second_backward_are_refused_not_wrong() -> None:
     layers = network(nn.Conv2d(3, 32, 5, padding=2))
-    compile_layers(layers, torch.float32)
+    accelerate(layers, torch.float32)
     images = whole_numbers(2, 3, 16, 16)
     (gradient,) = torch.autograd.grad((layers(images) ** 2).sum(), layers.get_parameter("0.weight"), create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):

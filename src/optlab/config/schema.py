@@ -167,6 +167,7 @@ class Config(Node):
     tf32: bool
     engine: Literal["auto", "graph", "loop", "eager"]
     channels_last: bool
+    cpu_kernels: bool = False  # checkpoints of before do not have it
     retry: bool
     phase: Literal["train", "tune", "confirm"]
     protocol: str | None
