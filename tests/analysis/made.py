@@ -32,6 +32,7 @@ def make_run(
     config: Mapping[str, Any] | None = None,
     arguments: Mapping[str, Any] | None = None,
     overrides: Sequence[str] | None = None,
+    numerics: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write one run and return its folder.
 
@@ -52,6 +53,7 @@ def make_run(
     typed = [f"optimizer={optimizer}", f"optimizer.lr={lr:g}", f"seed={seed}"]
     record = RunRecord.begin(full, typed if overrides is None else overrides)
     record.status = status
+    record.numerics = dict(numerics or {})
     record.data = {"train": 1000, "val": 200, "test": 400, "outputs": CLASSES, "fingerprint": dataset}
     rows = history(val, train, epochs, curve, seconds, lr) if status != "failed" else []
     for row, value in zip(rows, test_curve or [], strict=False):

@@ -42,6 +42,10 @@ MESSAGES: dict[str, Template] = {
         "{sign_flip_p:.3f} after Holm). Look at the single seeds."
     ),
     "not_paired": "Not paired by seed, so less sharp: {pairs}. Run all optimizers with the same seeds.",
+    "numerics": (
+        "Not computed alike: {differences}. Such runs are rounded differently, and that grows as they train; to rule "
+        "it out, repeat them alike."
+    ),
     "still_improving": "The best epoch is the last one: {contenders}. More epochs may turn the order round.",
     "chosen_on_the_same": (
         "Configurations were chosen and compared on the same seeds, which flatters those that tried more. "
@@ -69,6 +73,8 @@ PHRASES: dict[str, Template] = {
     "largest": "{name} {value:g} is the largest of {tried} tried",
     "near_smallest": "{name} {value:g} is next to the smallest tried, {end:g}",
     "near_largest": "{name} {value:g} is next to the largest tried, {end:g}",
+    "numerics_of": "{name} {values}",
+    "none": "none",
     "differ": "differ",
     "not_told_apart": "cannot be told apart",
     "settle_unknown": "more seeds are needed to say anything.",

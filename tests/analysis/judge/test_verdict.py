@@ -285,6 +285,19 @@ def test_one_seed_each_has_nothing_to_pair(tmp_path: Path) -> None:
     assert not warned(verdict_of(tmp_path), "Not paired by seed")
 
 
+def test_runs_that_were_not_computed_alike(tmp_path: Path) -> None:
+    alike: dict[str, Any] = {"engine": "loop", "kernels": {}, "device_name": None, "compile": False, "threads": 2}
+    other = alike | {"threads": 16, "kernels": {"max-pooling": 3, "convolution": 2}, "compile": True}
+    make_sweep(tmp_path / "alike", {"adam": around(0.9, NOISE), "sgd": around(0.8, OTHER)}, numerics=alike)
+    make_run(tmp_path / "alike", "momentum")  # from before there was the field: nothing is known of it
+    assert not [warning for warning in verdict_of(tmp_path / "alike").warnings if warning.kind == "numerics"]
+    for optimizer, val, how in (("adam", 0.9, alike), ("sgd", 0.8, other)):
+        make_run(tmp_path / "unlike", optimizer, val=val, numerics=how)
+    (said,) = [warning for warning in verdict_of(tmp_path / "unlike").warnings if warning.kind == "numerics"]
+    differences = "kernels none and 3 x max-pooling, 2 x convolution; compile false and true; threads 2 and 16"
+    assert said.text.startswith(f"Not computed alike: {differences}. ")
+
+
 def test_choosing_and_comparing_on_the_same_seeds(tmp_path: Path) -> None:
     for optimizer in ("adam", "sgd"):
         for lr in (0.1, 0.01):

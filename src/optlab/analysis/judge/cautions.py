@@ -38,6 +38,7 @@ def cautions(contest: Contest, comparisons: Sequence[Comparison], found: Sequenc
         *seeds(contest, comparisons, found),
         *disputed(comparisons),
         *unpaired(comparisons),
+        *numerics(contest),
         *still_improving(contest),
         *chosen_on_the_same(contest),
         *several_plans(contest),
@@ -193,6 +194,17 @@ def unpaired(comparisons: Sequence[Comparison]) -> list[Message]:
     return [message("not_paired", pairs="; ".join(pairs))] if pairs else []
 
 
+def numerics(contest: Contest) -> list[Message]:
+    """What changes bits, where the compared runs differ in it; runs from before this was recorded are left out."""
+    known = [run.record.numerics for c in contest.contenders for run in c.entered]
+    differences = []
+    for name in dict.fromkeys(name for each in known for name in each):
+        values = list(dict.fromkeys(shown(each[name]) for each in known if name in each))
+        if len(values) > 1:
+            differences.append(phrase("numerics_of", name=name, values=enumerated(values)))
+    return [message("numerics", differences="; ".join(differences))] if differences else []
+
+
 def still_improving(contest: Contest) -> list[Message]:
     """The best epoch is the last one in most seeds: the order may change with more epochs."""
     found = []
@@ -225,6 +237,13 @@ def settle(comparison: Comparison) -> str:
     if comparison.seeds_needed is None:
         return phrase("settle_never", most=MOST_SEEDS)
     return phrase("settle_about", seeds=comparison.seeds_needed)
+
+
+def shown(value: object) -> str:
+    """A value in run.json, in a few words."""
+    if isinstance(value, dict):
+        return ", ".join(f"{number} x {kind}" for kind, number in value.items()) or phrase("none")
+    return phrase("none") if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def label(contender: Contender) -> str:
