@@ -1,7 +1,10 @@
 import os
 import shutil
+import socket
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -105,6 +108,47 @@ def test_a_truncated_image_is_named(tmp_path: Path, suffix: str) -> None:
     path = save(tmp_path / f"1.{suffix}", pixels(64, 64))
     path.write_bytes(path.read_bytes()[:-400])
     with pytest.raises(UserError, match=rf"1\.{suffix} cannot be read as an image"):
+        read_images([path], 8, 3)
+
+
+@pytest.fixture
+def no_file(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """Something with the name of an image that is no regular file; what opens it all the same finds an end."""
+    path = tmp_path / "photos" / "1.png"
+    path.parent.mkdir()
+    if request.param == "folder":
+        path.mkdir()
+    elif request.param == "device":
+        path.symlink_to("/dev/null")
+    elif request.param == "socket":
+        with socket.socket(socket.AF_UNIX) as server:
+            os.chdir(path.parent)  # the path of a socket is short
+            server.bind(path.name)
+    else:
+        os.mkfifo(path)
+        Thread(target=lambda: path.write_bytes(b""), daemon=True).start()  # waits until somebody reads
+    yield path
+    if request.param == "fifo":
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+
+
+@pytest.mark.parametrize("no_file", ["fifo", "device", "socket", "folder"], indirect=True)
+def test_what_is_no_regular_file_is_not_opened(no_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.Image, "open", lambda *_: pytest.fail("it was opened"))
+    with pytest.raises(UserError, match=r"1\.png cannot be read as an image \(not a regular file\); take it out"):
+        read_images([no_file], 8, 3)
+    if not no_file.is_dir():
+        with pytest.raises(UserError, match="not a regular file"):
+            read_images(find_images(no_file.parent), 8, 3)
+        with pytest.raises(UserError, match="neither a file nor a folder"):
+            find_images(no_file)
+
+
+def test_a_file_beyond_any_image_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "1.png"
+    with path.open("wb") as file:
+        file.truncate(2 * module.LARGEST_FILE)  # without taking the space
+    with pytest.raises(UserError, match="2 GiB are no image"):
         read_images([path], 8, 3)
 
 

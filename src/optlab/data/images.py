@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import struct
 import zlib
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", 
 _Pixels = Annotated[int, Field(ge=1)]
 ImageSize = _Pixels | Annotated[Sequence[_Pixels], Field(min_length=2, max_length=2)]
 
+LARGEST_FILE = 2**30  # bytes; /proc/kcore, for one, says that it has 128 TiB
 _CHUNK = 64  # files a thread reads at a time
 # What Pillow's readers raise for files that are not what they claim to be.
 _UNREADABLE = (
@@ -108,6 +110,7 @@ def read_images(paths: Sequence[str | Path], image_size: ImageSize, channels: in
 
 def _decode(path: str | Path, height: int, width: int, channels: int) -> NDArray[np.uint8]:
     """One file as uint8 [height, width, channels]."""
+    check_is_file(path)
     try:
         with Image.open(io.BytesIO(Path(path).read_bytes())) as image:
             # JPEG only: a photo many times too large is decoded at 1/2, 1/4 or 1/8, still twice too large.
@@ -120,6 +123,20 @@ def _decode(path: str | Path, height: int, width: int, channels: int) -> NDArray
     except _UNREADABLE as error:
         reason = "not an image" if isinstance(error, UnidentifiedImageError) else " ".join(str(error).split())
         raise UserError(f"{path} cannot be read as an image ({reason}); repair it or take it out") from error
+
+
+def check_is_file(path: str | Path) -> None:
+    """Raise UserError for what is no regular file: opening a fifo waits for ever, and a device has no end."""
+    try:
+        status = Path(path).stat()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read as an image ({error.strerror}); repair it or take it out") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise UserError(f"{path} cannot be read as an image (not a regular file); take it out")
+    if status.st_size > LARGEST_FILE:
+        raise UserError(
+            f"{path} cannot be read as an image ({status.st_size / 2**30:.0f} GiB are no image); take it out"
+        )
 
 
 def _to_mode(image: Image.Image, mode: str) -> Image.Image:
