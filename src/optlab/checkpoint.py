@@ -1,142 +1,339 @@
-"""Reading checkpoints: what they hold besides weights, and whether a run may go on from one."""
+"""Reading checkpoints: what they hold besides weights, whether it is whole, and the network that they are of.
+
+A checkpoint may come from anywhere: everything in it is looked at before it is used, and nothing in it is run. Whether
+a run may go on from one stands in `optlab.resume`.
+"""
 
 import json
-from collections.abc import Iterator, Mapping
+import math
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveFloat, ValidationError, model_validator
+from torch import Tensor, nn
 
+from optlab.create import create
 from optlab.data.arrays import DataInfo
-from optlab.errors import UserError
-from optlab.record import NOT_IDENTITY
+from optlab.data.augment import AUGMENTATIONS
+from optlab.errors import UserError, piece
+from optlab.seeds import default_stream
 
-# What a continued run may change; everything else would make it another run.
-MAY_CHANGE = (
-    *NOT_IDENTITY,
-    "metric",
-    "test_weights",
-    "dataset.root",
-    "callbacks",
-    "trainer.max_epochs",
-    "trainer.max_steps",
-    "trainer.accelerator",
-    "trainer.devices",
-    "trainer.num_nodes",
-    "trainer.strategy",
-)
-# Schedules whose lr does not depend on the length of the run, so that it may be extended.
-OPEN_ENDED = ("constant", "step", "exponential", "plateau")
+NETWORK = "network."  # before the names of its weights among those of the LightningModule
+LARGEST_INPUT = 2**30  # values of one sample: above any data set, below what a machine cannot hold
+SHOWN = 3  # names in one line
 
 
-def read(path: str | Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint holds, checked to be whole and of the right types."""
+
+    path: str
+    config: dict[str, Any]  # of the run that wrote it
+    data: DataInfo  # what that run's data set looked like
+    overrides: list[str]  # the command line that composed the config
+    fingerprint: str  # of the data
+    state_dict: dict[str, Any]  # the weights, by their names in the LightningModule
+    content: dict[str, Any]  # everything, as Lightning reads it
+
+    def damaged(self, what: str) -> UserError:
+        return damaged(self.path, what)
+
+    @property
+    def network_state(self) -> dict[str, Any]:
+        """The weights by their names in the network."""
+        return {
+            name.removeprefix(NETWORK): value for name, value in self.state_dict.items() if name.startswith(NETWORK)
+        }
+
+    def check_weights(self, model: Mapping[str, Any], info: DataInfo) -> None:
+        """Raise UserError for weights of other names or shapes than this model's on this data.
+
+        The model is built without memory for that, so that sizes that were altered cost nothing.
+        """
+        try:
+            with torch.device("meta"), default_stream(0, "weights"):
+                expected = build_network(model, info).state_dict()
+        except Exception:  # a network of a user's own may need real tensors; building it in earnest says what is wrong
+            return
+        self.check_names_and_shapes(self.network_state, expected, model)
+
+    def check_state(self, module: nn.Module, model: Mapping[str, Any]) -> None:
+        """Raise UserError for weights of other names or shapes than the module's: network, and what the loss holds."""
+        self.check_names_and_shapes(self.state_dict, module.state_dict(), model)
+
+    def check_names_and_shapes(
+        self, theirs: Mapping[str, Any], ours: Mapping[str, Any], model: Mapping[str, Any]
+    ) -> None:
+        name = f"model={model['name']}"
+        if missing := [key for key in ours if key not in theirs]:
+            raise self.damaged(f"{name} has {some(missing)}, and the file has no such weights")
+        if unknown := [key for key in theirs if key not in ours]:
+            raise self.damaged(f"it holds weights {some(unknown)}, which {name} does not have")
+        for key, value in ours.items():
+            if not isinstance(value, Tensor):
+                continue
+            if value.shape != theirs[key].shape:
+                raise self.damaged(
+                    f"its {key} has the shape {list(theirs[key].shape)}, and {name} has {list(value.shape)}"
+                )
+            if value.is_floating_point() != theirs[key].is_floating_point():
+                raise self.damaged(f"its {key} is {theirs[key].dtype}, and {name} has {value.dtype}")
+
+    def check_finite(self) -> None:
+        """Raise UserError for weights that are NaN or infinite: the run diverged, and such a network says nothing."""
+        wrong = [name for name, value in self.state_dict.items() if not is_finite(value)]
+        if wrong:
+            raise UserError(
+                f"ckpt={self.path}: its weights {some(wrong)} are NaN or infinite, so the network has "
+                "nothing to say; the run had diverged: use a checkpoint from before, such as best.ckpt"
+            )
+
+    def network(self) -> nn.Module:
+        """The network with its weights, on the CPU.
+
+        Raises:
+            UserError: it cannot be built, or the weights are not its own.
+        """
+        model = self.config["model"]
+        self.check_weights(model, self.data)
+        try:
+            with default_stream(0, "weights"):
+                network = build_network(model, self.data)
+        except Exception as error:  # whatever a network says to arguments that were altered
+            raise self.damaged(f"model={model['name']}{options(model)} cannot be built ({one_line(error)})") from error
+        self.check_names_and_shapes(self.network_state, network.state_dict(), model)
+        network.load_state_dict(self.network_state)
+        return network
+
+
+def build_network(model: Mapping[str, Any], info: DataInfo) -> nn.Module:
+    network: nn.Module = create(model, input_shape=tuple(info.input_shape), outputs=info.outputs)
+    return network
+
+
+# -- reading
+
+
+def read(path: str | Path) -> Checkpoint:
     """The content of a checkpoint, on the CPU, loaded with `weights_only=True`.
 
     Raises:
-        UserError: there is no such file, it is damaged, or another program wrote it.
+        UserError: there is no such file, it is damaged, another program wrote it, or it holds more than data.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"ckpt={path}: no such file; a run keeps last.ckpt and best.ckpt under its checkpoints folder")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises several types for a damaged file
-        raise UserError(f"ckpt={path}: not a readable checkpoint; a run keeps last.ckpt and best.ckpt") from error
-    if not isinstance(content, dict) or "run" not in content.get("optlab", ()):
+    content = load(Path(path))
+    if not isinstance(content, dict) or not isinstance(content.get("optlab"), dict) or "run" not in content["optlab"]:
         raise UserError(
             f"ckpt={path}: not a checkpoint of this version of optlab, which also holds the config and the data "
             "set's shape"
         )
-    content["optlab"] |= json.loads(content["optlab"].pop("run"))
-    return content
+    state = content.get("state_dict")
+    if not isinstance(state, dict) or not state:
+        raise damaged(path, "it has no weights (state_dict)")
+    for name, value in state.items():
+        if not isinstance(name, str) or not (is_plain(value) or name.endswith("_extra_state")):
+            raise damaged(path, f"{name} among its weights is no tensor")
+    check_sizes(path, content)
+    facts = read_facts(path, content["optlab"]["run"])
+    return Checkpoint(
+        path=str(path),
+        config=facts["config"],
+        data=DataInfo.from_dict(facts["data"]),
+        overrides=list(facts.get("overrides", ())),
+        fingerprint=facts["fingerprint"],
+        state_dict=dict(state),
+        content=content,
+    )
 
 
-def config_of(content: Mapping[str, Any]) -> dict[str, Any]:
-    config: dict[str, Any] = content["optlab"]["config"]
-    return config
+def load(path: Path) -> Any:
+    """What `torch.load` reads from the file, if it is one of torch's own archives and holds data only."""
+    if not path.is_file():
+        what = "not a file" if path.exists() else "no such file"
+        raise UserError(f"ckpt={path}: {what}; a run keeps last.ckpt and best.ckpt under its checkpoints folder")
+    unreadable = f"ckpt={path}: not a readable checkpoint; a run keeps last.ckpt and best.ckpt"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise UserError(unreadable) from error
+    if packed:  # torch stores its tensors as they are; a small file could unpack to all memory
+        raise damaged(path, "its content is compressed, which optlab never does")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise damaged(
+            path, "it holds objects that are no weights, which could run the code of whoever wrote it; nothing was run"
+        ) from error
+    except Exception as error:  # torch raises several types for a damaged file
+        raise UserError(unreadable) from error
 
 
-def data_info_of(content: Mapping[str, Any]) -> DataInfo:
-    return DataInfo.from_dict(content["optlab"]["data"])
+def check_sizes(path: str | Path, content: Any) -> None:
+    """Raise UserError for a tensor that claims more values than the file holds for it."""
+    stack = [content]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, Tensor) and value.layout == torch.strided and value.device.type == "cpu":
+            if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+                raise damaged(path, f"a tensor of the shape {list(value.shape)} is larger than what the file holds")
+        elif isinstance(value, Mapping):
+            stack += value.values()
+        elif isinstance(value, (list, tuple)):
+            stack += value
 
 
-def check_model(path: str, content: Mapping[str, Any], config: Mapping[str, Any], info: DataInfo) -> None:
+def is_plain(value: Any) -> bool:
+    """Whether this is a tensor with values of its own in ordinary memory."""
+    return (
+        isinstance(value, Tensor)
+        and value.device.type == "cpu"
+        and value.layout == torch.strided
+        and not value.is_quantized
+    )
+
+
+def is_finite(value: Any) -> bool:
+    inexact = isinstance(value, Tensor) and (value.is_floating_point() or value.is_complex())
+    return not inexact or bool(value.isfinite().all())
+
+
+# -- what a run wrote down about itself
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow")
+
+
+class _Option(_Facts):
+    name: str
+    target: Annotated[str, Field(alias="_target_")]
+
+
+class _DatasetOption(_Option):
+    augment: str
+
+    @model_validator(mode="after")
+    def is_known(self) -> Self:
+        if self.augment not in AUGMENTATIONS:
+            raise ValueError(f"augment is one of {', '.join(AUGMENTATIONS)}")
+        return self
+
+
+class _TrainerSettings(_Facts):
+    max_epochs: int
+    max_steps: int = -1
+
+
+class _Config(_Facts):
+    """The parts of a config that are read from a checkpoint; older runs may lack what came later."""
+
+    model: _Option
+    optimizer: _Option
+    lr: _Option
+    dataset: _DatasetOption
+    loss: _Option
+    trainer: _TrainerSettings
+    logger: dict[str, Any]
+    callbacks: dict[str, Any]
+    seed: Annotated[int, Field(ge=0, lt=2**64)]
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    name: str
+    task: Literal["classification", "regression"]
+    input_shape: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=4)]
+    classes: list[str]
+    outputs: Annotated[int, Field(ge=1)]
+    mean: list[FiniteFloat] | None
+    std: list[Annotated[FiniteFloat, Field(gt=0)]] | None
+    pixel_max: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 255.0
+
+    @model_validator(mode="after")
+    def fits_together(self) -> Self:
+        if math.prod(self.input_shape) > LARGEST_INPUT:
+            raise ValueError(f"input_shape is {'x'.join(map(str, self.input_shape))}, too large for a sample")
+        if self.classes and len(self.classes) != self.outputs:
+            raise ValueError(f"{len(self.classes)} classes for {self.outputs} outputs")
+        if not all(name.isprintable() for name in (self.name, *self.classes)):
+            raise ValueError("a name holds control characters")
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError("a class stands there twice")
+        channels = self.input_shape[0] if len(self.input_shape) == 3 else None
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if channels is not None and values is not None and len(values) != channels:
+                raise ValueError(f"{len(values)} values of {name} for {channels} channels")
+        return self
+
+
+class _Run(_Facts):
+    config: _Config
+    data: _Data
+    overrides: list[str] = []
+    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+
+
+def read_facts(path: str | Path, text: Any) -> dict[str, Any]:
+    """What a run wrote down about itself, as JSON: config, data, overrides and fingerprint.
+
+    Raises:
+        UserError: a piece is missing or is not what it should be; the first such piece is named.
+    """
+    try:
+        facts = json.loads(text)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise damaged(path, f"what it says of its run is no JSON ({one_line(error)})") from error
+    try:
+        _Run.model_validate(facts)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "what it says of its run"
+        raise damaged(path, f"{where}: {first['msg'].removeprefix('Value error, ')}") from error
+    assert isinstance(facts, dict)
+    return facts
+
+
+def damaged(path: str | Path, what: str) -> UserError:
+    return UserError(f"ckpt={path} is damaged or was altered: {piece(what)}; use another checkpoint of the run")
+
+
+# -- comparing
+
+
+def check_model(saved: Checkpoint, config: Mapping[str, Any], info: DataInfo) -> None:
     """Raise UserError when the checkpoint's network is not the one that is asked for."""
-    theirs, ours = config_of(content)["model"], config["model"]
+    theirs, ours, data = saved.config["model"], config["model"], saved.data
     if theirs != ours:
         raise UserError(
-            f"ckpt={path} holds model={theirs['name']}{options(theirs)}, and model={ours['name']}{options(ours)} "
-            "is asked for; leave the model out and it comes from the checkpoint"
+            f"ckpt={saved.path} holds model={theirs['name']}{options(theirs)}, and "
+            f"model={ours['name']}{options(ours)} is asked for; leave the model out and it comes from the checkpoint"
         )
-    data = data_info_of(content)
     if (data.input_shape, data.outputs) != (info.input_shape, info.outputs):
         raise UserError(
-            f"ckpt={path} was trained on {data.name} ({shape(data)}) and cannot take {info.name} ({shape(info)})"
+            f"ckpt={saved.path} was trained on {data.name} ({shape(data)}) and cannot take {info.name} ({shape(info)})"
         )
-
-
-def check_continues(path: str, content: Mapping[str, Any], config: Mapping[str, Any], fingerprint: str) -> None:
-    """Raise UserError when going on from a checkpoint would not be the same run on the same data."""
-    theirs = config_of(content)
-    if content["optlab"]["fingerprint"] != fingerprint:
-        raise UserError(
-            f"ckpt={path} belongs to a run on other data ({theirs['dataset']['name']} has changed since); "
-            "put the data back as it was, or leave ckpt out to start a new run"
-        )
-    different = [
-        f"{key}={show(new)} (was {show(old)})"
-        for key, old, new in differences(by_name(theirs, config), by_name(config, theirs))
-        if not any(key == allowed or key.startswith(allowed + ".") for allowed in MAY_CHANGE)
-    ]
-    if different:
-        raise UserError(
-            f"ckpt={path} belongs to a run with other settings: {', '.join(different)}; "
-            "leave them out to continue it, or leave ckpt out to start a new run"
-        )
-    done, epochs = epochs_of(content), config["trainer"]["max_epochs"]
-    if 0 < epochs < done:
-        raise UserError(f"trainer.max_epochs={epochs}: ckpt={path} has {done} epochs already; type a larger number")
-    schedule = config["lr"]
-    longer = [key for key in ("max_epochs", "max_steps") if config["trainer"].get(key) != theirs["trainer"].get(key)]
-    if longer and (schedule["name"] not in OPEN_ENDED or schedule.get("warmup_fraction")):
-        key = longer[0]
-        raise UserError(
-            f"trainer.{key}={config['trainer'].get(key)}: lr={schedule['name']} was laid out for "
-            f"{theirs['trainer'].get(key)}, and its end cannot be moved; start a new run of that length"
-        )
-
-
-def epochs_of(content: Mapping[str, Any]) -> int:
-    """The completed epochs of a checkpoint."""
-    return len(content["callbacks"]["Recorder"]["rows"])
-
-
-def by_name(config: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """The config with each group whose option differs from the other's replaced by the option's name."""
-
-    def name(value: Any) -> Any:
-        return value.get("name") if isinstance(value, Mapping) else None
-
-    return {key: name(value) if name(value) != name(other.get(key)) else value for key, value in config.items()}
-
-
-def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """(path, old, new) for every leaf that differs between two configs."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for key in sorted({*old, *new}):
-            yield from differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
-    elif old != new:
-        yield path, old, new
+    saved.check_weights(ours, info)
 
 
 def options(settings: Mapping[str, Any]) -> str:
     pairs = [f"{key}={value}" for key, value in settings.items() if key not in ("name", "_target_")]
-    return f" ({', '.join(pairs)})" if pairs else ""
+    return f" ({piece(', '.join(pairs))})" if pairs else ""
 
 
 def shape(info: DataInfo) -> str:
     return f"{'x'.join(map(str, info.input_shape))} inputs, {info.outputs} outputs"
 
 
-def show(value: Any) -> str:
-    return "null" if value is None else str(value)
+def some(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(map(str, names[:SHOWN])) + more
+
+
+def one_line(error: Exception) -> str:
+    return piece(" ".join(f"{type(error).__name__}: {error}".split()))

@@ -3,6 +3,7 @@
 import signal
 
 MOST_CHARACTERS = 2000  # of a message
+MOST_OF_A_PIECE = 200  # of what it repeats
 
 
 class UserError(Exception):
@@ -16,10 +17,15 @@ class UserError(Exception):
         super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in shortened(text)))
 
 
-def shortened(text: str) -> str:
+def shortened(text: str, most: int = MOST_CHARACTERS) -> str:
     """The text, or its beginning and end where it is too long for a person."""
-    half = MOST_CHARACTERS // 2
-    return text if len(text) <= MOST_CHARACTERS else f"{text[:half]} ... {text[-half:]}"
+    half = most // 2
+    return text if len(text) <= most else f"{text[:half]} ... {text[-half:]}"
+
+
+def piece(value: object) -> str:
+    """What a message repeats of a file that may hold anything."""
+    return shortened(str(value), MOST_OF_A_PIECE)
 
 
 def name_of(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from optlab import checkpoint
+from optlab import checkpoint, resume
 from optlab.adapters.torch import set_float32_precision
 from optlab.config import resolve
 from optlab.config.check import check_config
@@ -24,7 +24,6 @@ from optlab.data.augment import augmentation
 from optlab.errors import UserError
 from optlab.hardware import build_trainer
 from optlab.inputs import batches, load_data
-from optlab.module import TrainingModule
 from optlab.record import finite, shortest, write_whole
 from optlab.run import build_module, objective_of
 
@@ -44,31 +43,33 @@ def evaluate(cfg: DictConfig | Mapping[str, Any], folder: Path) -> float | None:
     check_config(config)
     # As the checkpoint may say; one pass is over before a compiler is.
     config = config.with_(cpu_kernels=False, trainer=config.trainer.with_(compile=False))
-    path = wanted(config.ckpt, "test")
-    content = checkpoint.read(path)
+    saved = checkpoint.read(wanted(config.ckpt, "test"))
     set_float32_precision(config.tf32)
     trainer = build_trainer(config, folder)
     data = load_data(config)
-    checkpoint.check_model(path, content, config.plain, data.info)
-    trained_on = checkpoint.data_info_of(content)
-    if trained_on.classes != data.info.classes:
+    checkpoint.check_model(saved, config.plain, data.info)
+    if saved.data.classes != data.info.classes:
         raise UserError(
-            f"ckpt={path} knows the classes {', '.join(trained_on.classes)}, "
+            f"ckpt={saved.path} knows the classes {', '.join(saved.data.classes)}, "
             f"and {data.info.name} has {', '.join(data.info.classes)}"
         )
-    if content["optlab"]["fingerprint"] != data.fingerprint:
+    saved.check_finite()
+    if saved.fingerprint != data.fingerprint:
         log.warning(
             "%s is not the data that %s was trained with: where the split is drawn from it, "
             "its test part may hold images that were trained on",
             data.info.name,
-            path,
+            saved.path,
         )
+    if different := resume.settings_that_differ(saved.config, config.plain):
+        log.warning("tested with other settings than %s was trained with: %s", saved.path, ", ".join(different))
     module = build_module(config, data)
-    module.load_state_dict(content["state_dict"])
+    saved.check_state(module, config.model.plain)
+    module.load_state_dict(saved.state_dict)
     trainer.test(module, batches(config, data.info, data.test, trainer, train=False), verbose=False)
     details = module.quality.details() if module.quality is not None else {}
     result = {
-        "ckpt": path,
+        "ckpt": saved.path,
         "samples": len(data.test),
         "metrics": module.metrics,
         "test": details,
@@ -94,17 +95,14 @@ def predict(cfg: DictConfig | Mapping[str, Any], folder: Path) -> list[dict[str,
     path = wanted(config.ckpt, "predict")
     if config.input is None:
         raise UserError("mode=predict needs images; type input=photo.jpg or input=folder")
-    content = checkpoint.read(path)
-    info = checkpoint.data_info_of(content)
+    saved = checkpoint.read(path)
+    info = saved.data
     if not info.is_image or not info.classes:
         raise UserError(f"ckpt={path} was trained on {info.name}, which has no image classes to predict")
-    trained = checkpoint.config_of(content)
-    learned = {key: trained[key] for key in ("seed", "model", "loss")}
-    module = TrainingModule(config.with_(**learned), info)
-    module.load_state_dict(content["state_dict"])
+    saved.check_finite()
     device = build_trainer(config, folder).strategy.root_device
-    network = module.network.to(device).eval()
-    normalise = augmentation(trained["dataset"]["augment"], info).eval
+    network = saved.network().to(device).eval()
+    normalise = augmentation(saved.config["dataset"]["augment"], info).eval
 
     files = find_images(Path(str(config.input)))
     rows: list[dict[str, Any]] = []

@@ -230,9 +230,10 @@ class TrainingModule(LightningModule):
 
     # -- optimizer and schedule
 
-    def build_optimizer(self) -> torch.optim.Optimizer:
+    def build_optimizer(self, network: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """The optimizer of the network's parameters, or of a copy's."""
         settings = self.config.optimizer
-        groups = optimizers.parameter_groups(self.network, settings)
+        groups = optimizers.parameter_groups(self.network if network is None else network, settings)
         arguments = settings.arguments | optimizers.device_flags(settings, self.device)
         optimizer: torch.optim.Optimizer = create({"_target_": settings.target, **arguments}, groups)
         optimizers.keep_flags(optimizer)

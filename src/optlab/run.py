@@ -16,7 +16,7 @@ import torch
 from lightning import Callback, Trainer
 from omegaconf import DictConfig
 
-from optlab import checkpoint, environment, tracking
+from optlab import checkpoint, environment, resume, tracking
 from optlab.adapters.lightning import callbacks_of
 from optlab.adapters.torch import normalises_batches, set_float32_precision
 from optlab.callbacks import Diverged, Interruption, Recorder
@@ -84,7 +84,7 @@ class Prepared:
     engine: Choice
     recorder: Recorder
     record: RunRecord
-    resumed: dict[str, Any] | None
+    resumed: checkpoint.Checkpoint | None
 
 
 def prepare(
@@ -96,8 +96,10 @@ def prepare(
     engine = choose(config, trainer)
     data = load_data(config, sources)
     check_against_data(config, data)
-    module = build_module(config, data, overrides, engine)
     resumed = continue_from(config, data)
+    module = build_module(config, data, overrides, engine)
+    if resumed is not None:
+        check_state(resumed, config, data, trainer, module)
     record = RunRecord.begin(config.plain, overrides)
     record.environment = environment.describe(trainer, config.tf32) | {"engine": module.engine}
     record.numerics = environment.numerics(trainer, module)
@@ -171,10 +173,7 @@ def build_module(
 
 def try_out(module: TrainingModule, config: Config, data: Splits) -> None:
     """Build optimizer and schedule once, so that what they refuse is refused before a run begins."""
-    optimizer = module.build_optimizer()
-    batches = -(-len(data.train) // config.batch_size)
-    epochs = max(1, config.trainer.max_epochs)
-    create(config.lr.plain, optimizer, Horizon(steps=batches * epochs, steps_per_epoch=batches))
+    build_schedule(module.build_optimizer(), config, data)
     if normalises_batches(module.network) and len(data.train) % config.batch_size == 1:
         try:
             deepcopy(module.network)(torch.zeros(1, *data.info.input_shape))
@@ -185,23 +184,43 @@ def try_out(module: TrainingModule, config: Config, data: Splits) -> None:
             ) from error
 
 
-def continue_from(config: Config, data: Splits) -> dict[str, Any] | None:
+def build_schedule(optimizer: torch.optim.Optimizer, config: Config, data: Splits) -> Any:
+    """A schedule like the run's; how long that is in earnest, Lightning knows when training begins."""
+    batches = -(-len(data.train) // config.batch_size)
+    epochs = max(1, config.trainer.max_epochs)
+    return create(config.lr.plain, optimizer, Horizon(steps=batches * epochs, steps_per_epoch=batches))
+
+
+def continue_from(config: Config, data: Splits) -> checkpoint.Checkpoint | None:
     """The checkpoint that the run goes on from, checked to be of the same run; None for a new run."""
     if config.ckpt is None:
         return None
-    content = checkpoint.read(config.ckpt)
-    checkpoint.check_model(config.ckpt, content, config.plain, data.info)
-    checkpoint.check_continues(config.ckpt, content, config.plain, data.fingerprint)
-    refuse_finished(config.ckpt, content, config)
-    if config.test_weights == "best" and not Path(config.ckpt).with_name("best.ckpt").exists():
-        raise UserError(f"test_weights=best needs best.ckpt beside {config.ckpt}; put it there, or test the last")
-    return content
+    saved = checkpoint.read(config.ckpt)
+    checkpoint.check_model(saved, config.plain, data.info)
+    resume.check_continues(saved, config.plain, data.fingerprint)
+    refuse_finished(saved, config)
+    if config.test_weights == "best":
+        best = Path(config.ckpt).with_name("best.ckpt")
+        if not best.exists():
+            raise UserError(f"test_weights=best needs best.ckpt beside {config.ckpt}; put it there, or test the last")
+        checkpoint.check_model(checkpoint.read(best), config.plain, data.info)
+    return saved
 
 
-def refuse_finished(path: str, content: Mapping[str, Any], config: Config) -> None:
+def check_state(
+    saved: checkpoint.Checkpoint, config: Config, data: Splits, trainer: Trainer, module: TrainingModule
+) -> None:
+    """Raise UserError where weights, optimizer, schedule or counts of the checkpoint are not of this run's form."""
+    saved.check_state(module, config.model.plain)
+    optimizer = module.build_optimizer(deepcopy(module.network))
+    schedule = build_schedule(optimizer, config, data)
+    resume.check_progress(saved, trainer, optimizer, schedule, config.optimizer.arguments)
+
+
+def refuse_finished(saved: checkpoint.Checkpoint, config: Config) -> None:
     """Raise UserError for the checkpoint of a run that trained to its end and was tested."""
-    run_folder = Path(path).parent.parent
-    done, epochs = checkpoint.epochs_of(content), config.trainer.max_epochs
+    path, run_folder = saved.path, Path(saved.path).parent.parent
+    done, epochs = resume.epochs_of(saved), config.trainer.max_epochs
     if done == epochs and (run_folder / RECORD_FILE).exists() and RunRecord.read(run_folder).status == "finished":
         raise UserError(
             f"ckpt={path}: this run is complete ({done} of {epochs} epochs); type trainer.max_epochs={2 * done} "
@@ -226,7 +245,7 @@ def carry_best_over(prepared: Prepared) -> None:
         return
     source = Path(prepared.config.ckpt).with_name("best.ckpt")
     target = prepared.folder / CHECKPOINT_FOLDER / "best.ckpt"
-    if source.exists() and source.resolve() != target.resolve():
+    if source.is_file() and source.resolve() != target.resolve():
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
 
@@ -256,7 +275,7 @@ def test(prepared: Prepared) -> None:
     """Evaluate the chosen weights on the test split, once."""
     if prepared.config.test_weights == "best":
         best = checkpoint.read(prepared.folder / CHECKPOINT_FOLDER / "best.ckpt")
-        prepared.module.load_state_dict(best["state_dict"])
+        prepared.module.load_state_dict(best.state_dict)
     prepared.trainer.test(prepared.module, loader(prepared, prepared.data.test, train=False), verbose=False)
 
 
@@ -340,5 +359,5 @@ def announce(prepared: Prepared) -> None:
             "dataset.train_split=test: training on the test split, so test accuracy says nothing about new data"
         )
     if (resumed := prepared.resumed) is not None:
-        done = checkpoint.epochs_of(resumed)
-        log.info("continuing %s after %d epochs (step %d)", config.ckpt, done, resumed["global_step"])
+        done = resume.epochs_of(resumed)
+        log.info("continuing %s after %d epochs (step %d)", config.ckpt, done, resumed.content["global_step"])

@@ -117,7 +117,7 @@ def recorded(path: str, taken: set[str]) -> list[str]:
     """The overrides of the run that wrote a checkpoint, without those that the user typed again."""
     from optlab import checkpoint
 
-    overrides = checkpoint.read(path)["optlab"].get("overrides", [])
+    overrides = checkpoint.read(path).overrides
     kept = []
     for word in overrides:
         key = parse([word])[0].key_or_group
