@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from optlab import checkpoint, resume
+from optlab import checkpoint, resume, trust
 from optlab.adapters.torch import set_float32_precision
 from optlab.config import resolve
 from optlab.config.check import check_config
@@ -89,16 +89,19 @@ def predict(cfg: DictConfig | Mapping[str, Any], folder: Path) -> list[dict[str,
         One dict an image: `file`, `class`, `probability`, and `probabilities` of every class by name.
 
     Raises:
-        UserError: no checkpoint, no image, or a network that does not classify images.
+        UserError: no checkpoint, no image, a network that does not classify images, or a class of it that is not
+            trusted (see `optlab.trust`).
     """
     config = Config.parse(resolve(cfg))
     path = wanted(config.ckpt, "predict")
     if config.input is None:
         raise UserError("mode=predict needs images; type input=photo.jpg or input=folder")
     saved = checkpoint.read(path)
-    info = saved.data
+    info, model = saved.data, saved.config["model"]
     if not info.is_image or not info.classes:
         raise UserError(f"ckpt={path} was trained on {info.name}, which has no image classes to predict")
+    if not config.trust:
+        trust.check_options(f"ckpt={path}", "model", model, also=trust.targets(config.model.plain))
     saved.check_finite()
     device = build_trainer(config, folder).strategy.root_device
     network = saved.network().to(device).eval()

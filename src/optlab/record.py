@@ -36,6 +36,7 @@ NOT_IDENTITY = (
     "input",
     "logger",
     "traceback",
+    "trust",
     "eval_batch_size",
     "engine",
     "cpu_kernels",

@@ -19,8 +19,6 @@ from optlab.errors import UserError
 PATHS = ("dataset.root", "input", "ckpt", "hydra.run.dir", "hydra.sweep.dir")
 MAY_BE_NULL = ("experiment", "debug")
 NO_ARGUMENTS = ("name", "_target_", "search")  # keys of a group's file that are no arguments
-# Of a checkpoint's overrides.
-NOT_CARRIED = ("ckpt", "mode", "input", "sweep", "retry", "phase", "protocol", "debug", "traceback")
 
 
 def prepare(arguments: Sequence[str]) -> list[str]:
@@ -45,7 +43,13 @@ def prepare(arguments: Sequence[str]) -> list[str]:
     overrides = parse(get_args_parser().parse_known_args(words)[0].overrides)
     values = {override.key_or_group: override.value() for override in overrides if not override.is_sweep_override()}
     if (path := values.get("ckpt")) is not None and "--cfg" not in arguments and "-c" not in arguments:
-        return [*recorded(str(path), taken={override.key_or_group for override in overrides}), *words]
+        from optlab.config.recorded import recorded  # which reads the checkpoint with torch
+
+        taken = {override.key_or_group for override in overrides}
+        return [
+            *recorded(str(path), taken=taken, mode=values.get("mode"), trusts=values.get("trust") is True),
+            *words,
+        ]
     return words
 
 
@@ -111,19 +115,6 @@ def any_class(words: list[str]) -> list[str]:
     if not names_class or names_option:
         return words
     return ["optimizer=custom", *(f"++{word}" if word.startswith("optimizer.") else word for word in words)]
-
-
-def recorded(path: str, taken: set[str]) -> list[str]:
-    """The overrides of the run that wrote a checkpoint, without those that the user typed again."""
-    from optlab import checkpoint
-
-    overrides = checkpoint.read(path).overrides
-    kept = []
-    for word in overrides:
-        key = parse([word])[0].key_or_group
-        if key not in taken and key not in NOT_CARRIED and not key.startswith("hydra"):
-            kept.append(word)
-    return kept
 
 
 # -- groups and options

@@ -164,6 +164,7 @@ class Config(Node):
     mode: Literal["train", "test", "predict"]
     ckpt: str | None
     input: Named | None
+    trust: bool = False
     tf32: bool
     engine: Literal["auto", "graph", "loop", "eager"]
     channels_last: bool

@@ -1,0 +1,96 @@
+"""The overrides of the run that wrote a checkpoint, as far as they are carried on to a command that uses it.
+
+They are replayed before what the user types, so a checkpoint from anywhere would otherwise type for the user: each is
+looked at as `optlab.trust` looks at what a config names.
+"""
+
+import re
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.types import Override
+
+from optlab.config.overrides import check_groups, keys_of, parse
+from optlab.errors import UserError, piece
+
+NOT_CARRIED = ("ckpt", "mode", "input", "sweep", "retry", "phase", "protocol", "debug", "traceback", "trust", "hydra")
+# Groups that a mode has no use for.
+UNUSED = {
+    "test": ("callbacks", "logger"),
+    "predict": ("model", "optimizer", "lr", "dataset", "loss", "callbacks", "logger", "experiment"),
+}
+# Where a run is mirrored to is nobody else's choice: the team (entity), the server, the folder are typed again.
+OF_A_LOGGER = frozenset(("project", "group", "tags", "notes", "mode", "system_metrics"))
+# Arguments of Lightning's callbacks and Trainer that say where to write; ours write into the run folder.
+WRITTEN_TO = frozenset(("dirpath", "filename", "folder", "dir", "save_dir", "log_dir", "default_root_dir"))
+
+
+def recorded(path: str, *, taken: Collection[str], mode: Any = "train", trusts: bool = False) -> list[str]:
+    """The overrides that a checkpoint brings along.
+
+    Args:
+        path: the checkpoint.
+        taken: keys that the user typed, which count instead.
+        mode: what the checkpoint is used for; the rest of its overrides stays behind.
+        trusts: the user trusts whoever wrote it.
+
+    Raises:
+        UserError: an unreadable checkpoint, or an override that names a class that its group does not take, writes
+            somewhere, or reaches for what is outside the config.
+    """
+    from optlab import checkpoint
+
+    saved = checkpoint.read(path)
+    left_out = {*NOT_CARRIED, *UNUSED.get(str(mode), ())}
+    kept = []
+    for word in saved.overrides:
+        try:
+            override = parse([word])[0]
+        except UserError as error:
+            raise saved.damaged(f"its override {word!r} is none") from error
+        key = override.key_or_group
+        if key in taken or re.split(r"[./@]", key)[0] in left_out:
+            continue
+        if not trusts:
+            check(f"ckpt={path}", word, override)
+        kept.append(word)
+    name = saved.config["optimizer"]["name"]
+    if mode == "predict" and not {"optimizer", "optimizer.name"} & set(taken) and re.fullmatch(r"[\w.]+", name, re.A):
+        kept.append(f"optimizer.name={name}")  # the folder is called by it
+    return kept
+
+
+def check(source: str, word: str, override: Override) -> None:
+    """Raise UserError for an override that may not be replayed."""
+    from optlab import trust
+
+    key = override.key_or_group
+    group = key.partition(".")[0]
+    refused = f"{source} brings along the override {piece(word)}, which "
+    unless = "; if you trust the file, type it yourself, or type trust=true"
+    if override.package is not None or not re.fullmatch(r"[a-z]\w*(\.\w[\w-]*)*", key, re.A):
+        raise UserError(f"{refused}reaches into another part of the config{unless}")
+    if group not in keys_of("", []) and group != "trainer":
+        raise UserError(f"{refused}names no key of this program{unless}")
+    if override.is_sweep_override():
+        raise UserError(f"{refused}stands for several runs{unless}")
+    if "${" in word and ":" in word.partition("${")[2]:
+        raise UserError(f"{refused}asks for something outside the config{unless}")
+    if override.is_delete():
+        return
+    try:
+        check_groups([override])  # an option is a name, and no path to a file
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from error
+    for path, name, value in trust.leaves(override.value(), key):
+        if name == "_target_":
+            trust.check_target(source, group, path, value)
+        elif any(trust.SPECIAL.fullmatch(part) for part in re.split(r"[.\[]", path)[1:]):
+            raise UserError(f"{refused}is for Hydra's own use{unless}")
+        elif name in WRITTEN_TO:
+            raise UserError(f"{refused}says where to write{unless}")
+        elif group == "logger" and path.count(".") > 1 and path.split(".")[2] not in OF_A_LOGGER:
+            raise UserError(f"{refused}says where the run is sent to{unless}")
+        elif path == "dataset.root" and isinstance(value, str) and not Path(value).expanduser().is_dir():
+            raise UserError(f"{refused}names a folder that is not here; type dataset.root=FOLDER")
