@@ -1,9 +1,5 @@
 """The command line: python train.py optimizer=adam. Everything else stands in src/optlab."""
 
-import gc
-
-gc.disable()  # Hydra imports and composes a tenth faster without; `cli.task` switches it on
-
 import hydra
 from omegaconf import DictConfig
 

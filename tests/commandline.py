@@ -9,9 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from hydra.core.global_hydra import GlobalHydra
-
-from optlab import cli
+from optlab.adapters.hydra import forget
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,7 +24,6 @@ def command(*words: str) -> Result:
     """`python train.py WORDS` without a new process; importing torch anew costs seconds."""
     out, err, code = io.StringIO(), io.StringIO(), 0
     argv, sys.argv = sys.argv, ["train.py", *words]
-    cli._claimed.clear()
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), clean_logging():
             runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
@@ -34,7 +31,7 @@ def command(*words: str) -> Result:
         code = int(exit_.code or 0)
     finally:
         sys.argv = argv
-        GlobalHydra.instance().clear()
+        forget()
     return Result(code, out.getvalue(), err.getvalue())
 
 

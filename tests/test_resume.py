@@ -9,7 +9,7 @@ import torch
 from lightning import Callback
 
 from optlab.config import compose
-from optlab.config.overrides import options
+from optlab.config.groups import options
 from optlab.record import RunRecord
 from optlab.run import run
 from tests.conftest import Train, words_of

@@ -1,123 +1,87 @@
-"""The command line around `run`: what is typed is prepared for Hydra, and what goes wrong becomes one clear line.
+"""The command line around `run`: what is typed is prepared for Hydra, and each job goes where `mode` says.
 
 Light at import: `--help`, `--cfg job` and completion must not wait for torch.
 """
 
 import logging
 import os
-import shutil
-import signal
 import sys
-import threading
-import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from optlab import process
+from optlab import exits
+from optlab.adapters import hydra as hydra_adapter
+from optlab.adapters import process
 from optlab.config import overrides as typed
 from optlab.errors import Interrupted, UserError
+from optlab.folders import Claims, discard
 
-log = logging.getLogger(__name__)
-
-FULL_ERROR = "HYDRA_FULL_ERROR"
-FOLDERS = {"train": "runs", "test": "evaluations", "predict": "predictions"}
-
-_users_full_error = os.environ.get(FULL_ERROR)
-_interrupts: list[int] = []  # signals that arrived before training began
-_claimed: dict[tuple[str, str], Path] = {}  # this process' run folders, which Hydra asks for more than once
+_sources: dict[str, Any] = {}  # data sets that the jobs of a multirun share: Hydra calls `task` with a config alone
 
 
 def start(main: Callable[[], Any]) -> None:
     """Run the Hydra main function; exit with 1 and one line on stderr when the input cannot be used."""
-    _interrupts.clear()
-    process.compose_quickly()
     process.spin_briefly()
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, note_interrupt)
-    wants_traceback = os.environ.get(FULL_ERROR) == "1" or typed.wants_traceback(sys.argv[1:])
-    try:
-        sys.argv[1:] = typed.prepare(sys.argv[1:])
-        with hydra_raises():
-            main()
-    except (Interrupted, KeyboardInterrupt):
-        leave_interrupted()
-    except Exception as error:
-        discard_claimed()
-        if _interrupts:
-            leave_interrupted()
-        if wants_traceback:
-            raise
-        complain(error)
-
-
-def note_interrupt(signum: int, frame: FrameType | None) -> NoReturn:
-    """Ctrl-C before training: an import that it breaks may turn the exception into another one."""
-    _interrupts.append(signum)
-    raise KeyboardInterrupt
-
-
-def leave_interrupted() -> NoReturn:
-    discard_claimed()
-    print("optlab: interrupted before training began; nothing was written", file=sys.stderr)
-    sys.exit(130)
-
-
-def discard_claimed() -> None:
-    for folder in _claimed.values():
-        discard(folder)
-
-
-def complain(error: Exception) -> NoReturn:
-    """Print one line (and where to find more) and exit with 1."""
-    print(
-        "\n".join([f"optlab: {typed.explain(error, sys.argv[1:])}", *getattr(error, "__notes__", [])]), file=sys.stderr
-    )
-    sys.exit(1)
+    wants_traceback = hydra_adapter.wants_full_error() or typed.wants_traceback(sys.argv[1:])
+    claims = Claims()
+    with process.remembering_ctrl_c():
+        try:
+            process.type_instead(typed.prepare(sys.argv[1:]))
+            with hydra_adapter.raising():
+                main()
+        except (Interrupted, KeyboardInterrupt):
+            claims.give_up()
+            exits.leave_interrupted()
+        except Exception as error:
+            claims.give_up()
+            if process.ctrl_c_came():
+                exits.leave_interrupted()
+            if wants_traceback:
+                raise
+            exits.complain(error)
 
 
 def task(cfg: DictConfig) -> float | None:
     """One job of Hydra's: do what `mode` says in the folder that Hydra made; returns the objective."""
     process.keep_large_blocks()
     with process.importing():
-        process.leave_out_triton()
         import optlab.run  # noqa: F401
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
-    first_process = int(os.environ.get("LOCAL_RANK", 0)) == 0
+    first_process = is_first_process()
     if not first_process:
         logging.getLogger("optlab").setLevel(logging.WARNING)
-    with hydra_formats() as full_error:
+    with hydra_adapter.as_the_user_set_it() as full_error:
         try:
+            words = [str(word) for word in hydra.overrides.task]
             if hydra.mode == RunMode.MULTIRUN:
                 from optlab.sweep.work import run_job
 
-                return run_job(cfg, folder, [str(word) for word in hydra.overrides.task], _sources)
+                return run_job(cfg, folder, words, _sources)
             check_is_no_study(hydra.runtime.choices)
             if cfg.mode not in MODES:
                 raise UserError(f"mode={cfg.mode}: must be one of {', '.join(MODES)}")
-            return MODES[cfg.mode](cfg, folder, [str(word) for word in hydra.overrides.task])
+            return MODES[cfg.mode](cfg, folder, words)
         except Exception as error:
-            if _interrupts:
+            if process.ctrl_c_came():
                 raise KeyboardInterrupt from error
-            if isinstance(error, UserError):
-                if first_process:
-                    discard(folder)
-            else:
-                log_file = folder / f"{hydra.job.name}.log"
-                with log_file.open("a", encoding="utf-8") as file:
-                    traceback.print_exception(error, file=file)
-                error.add_note(f"the traceback stands in {log_file}; debug=true prints it here")
+            if not isinstance(error, UserError):
+                exits.log_traceback(error, folder / f"{hydra.job.name}.log")
+            elif first_process:
+                discard(folder)
             if hydra.mode == RunMode.RUN and not (full_error or cfg.traceback):
-                complain(error)  # here, where Hydra adds no line of its own
+                exits.complain(error)  # here, where Hydra adds no line of its own
             raise
+
+
+def is_first_process() -> bool:
+    """Whether this is the process of a distributed run that speaks and writes."""
+    return int(os.environ.get("LOCAL_RANK", 0)) == 0
 
 
 def check_is_no_study(choices: Mapping[str, Any]) -> None:
@@ -128,17 +92,19 @@ def check_is_no_study(choices: Mapping[str, Any]) -> None:
         raise UserError(f"{what}: a study is many runs, so type -m: python train.py -m {what} ...")
 
 
+# -- the modes of a single run
+
+
 def train(cfg: DictConfig, folder: Path, overrides: list[str]) -> float | None:
     from optlab.console import print_result, shortest
     from optlab.rules.metrics import objective
     from optlab.run import run
 
-    first_process = int(os.environ.get("LOCAL_RANK", 0)) == 0
     continues_here = str(cfg.ckpt or "").startswith(str(shortest(folder)))
-    if first_process and (folder / "run.json").exists() and not continues_here:
+    if is_first_process() and (folder / "run.json").exists() and not continues_here:
         raise UserError(f"{shortest(folder)} holds a run already; choose another folder with hydra.run.dir=FOLDER")
-    record = run(cfg, folder, overrides=overrides, sources=_sources)
-    if first_process:
+    record = run(cfg, folder, overrides=overrides)
+    if is_first_process():
         if record.status == "interrupted":
             checkpoint = folder / "checkpoints" / "last.ckpt"
             how = (
@@ -171,79 +137,3 @@ MODES: dict[str, Callable[[DictConfig, Path, list[str]], float | None]] = {
     "test": test,
     "predict": predict,
 }
-_sources: dict[str, Any] = {}  # the data set that the jobs of a multirun share
-
-
-# -- folders
-
-
-def run_folder(mode: str, optimizer: str) -> str:
-    """A new folder outputs/runs/<date>_<time>-<optimizer>, claimed by making it, so that no two runs share one."""
-    key = (mode, optimizer)
-    if key not in _claimed:
-        name = f"{datetime.now():%Y-%m-%d_%H-%M-%S}-{optimizer.rpartition('.')[2].lower()}"
-        parent = Path("outputs", FOLDERS.get(mode, "runs"))
-        parent.mkdir(parents=True, exist_ok=True)
-        number = 1
-        while True:
-            folder = parent / (name if number == 1 else f"{name}-{number}")
-            try:
-                folder.mkdir()
-                break
-            except FileExistsError:
-                number += 1
-        _claimed[key] = folder
-    return str(_claimed[key])
-
-
-def job_folder(*, _root_: DictConfig) -> str:
-    """A multirun job's folder name, readable and unique."""
-    from optlab.record import job_name
-
-    kept = [str(key) for key in _root_ if key != "hydra"]
-    config = OmegaConf.to_container(OmegaConf.masked_copy(_root_, kept), resolve=True)
-    assert isinstance(config, dict)
-    return job_name({str(key): value for key, value in config.items()})
-
-
-def discard(folder: Path) -> None:
-    """Remove a run folder in which no run began: it holds only what Hydra and the log wrote."""
-    if folder.is_dir() and not (folder / "run.json").exists():
-        ours = {".hydra", "train.log"}
-        if all(path.name in ours for path in folder.iterdir()):
-            shutil.rmtree(folder)
-
-
-OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
-OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
-
-
-# -- Hydra prints errors its own way unless it is asked for the full error; then it raises, and `start` prints
-
-
-@contextmanager
-def hydra_raises() -> Iterator[None]:
-    before = os.environ.get(FULL_ERROR)
-    os.environ[FULL_ERROR] = "1"
-    try:
-        yield
-    finally:
-        set_or_remove(FULL_ERROR, before)
-
-
-@contextmanager
-def hydra_formats() -> Iterator[bool]:
-    """Within a job the variable is as the user left it, as jobs start processes that inherit it; yields whether set."""
-    during = os.environ.get(FULL_ERROR)
-    set_or_remove(FULL_ERROR, _users_full_error)
-    try:
-        yield _users_full_error == "1"
-    finally:
-        set_or_remove(FULL_ERROR, during)
-
-
-def set_or_remove(name: str, value: str | None) -> None:
-    if value is None:
-        os.environ.pop(name, None)
-    else:
-        os.environ[name] = value

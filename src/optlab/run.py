@@ -1,13 +1,11 @@
 """One run: config in, record out. This file is the story of the program, from top to bottom."""
 
-import itertools
 import logging
 import shutil
 import time
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +27,7 @@ from optlab.data.arrays import Samples, Splits
 from optlab.data.batches import DeviceBatches
 from optlab.engine import MODULES, Choice, EngineModule, choose
 from optlab.errors import Interrupted, UserError, name_of
+from optlab.folders import new_folder
 from optlab.hardware import build_trainer, compile_network, use_cpu_kernels
 from optlab.inputs import Sources, batches, check_against_data, describe_data, load_data
 from optlab.lr import Horizon
@@ -67,7 +66,7 @@ def run(
     set_float32_precision(config.tf32)
     interruption = Interruption()
     with interruption.listening(), torch.random.fork_rng(devices=[]):
-        prepared = prepare(config, folder or new_folder(config), overrides, sources, interruption)
+        prepared = prepare(config, folder or new_folder(config.optimizer.name), overrides, sources, interruption)
         prepared.record.timing["setup_seconds"] = round(time.perf_counter() - started, 3)
         return carry_out(prepared)
 
@@ -143,14 +142,6 @@ def carry_out(prepared: Prepared) -> RunRecord:
 
 
 # -- the steps of the story
-
-
-def new_folder(config: Config) -> Path:
-    """A name of the command line's form that is not taken; the folder is made when the run begins."""
-    optimizer = config.optimizer.name.rpartition(".")[2].lower()
-    name = f"{datetime.now():%Y-%m-%d_%H-%M-%S}-{optimizer}"
-    names = (name if number == 1 else f"{name}-{number}" for number in itertools.count(1))
-    return next(folder for folder in (Path("outputs", "runs", name) for name in names) if not folder.exists())
 
 
 def build_module(

@@ -3,6 +3,8 @@
 import io
 import logging
 import signal
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.fabric.strategies.launchers.subprocess_script import _ChildProcessObserver
 from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor, nn
 
@@ -243,3 +246,14 @@ def test_a_checkpoint_goes_on_whichever_way_steps_are_counted(first: int, then: 
     fit(Line(first)).save_checkpoint(tmp_path / "a.ckpt")
     trainer = fit(Line(then), ckpt=tmp_path / "a.ckpt", max_epochs=3)
     assert trainer.global_step == 3 * BATCHES, "a run that is continued in another engine forgets its steps"
+
+
+def test_the_processes_of_a_distributed_run_are_taken_from_their_observer_else_a_failed_one_kills_the_sweep() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "raise SystemExit(1)"])
+    observer = _ChildProcessObserver(main_pid=0, child_processes=[child], sleep_period=1)
+    observer.start()
+    assert adapter.child_processes() == [child]
+    assert adapter.child_processes() == []
+    assert child.wait(60) == 1
+    observer.join(60)
+    assert not observer.is_alive()  # it looked, and had nobody to end

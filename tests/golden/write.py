@@ -24,7 +24,7 @@ Curves = dict[str, list[float]]  # train/loss and val/loss, a value an epoch
 
 def names() -> list[str]:
     """The optimizers that have a golden curve: every file in conf/optimizer that names a class."""
-    from optlab.config.overrides import options
+    from optlab.config.groups import options
 
     return [name for name in options("optimizer") if name != "custom"]
 

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from optlab.config.overrides import options
+from optlab.config.groups import options
 from optlab.errors import UserError
 from optlab.rules.space import Range, Space, changes, numbers, overrides
 from optlab.sweep.study.samplers import design

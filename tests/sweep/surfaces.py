@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from optlab.config.overrides import CONFIG_FOLDER
+from optlab.config import CONFIG_FOLDER
 from optlab.rules.choice import Score
 from optlab.rules.space import Space
 from optlab.sweep.study.options import Options

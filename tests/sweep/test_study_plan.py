@@ -7,7 +7,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from optlab.config import compose, resolve
+from optlab.config import CONFIG_FOLDER, compose, resolve
 from optlab.config.schema import Config
 from optlab.errors import UserError
 from optlab.rules.files import PLAN_FILE
@@ -113,7 +113,7 @@ def test_a_space_with_fewer_values_than_trials_is_refused() -> None:
 def test_the_shipped_experiments_are_studies_of_the_size_they_say() -> None:
     sizes = {"compare_digits": (76, 108), "compare_cifar10": (192, 256), "deepobs_3c3d": (30, 30)}
     for name, runs in sizes.items():
-        given = OmegaConf.to_container(OmegaConf.load(command.typed.CONFIG_FOLDER / "experiment" / f"{name}.yaml"))
+        given = OmegaConf.to_container(OmegaConf.load(CONFIG_FOLDER / "experiment" / f"{name}.yaml"))
         assert isinstance(given, dict)
         sweeper = dict(given["hydra"]["sweeper"])
         planned = plan(f"experiment={name}", params=sweeper.pop("params"), **sweeper)

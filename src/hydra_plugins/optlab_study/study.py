@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+from optlab.adapters.hydra import launcher_of
 
 
 class StudySweeper(Sweeper):
@@ -22,9 +23,7 @@ class StudySweeper(Sweeper):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.config: DictConfig = config
         self.hydra_context: HydraContext = hydra_context
-        self.launcher: Launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
-        )
+        self.launcher: Launcher = launcher_of(hydra_context, config, task_function)
 
     def sweep(self, arguments: list[str]) -> None:
         from omegaconf import OmegaConf

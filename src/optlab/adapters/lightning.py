@@ -5,6 +5,8 @@ Written against Lightning 2.6. `tests/adapters/test_lightning.py` says what each
 
 import logging
 import signal
+import subprocess
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
@@ -150,3 +152,21 @@ def load_as_manual(checkpoint: dict[str, Any]) -> None:
     """Read the steps of any run's checkpoint where a run that counts by hand looks for them."""
     loops: Mapping[str, Any] = checkpoint["loops"]["fit_loop"]
     checkpoint["loops"]["fit_loop"] = {**loops, _BY_HAND: loops[_BY_ITSELF]["optimizer"]["step"]}
+
+
+# -- other processes
+
+
+def child_processes() -> list["subprocess.Popen[bytes]"]:
+    """The processes that Lightning started for a distributed run, which from now on are the caller's to wait for.
+
+    Its observer, which looks every five seconds and kills this process, and so the sweep, when one of them has failed,
+    sees none of them any more. Only that thread knows them once the run is over.
+    """
+    found: list[subprocess.Popen[bytes]] = []
+    for thread in threading.enumerate():
+        watched = getattr(thread, "_child_processes", None) if thread.name == "child-process-observer" else None
+        if watched is not None:
+            found += watched
+            watched.clear()
+    return found

@@ -22,9 +22,10 @@ def compose(overrides: Sequence[str] = (), config_name: str = "train") -> DictCo
     """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
 
-    GlobalHydra.instance().clear()
+    from optlab.adapters.hydra import forget
+
+    forget()
     with initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
         return hydra_compose(config_name, overrides=list(overrides))
 

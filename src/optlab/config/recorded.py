@@ -9,9 +9,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.types import Override
-
-from optlab.config.overrides import check_groups, keys_of, parse
+from optlab.adapters.hydra import Override
+from optlab.config.groups import check_groups, keys_of
+from optlab.config.overrides import parse
 from optlab.errors import UserError, piece
 
 NOT_CARRIED = ("ckpt", "mode", "input", "sweep", "retry", "phase", "protocol", "debug", "traceback", "trust", "hydra")

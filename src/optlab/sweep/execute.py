@@ -1,15 +1,14 @@
 """Getting jobs done: launch what is missing, wait for what others are doing, and read the results from disk."""
 
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from types import FrameType
+from contextlib import AbstractContextManager
 
-from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 
+from optlab.adapters import process
+from optlab.adapters.hydra import JobReturn, error_of
 from optlab.errors import Interrupted, UserError
 from optlab.record import RECORD_FILE, RunRecord
 from optlab.sweep.folder import locked
@@ -53,7 +52,7 @@ def execute(
     settled = {job for job in jobs if outcome(job).settled}
     numbers = {job: first + index for index, job in enumerate(jobs)}
     try:
-        with stoppable(), watch(jobs):
+        with process.stopped_by_sigterm(), watch(jobs):
             settle(launcher, [job for job in jobs if job not in settled], numbers)
     except (Interrupted, KeyboardInterrupt) as stop:
         signum = stop.signum if isinstance(stop, Interrupted) else signal.SIGINT
@@ -115,7 +114,7 @@ def consecutive(jobs: Sequence[Job], numbers: dict[Job, int]) -> Iterator[list[J
 
 def reason(returns: Sequence[JobReturn]) -> str:
     """Why a launcher's jobs did not even begin, in one line."""
-    errors = [item._return_value for item in returns if item.status == JobStatus.FAILED]
+    errors = [error for item in returns if (error := error_of(item)) is not None]
     if not errors:
         return "the launcher came back without having run anything"
     return f"{type(errors[0]).__name__}: {' '.join(str(errors[0]).split())}"
@@ -146,23 +145,3 @@ def give_up(job: Job) -> None:
             "message": f"its process died {ATTEMPTS} times without a word; out of memory?",
         }
         record.write(job.folder)
-
-
-# -- stopping
-
-
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """Let SIGTERM end the sweep as Ctrl-C does (in the main thread, which is where signals arrive)."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def stop(signum: int, frame: FrameType | None) -> None:
-    raise Interrupted(signum)

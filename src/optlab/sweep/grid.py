@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from functools import partial
 
-from hydra.core.config_loader import ConfigLoader
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
+from optlab.adapters.hydra import ConfigLoader, combinations
 from optlab.errors import UserError
 from optlab.sweep.conclude import conclude
 from optlab.sweep.execute import execute
@@ -15,10 +15,8 @@ from optlab.sweep.job import check, plan, unique
 from optlab.sweep.progress import watching
 
 
-def sweep(
-    config_loader: ConfigLoader, config: DictConfig, launcher: Launcher, combinations: Sequence[Sequence[str]]
-) -> None:
-    """Run every combination of overrides in one sweep folder, and conclude it.
+def sweep(config_loader: ConfigLoader, config: DictConfig, launcher: Launcher, arguments: Sequence[str]) -> None:
+    """Run every combination of the overrides that were typed in one sweep folder, and conclude it.
 
     Raises:
         UserError: a combination cannot work; nothing was written.
@@ -27,7 +25,7 @@ def sweep(
     with open_sweep(config) as folder:
         if (folder / "protocol.yaml").exists():
             raise UserError(f"{folder} holds a study, which other runs would spoil; type sweep=NAME for another folder")
-        jobs = unique(plan(config_loader, config, overrides) for overrides in combinations)
+        jobs = unique(plan(config_loader, config, overrides) for overrides in combinations(arguments, config_loader))
         check(jobs)
         write_plan(config, folder)
         watch = partial(watching, title=config.sweep)

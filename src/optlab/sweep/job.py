@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from hydra.core.config_loader import ConfigLoader
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from optlab.config import overrides as typed
+from optlab.adapters.hydra import ConfigLoader
 from optlab.config import resolve
+from optlab.config.mistakes import explain
 from optlab.config.schema import Config
 from optlab.errors import Interrupted, UserError
 from optlab.record import RECORD_FILE, OtherSchema, RunRecord, run_id, shortest
@@ -93,7 +93,7 @@ def plan(config_loader: ConfigLoader, sweep_config: DictConfig, overrides: Itera
         composed = config_loader.load_sweep_config(sweep_config, words)
         folder = Path(composed.hydra.sweep.dir, composed.hydra.sweep.subdir).absolute()
     except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(typed.explain(error, words)) from error
+        raise UserError(explain(error, words)) from error
     if str(composed.sweep) != str(sweep_config.sweep):
         raise UserError(f"{names[0]}: all runs of a sweep share one name; type sweep=first")
     config = Config.parse(resolve(OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])))

@@ -3,24 +3,21 @@
 Whatever launched the job, what comes of it stands in its run folder: `run.json` is the only messenger.
 """
 
-import gc
 import logging
-import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import threading
 import traceback
 from collections.abc import Iterator, MutableMapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import DictConfig
 
+from optlab.adapters import hydra as hydra_adapter
+from optlab.adapters import process
 from optlab.config import resolve
 from optlab.config.schema import Config
 from optlab.errors import Interrupted, UserError, name_of
@@ -58,9 +55,9 @@ def run_job(
             quiet_console()
         record = RunRecord.begin(config.plain, overrides)
         record.write(folder)
-        with freeing_memory():
+        with process.freeing_memory():
             try:
-                with noticing_signals() as signals, as_single_run(config, folder, overrides):
+                with process.noticing_signals() as signals, as_single_run(config, folder, overrides):
                     record = run(config.plain, folder, overrides=overrides, sources=sources)
             except BaseException as error:
                 # Lightning's answer to SIGTERM is a SystemExit.
@@ -124,29 +121,18 @@ def quiet_console() -> None:
 
 @contextmanager
 def as_single_run(config: Config, folder: Path, overrides: Sequence[str]) -> Iterator[None]:
-    """Make this process look like `python train.py OVERRIDES` with this folder.
-
-    Lightning starts the other processes of a distributed run by repeating the command line, with
-    `hydra.run.dir` added; the command line of a multirun would start the whole sweep again in each of them.
-    """
-    hydra: Any = HydraConfig.instance().cfg
+    """Make this process look like `python train.py OVERRIDES` with this folder: see `process.as_if_typed`."""
     words = [word for word in overrides if not word.startswith(("ckpt=", "callbacks.progress="))]
     words += [f"ckpt={config.ckpt}" if config.ckpt else "ckpt=null"]
     words += [] if config.callbacks.get("progress") else ["++callbacks.progress=null"]
-    arguments, sys.argv = sys.argv, [sys.argv[0], *words]
-    environment = dict(os.environ)
-    with read_write(hydra.hydra), open_dict(hydra.hydra):
-        hydra.hydra.run.dir = str(folder)
+    hydra_adapter.pretend_single_run(folder)
     ended_well = False
-    try:
-        yield
-        ended_well = True
-    finally:
-        leave_process_group(patience=60.0 if ended_well else 0.0)
-        sys.argv = arguments
-        for name in os.environ.keys() - environment.keys():  # MASTER_PORT and LOCAL_RANK are this run's
-            del os.environ[name]
-        os.environ.update(environment)
+    with process.as_if_typed(words):
+        try:
+            yield
+            ended_well = True
+        finally:
+            leave_process_group(patience=60.0 if ended_well else 0.0)
 
 
 def leave_process_group(patience: float) -> None:
@@ -158,52 +144,15 @@ def leave_process_group(patience: float) -> None:
     torch = sys.modules.get("torch")
     if torch is None or not torch.distributed.is_available() or not torch.distributed.is_initialized():
         return
-    for child in other_processes():
+    from optlab.adapters.lightning import child_processes
+
+    for child in child_processes():
         try:
             child.wait(patience)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
     torch.distributed.destroy_process_group()
-
-
-def other_processes() -> list["subprocess.Popen[bytes]"]:
-    """The processes that Lightning started for this run.
-
-    Its observer, which looks every five seconds and kills this process, and so the sweep, when one of them has failed,
-    sees none of them any more.
-    """
-    found: list[subprocess.Popen[bytes]] = []
-    for thread in threading.enumerate():
-        watched = getattr(thread, "_child_processes", None) if thread.name == "child-process-observer" else None
-        if watched is not None:
-            found += watched
-            watched.clear()
-    return found
-
-
-@contextmanager
-def noticing_signals() -> Iterator[list[int]]:
-    """Fills a list with the numbers of SIGINT and SIGTERM that come meanwhile.
-
-    A run that is asked to stop in its last epoch finishes instead, and handles the signal itself; the sweep still
-    has to stop. The interpreter writes each signal's number to the wakeup descriptor whoever handles it.
-    """
-    seen: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield seen
-        return
-    reader, writer = socket.socketpair()
-    with reader, writer:
-        reader.setblocking(False)
-        writer.setblocking(False)
-        before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-        try:
-            yield seen
-        finally:
-            signal.set_wakeup_fd(before)
-            with suppress(BlockingIOError):
-                seen += [number for number in reader.recv(4096) if number in (signal.SIGINT, signal.SIGTERM)]
 
 
 # -- after
@@ -227,20 +176,3 @@ def record_end(record: RunRecord, folder: Path, status: Status, error: BaseExcep
     record.error = {"type": name_of(error), "message": str(error)}
     record.write(folder)
     return record
-
-
-@contextmanager
-def freeing_memory() -> Iterator[None]:
-    """Give back what was held in the block: a network and its trainer refer to each other, so only the collector can.
-
-    It looks through what the block made: with all imported modules that would take 0.3 s a job. They are set aside
-    for no longer than the job, as this leaves nothing uncollected for good.
-    """
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.collect()
-        gc.unfreeze()
-        if (torch := sys.modules.get("torch")) is not None and torch.cuda.is_initialized():
-            torch.cuda.empty_cache()

@@ -6,7 +6,8 @@ from typing import Any
 
 import ray
 
-from optlab.sweep.launchers.parcel import Ending, Place, run_parcel
+from optlab.adapters.process import Place
+from optlab.sweep.launchers.parcel import Ending, run_parcel
 from optlab.sweep.launchers.slots import Slot
 
 

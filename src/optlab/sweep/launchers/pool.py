@@ -1,11 +1,10 @@
 """As many jobs at a time as there are slots, until all are done or the user stops them."""
 
-import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Protocol
 
+from optlab.adapters.process import ctrl_c_waits
 from optlab.errors import Interrupted
 from optlab.sweep.launchers.parcel import Ending
 from optlab.sweep.launchers.slots import Slot
@@ -75,17 +74,3 @@ def run_all(backend: Backend, jobs: Sequence[Sequence[str]], first: int) -> list
     if stop is not None:
         raise stop
     return endings
-
-
-@contextmanager
-def ctrl_c_waits() -> Iterator[None]:
-    """Hold SIGINT back for the time of the block, so that no process is started and then forgotten.
-
-    A process that is started here is born with SIGINT held back, too: the Ctrl-C of a terminal goes to every process
-    of the command, and a job is to be asked once, by this process.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

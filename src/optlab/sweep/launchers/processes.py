@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from joblib.externals.loky import ProcessPoolExecutor
-
-from optlab.sweep.launchers.parcel import Ending, Place, run_parcel
+from optlab.adapters.joblib import ProcessPoolExecutor, one_worker
+from optlab.adapters.process import Place, become_worker
+from optlab.sweep.launchers.parcel import Ending, run_parcel
 from optlab.sweep.launchers.slots import Slot
 
 
@@ -55,15 +55,9 @@ class Processes:
             if last.future.exception() is None:
                 return executor, last.pid
             executor.shutdown(wait=True)
-        executor = ProcessPoolExecutor(max_workers=1, initializer=become_worker)
+        executor = one_worker(initializer=become_worker)
         return executor, executor.submit(os.getpid).result()
 
     def close(self) -> None:
         for executor, _ in self.workers.values():
             executor.shutdown(wait=True)
-
-
-def become_worker() -> None:
-    """Leave the terminal's process group, as its Ctrl-C is for the sweep, which passes it on; and listen to that."""
-    os.setpgrp()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

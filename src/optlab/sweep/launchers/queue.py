@@ -1,18 +1,17 @@
 """`hydra/launcher=submitit_local` and `submitit_slurm`: jobs as submitit starts them, here or in a cluster's queue."""
 
 import math
-import os
-import signal
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import submitit
 
-from optlab.sweep.launchers.parcel import Ending, Place, run_parcel
+from optlab.adapters.process import Place
+from optlab.adapters.submitit import ask_to_stop, has_result
+from optlab.sweep.launchers.parcel import Ending, run_parcel
 from optlab.sweep.launchers.slots import Slot
 
 SECONDS_BETWEEN_LOOKS = 2.0  # at a job in a cluster's queue
@@ -62,12 +61,10 @@ class SubmittedHere(Submitted):
 
     def ending(self) -> Ending:
         """At once, where submitit would wait ten seconds for a file that a network's file system may yet bring."""
-        return super().ending() if self.job.paths.result_pickle.exists() else Ending("raised", "its process died")
+        return super().ending() if has_result(self.job) else Ending("raised", "its process died")
 
     def stop(self) -> None:
-        """Submitit's controller passes SIGTERM on to the job; to SIGINT it would give one second to save."""
-        with suppress(ProcessLookupError):
-            os.kill(int(self.job.job_id), signal.SIGTERM)
+        ask_to_stop(self.job)
 
 
 @dataclass

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from hydra.core.override_parser.types import Override
-
-from optlab.config import overrides as typed
+from optlab.adapters.hydra import Override
+from optlab.config.groups import options as options_of
 from optlab.config.schema import Config
 from optlab.errors import UserError
 from optlab.record import run_id
@@ -117,7 +116,7 @@ def build(command: Command, options: Options, choices: Mapping[str, Any], compos
 
 
 def check_spaces(options: Options) -> None:
-    known = typed.options("optimizer")
+    known = options_of("optimizer")
     if unknown := [name for name in options.spaces or {} if name not in known]:
         raise UserError(f"hydra.sweeper.spaces.{unknown[0]}: there is no such optimizer; known: {', '.join(known)}")
 

@@ -8,12 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 from rich.console import Console
 
+from optlab.adapters.hydra import ConfigLoader, choices, parse
 from optlab.errors import UserError
 from optlab.record import finite, write_whole
 from optlab.rules.choice import Score, score_of
@@ -52,14 +51,13 @@ def sweep(
         SystemExit: see `optlab.sweep.conclude`.
     """
     options = Options.parse(settings)
-    parser = OverridesParser.create(config_loader=config_loader)
     presets = [f"{key}={listed(value)}" for key, value in (options.params or {}).items()]
-    typed = command.read(parser.parse_overrides(list(arguments)), parser.parse_overrides(presets))
+    typed = command.read(parse(arguments, config_loader), parse(presets, config_loader))
     with open_sweep(config) as folder:
         planned = command.build(
             typed,
             options,
-            {str(group): option for group, option in config.hydra.runtime.choices.items()},
+            choices(config),
             lambda words: plan(config_loader, config, words).config,
         )
         is_new = not check_folder(planned, folder)

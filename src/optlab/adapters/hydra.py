@@ -1,0 +1,179 @@
+"""What Hydra does not promise: its command line parser, how it reports errors, and what a job needs in another process.
+
+Written against Hydra 1.3. `tests/adapters/test_hydra.py` says what each function keeps from breaking. Light at import:
+what is imported here, `import hydra` imports anyway.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.utils import get_args_parser
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob, Override
+from hydra.core.plugins import Plugins
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, open_dict, read_write
+
+__all__ = ["ConfigLoader", "HydraConfig", "JobReturn", "Override"]
+
+FULL_ERROR = "HYDRA_FULL_ERROR"
+_users_full_error: ContextVar[str | None] = ContextVar(FULL_ERROR)  # within `raising`: what the variable was outside
+
+
+# -- what was typed
+
+
+def overrides_among(arguments: Sequence[str]) -> list[str]:
+    """The arguments of the command line that are overrides, and neither Hydra's flags nor their values."""
+    return list(get_args_parser().parse_known_args(arguments)[0].overrides)
+
+
+def parse(words: Sequence[str], loader: ConfigLoader | None = None) -> list[Override]:
+    """Overrides by Hydra's own grammar, which no public function reads; the loader is for a sweep's `glob`.
+
+    Raises:
+        HydraException: a word that is no override.
+    """
+    return list(OverridesParser.create(config_loader=loader).parse_overrides(list(words)))
+
+
+def matching(override: Override, names: Sequence[str]) -> list[str] | None:
+    """The names that an override's `glob(...)` chooses; None for an override without one.
+
+    Hydra's own answer needs a loader, which does not exist yet while the command line is read.
+    """
+    value: object = override.value()
+    return value.filter(list(names)) if isinstance(value, Glob) else None
+
+
+def combinations(words: Sequence[str], loader: ConfigLoader) -> list[list[str]]:
+    """Every combination of a multirun's values, as override lists: expanded by Hydra's own sweeper."""
+    [jobs] = BasicSweeper.split_arguments(parse(words, loader), max_batch_size=None)
+    return [list(job) for job in jobs]
+
+
+# -- starting
+
+
+def forget() -> None:
+    """Let a config be composed anew in this process: Hydra keeps one application a process."""
+    GlobalHydra.instance().clear()
+
+
+def launcher_of(hydra_context: HydraContext, config: DictConfig, task_function: TaskFunction) -> Launcher:
+    """The launcher that a multirun's config names; Hydra leaves finding it to each sweeper."""
+    return Plugins.instance().instantiate_launcher(
+        hydra_context=hydra_context, task_function=task_function, config=config
+    )
+
+
+# -- errors
+
+
+@contextmanager
+def raising() -> Iterator[None]:
+    """Let Hydra raise errors, where it would print them in many lines and exit: only this variable changes that."""
+    before = os.environ.get(FULL_ERROR)
+    token = _users_full_error.set(before)
+    os.environ[FULL_ERROR] = "1"
+    try:
+        yield
+    finally:
+        _users_full_error.reset(token)
+        _set(FULL_ERROR, before)
+
+
+@contextmanager
+def as_the_user_set_it() -> Iterator[bool]:
+    """The variable of `raising` as it was outside, for the processes that a job starts; yields whether it was set."""
+    during = os.environ.get(FULL_ERROR)
+    outside = _users_full_error.get(during)
+    _set(FULL_ERROR, outside)
+    try:
+        yield outside == "1"
+    finally:
+        _set(FULL_ERROR, during)
+
+
+def wants_full_error() -> bool:
+    """Whether the user asked Hydra for tracebacks."""
+    return os.environ.get(FULL_ERROR) == "1"
+
+
+def _set(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
+
+
+# -- jobs
+
+
+def job_return(overrides: Sequence[str], value: Any = None, error: Exception | None = None) -> JobReturn:
+    """What a launcher gives back for a job; Hydra itself fills its private field."""
+    result = JobReturn(overrides=list(overrides))
+    result.return_value = value if error is None else error
+    result.status = JobStatus.COMPLETED if error is None else JobStatus.FAILED
+    return result
+
+
+def error_of(result: JobReturn) -> Exception | None:
+    """The exception of a failed job: its public property would print a line and raise it."""
+    return result._return_value if result.status == JobStatus.FAILED else None
+
+
+def context_of(hydra_context: HydraContext, config: DictConfig, task_function: TaskFunction) -> tuple[Any, ...]:
+    """All that another process needs to run jobs of this application, to be pickled for `run_one`."""
+    return hydra_context, config, task_function, Singleton.get_state()
+
+
+def run_one(context: tuple[Any, ...], overrides: Sequence[str], number: int) -> JobReturn:
+    """Run a job in a process where Hydra did not start: what its launchers do, by way of its global objects.
+
+    Args:
+        context: from `context_of`.
+        overrides: of the job.
+        number: `hydra.job.num`.
+    """
+    hydra_context, config, task_function, singletons = context
+    setup_globals()
+    Singleton.set_state(singletons)
+    job_config = hydra_context.config_loader.load_sweep_config(config, list(overrides))
+    with open_dict(job_config):
+        job_config.hydra.job.id = str(number)
+        job_config.hydra.job.num = number
+    HydraConfig.instance().set_config(job_config)
+    return run_job(
+        hydra_context=hydra_context,
+        task_function=task_function,
+        config=job_config,
+        job_dir_key="hydra.sweep.dir",
+        job_subdir_key="hydra.sweep.subdir",
+    )
+
+
+def pretend_single_run(folder: Path) -> None:
+    """Let `hydra.run.dir` name the folder of this job of a multirun.
+
+    Lightning starts the other processes of a distributed run with this folder. Hydra shows its config read-only.
+    """
+    config: Any = HydraConfig.instance().cfg
+    with read_write(config.hydra), open_dict(config.hydra):
+        config.hydra.run.dir = str(folder)
+
+
+def choices(config: DictConfig) -> Mapping[str, Any]:
+    """The option that each group got."""
+    return {str(group): option for group, option in config.hydra.runtime.choices.items()}

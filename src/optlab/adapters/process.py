@@ -1,0 +1,237 @@
+"""Every change to this process as a whole: its memory, threads and collector, its signals, its command line.
+
+A setting that makes something faster stands here only where that is at least a tenth of something a user waits for;
+docs/speed.md has the figures. `tests/adapters/test_process.py` says what each function keeps from breaking. Light at
+import.
+"""
+
+import gc
+import os
+import platform
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from optlab.errors import Interrupted
+
+# From glibc's malloc.h.
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+LARGEST_INT = 2**31 - 1
+
+
+# -- speed
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Around the imports of torch and Lightning: collect no garbage, and look through what they made never again.
+
+    Importing makes millions of objects that live to the end: looking through them again and again takes a quarter of
+    the time from the shell to the first step, and once more at exit. Once a process: what a sweep's first run leaves
+    behind is to be collected before the second.
+    """
+    if gc.get_freeze_count():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+    gc.freeze()
+
+
+@contextmanager
+def freeing_memory() -> Iterator[None]:
+    """Give back what was held in the block: a network and its trainer refer to each other, so only the collector can.
+
+    It looks through what the block made: with all imported modules that would take 0.3 s a job. They are set aside
+    for no longer than the job, as this leaves nothing uncollected for good.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.collect()
+        gc.unfreeze()
+        if (torch := sys.modules.get("torch")) is not None and torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
+
+
+def spin_briefly() -> None:
+    """Let OpenMP's waiting threads give their core back soon; it reads this when torch is imported.
+
+    Threads that wait for each other by spinning take the cores from whatever else runs: beside two busy processes, ten
+    epochs on the digits took 29 s with OpenMP's default of 300,000 turns and 2 to 20 s with 20,000, which cost nothing
+    that can be measured when alone. 2,000 would cost a twenty-fifth then.
+    """
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+
+
+def keep_large_blocks() -> None:
+    """Tell glibc to keep freed memory, however large the blocks; elsewhere nothing is done.
+
+    By default it returns large blocks to the system and takes them again, page by page, at every step: activations of
+    a batch of 512 images then cost a third of the training speed on the CPU. What a user set with MALLOC_* or
+    GLIBC_TUNABLES stays.
+    """
+    chosen = any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ)
+    if chosen or platform.libc_ver()[0] != "glibc":
+        return
+    import ctypes
+
+    libc = ctypes.CDLL(None)
+    libc.mallopt(M_MMAP_MAX, 0)  # every block comes from the heap ...
+    libc.mallopt(M_TRIM_THRESHOLD, LARGEST_INT)  # ... and up to 2 GiB of it stay when they are free
+
+
+# -- signals; they arrive in the main thread, and other threads cannot handle them
+
+
+class CtrlC:
+    """SIGINT before training: an import that it breaks may turn the KeyboardInterrupt into another exception.
+
+    Attributes:
+        came: whether it did.
+    """
+
+    came = False
+
+    def __call__(self, signum: int, frame: FrameType | None) -> NoReturn:
+        self.came = True
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def remembering_ctrl_c() -> Iterator[None]:
+    """Within the block `ctrl_c_came` knows of a SIGINT, until somebody else handles it: a run does, a sweep does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, CtrlC())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def ctrl_c_came() -> bool:
+    """Whether there was a SIGINT since `remembering_ctrl_c`; the handler itself is the memory."""
+    handler = signal.getsignal(signal.SIGINT)
+    return isinstance(handler, CtrlC) and handler.came
+
+
+@contextmanager
+def noticing_signals() -> Iterator[list[int]]:
+    """Fills a list with the numbers of SIGINT and SIGTERM that come meanwhile.
+
+    A run that is asked to stop in its last epoch finishes instead, and handles the signal itself; the sweep still
+    has to stop. The interpreter writes each signal's number to the wakeup descriptor whoever handles it.
+    """
+    seen: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield seen
+        return
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        reader.setblocking(False)
+        writer.setblocking(False)
+        before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        try:
+            yield seen
+        finally:
+            signal.set_wakeup_fd(before)
+            with suppress(BlockingIOError):
+                seen += [number for number in reader.recv(4096) if number in (signal.SIGINT, signal.SIGTERM)]
+
+
+@contextmanager
+def stopped_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the block with `Interrupted`, as Ctrl-C ends it with KeyboardInterrupt."""
+
+    def stop(signum: int, frame: FrameType | None) -> NoReturn:
+        raise Interrupted(signum)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def ctrl_c_waits() -> Iterator[None]:
+    """Hold SIGINT back for the time of the block, so that no process is started and then forgotten.
+
+    A process that is started here is born with SIGINT held back, too: the Ctrl-C of a terminal goes to every process
+    of the command, and a job is to be asked once, by this process.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def become_worker() -> None:
+    """Leave the terminal's process group, as its Ctrl-C is for the sweep, which passes it on; and listen to that."""
+    os.setpgrp()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+# -- the command line and the environment
+
+
+def type_instead(words: Sequence[str]) -> None:
+    """Let these be the words behind `python train.py`: Hydra reads them from there."""
+    sys.argv[1:] = words
+
+
+@contextmanager
+def as_if_typed(words: Sequence[str]) -> Iterator[None]:
+    """Make this process look like `python train.py WORDS`, and take back what the block does to the environment.
+
+    Lightning starts the other processes of a distributed run by repeating the command line; that of a multirun would
+    start the whole sweep again in each of them. It leaves MASTER_PORT and LOCAL_RANK behind, which are one run's.
+    """
+    arguments, sys.argv = sys.argv, [sys.argv[0], *words]
+    environment = dict(os.environ)
+    try:
+        yield
+    finally:
+        sys.argv = arguments
+        for name in os.environ.keys() - environment.keys():
+            del os.environ[name]
+        os.environ.update(environment)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the user typed the command, so that relative paths and imports mean the same in every process."""
+
+    folder: str
+    script: str
+    import_path: tuple[str, ...]
+
+    @classmethod
+    def here(cls) -> "Place":
+        return cls(str(Path.cwd()), str(Path(sys.argv[0]).absolute()), tuple(sys.path))
+
+    def enter(self, environment: Mapping[str, str]) -> None:
+        """Make this process, which only runs jobs, one of that command; for good, as it does nothing else."""
+        os.environ.update(environment)
+        os.chdir(self.folder)
+        sys.argv = [self.script]
+        sys.path += [path for path in self.import_path if path not in sys.path]
+        # Lightning starts the processes of a distributed run from this, and must find the script there.
+        sys.modules["__main__"].__spec__ = None

@@ -1,0 +1,51 @@
+"""What Hydra and the system say of a mistake, in one line for a person that names what to type. Light at import."""
+
+import difflib
+import re
+from collections.abc import Sequence
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from optlab.config.groups import groups, keys_of, option_of
+from optlab.errors import UserError
+
+
+def explain(error: Exception, words: Sequence[str]) -> str:
+    """One line for a person."""
+    if isinstance(error, UserError):
+        return str(error)
+    chain = [error, error.__cause__, error.__context__]
+    system = next((each for each in chain if isinstance(each, OSError) and each.filename), None)
+    if system is not None:
+        return f"cannot write {system.filename}: {system.strerror}; choose another folder with hydra.run.dir=FOLDER"
+    if isinstance(error, (HydraException, OmegaConfBaseException)):
+        text = f"{error}\n{error.__cause__ or ''}"
+        if match := re.search(r"Could not (?:override|append to config\. An item is already at) '([^']+)'", text):
+            return unknown_key(match[1], words)
+        return " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def unknown_key(path: str, words: Sequence[str]) -> str:
+    """For a key that the config lacks: the keys that stand beside it, and the nearest one."""
+    group, _, key = path.rpartition(".")
+    word = next((w for w in words if w.startswith(f"{path}=")), f"{path}=VALUE")
+    names = keys_of(group, words)
+    if not names:
+        close = difflib.get_close_matches(group.partition(".")[0], groups(), n=1)
+        if close and close[0] != group.partition(".")[0]:
+            return f"{path}: there is no such group; did you mean {close[0]}.{key}?"
+        return f"{path}: there is no such key; add it with +{word}"
+    close = difflib.get_close_matches(key, names, n=1)
+    hint = f"; did you mean {group + '.' if group else ''}{close[0]}?" if close else ""
+    if not group:
+        below = [f"{g}.{name}" for g in groups() for name in keys_of(g, words)]
+        exact = [name for name in below if name.rpartition(".")[2] in (key, f"max_{key}")]
+        hint = f"; did you mean {exact[0]}?" if exact else hint
+        return f"{key}: there is no such key or group; known: {', '.join(names)}{hint}"
+    if group == "hydra.sweeper":
+        return f"{path}: the sweeper has no {key!r}; it has {', '.join(names)}{hint}"
+    option = option_of(group, words)
+    more = f"; another argument of its class: +{word}" if group in ("optimizer", "trainer", "model") else ""
+    return f"{path}: {group}={option} has no {key!r}; it takes {', '.join(names)}{hint or more}"

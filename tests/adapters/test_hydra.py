@@ -1,0 +1,131 @@
+"""What breaks when an upgrade of Hydra takes away what it never promised, in words."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import initialize_config_dir
+from hydra._internal.callbacks import Callbacks
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from hydra.types import HydraContext, RunMode
+
+from optlab.adapters import hydra as adapter
+from optlab.adapters.hydra import FULL_ERROR, ConfigLoader, HydraConfig, JobReturn
+from optlab.config import CONFIG_FOLDER
+from tests.commandline import clean_logging, command
+
+
+def test_flags_of_hydra_are_no_overrides_else_a_flag_is_taken_for_a_typing_mistake() -> None:
+    words = ["--cfg", "job", "-m", "seed=1", "optimizer=sgd", "--package", "trainer"]
+    assert adapter.overrides_among(words) == ["seed=1", "optimizer=sgd"]
+
+
+def test_overrides_are_read_as_hydra_reads_them_else_mistakes_are_found_only_after_seconds() -> None:
+    seed, rate, gone = adapter.parse(["seed=1,2", "+optimizer.lr='0.1'", "~logger"])
+    assert (seed.key_or_group, seed.is_sweep_override(), seed.input_line) == ("seed", True, "seed=1,2")
+    assert list(seed.sweep_string_iterator()) == ["1", "2"]
+    assert (rate.key_or_group, rate.value()) == ("optimizer.lr", "0.1")
+    assert gone.is_delete()
+    with pytest.raises(HydraException):
+        adapter.parse(["adam"])
+
+
+def test_a_glob_chooses_among_names_else_a_sweep_over_nothing_calls_itself_done() -> None:
+    several, one = adapter.parse(["optimizer=glob(ada*,exclude=adamw)", "seed=1"])
+    assert adapter.matching(several, ["adam", "adamw", "sgd"]) == ["adam"]
+    assert adapter.matching(one, ["adam"]) is None
+
+
+def test_values_are_combined_as_hydra_combines_them_else_a_multirun_trains_other_runs_than_were_typed() -> None:
+    with composing() as loader:
+        words = ["optimizer=glob(sg*),adam", "seed=range(0,2)", "+x=a"]
+        assert adapter.combinations(words[1:], loader) == [["seed=0", "+x=a"], ["seed=1", "+x=a"]]
+        assert adapter.combinations(["optimizer=glob(sg*)"], loader) == [["optimizer=sgd"]]
+
+
+def test_hydra_raises_its_errors_else_one_clear_line_becomes_many() -> None:
+    assert FULL_ERROR not in os.environ
+    with adapter.raising():
+        assert adapter.wants_full_error()
+        with adapter.as_the_user_set_it() as full_error:  # so that a job's other processes do not print tracebacks
+            assert not full_error
+            assert FULL_ERROR not in os.environ
+        assert adapter.wants_full_error()
+    assert FULL_ERROR not in os.environ
+    result = command("batchsize=1")
+    assert result.err.startswith("optlab: batchsize: there is no such key")
+    assert result.err.count("\n") == 1
+
+
+def test_who_asked_hydra_for_tracebacks_gets_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FULL_ERROR, "1")
+    with adapter.raising(), adapter.as_the_user_set_it() as full_error:
+        assert full_error
+    with pytest.raises(Exception, match="batchsize"):
+        command("batchsize=1")
+
+
+def test_the_error_of_a_job_is_read_without_raising_it_else_a_sweep_says_nothing_of_why_no_job_began() -> None:
+    error = RuntimeError("no GPU")
+    assert adapter.error_of(adapter.job_return(["seed=1"], error=error)) is error
+    done = adapter.job_return(["seed=1"], 0.9)
+    assert isinstance(done, JobReturn)
+    assert adapter.error_of(done) is None
+    assert done.return_value == 0.9
+
+
+def test_a_job_runs_where_hydra_did_not_start_else_no_launcher_but_the_basic_one_works(tmp_path: Path) -> None:
+    seen: list[Any] = []
+    config, context = multirun_of(tmp_path)
+    with clean_logging():
+        result = adapter.run_one(adapter.context_of(context, config, lambda cfg: seen.append(told(cfg))), ["seed=7"], 3)
+    assert adapter.error_of(result) is None
+    assert seen == [(7, 3, str(tmp_path / "sweep" / "job"))]
+    assert (tmp_path / "sweep" / "job" / ".hydra" / "overrides.yaml").read_text() == "- seed=7\n"
+
+
+def told(cfg: Any) -> tuple[int, int, str]:
+    hydra = HydraConfig.get()
+    return cfg.seed, hydra.job.num, hydra.runtime.output_dir
+
+
+def test_a_jobs_folder_is_that_of_a_single_run_else_a_distributed_job_writes_elsewhere(tmp_path: Path) -> None:
+    def task(cfg: Any) -> str:
+        adapter.pretend_single_run(tmp_path / "mine")
+        return str(HydraConfig.get().run.dir)
+
+    config, context = multirun_of(tmp_path)
+    with clean_logging():
+        result = adapter.run_one(adapter.context_of(context, config, task), ["seed=7"], 0)
+    assert result.return_value == str(tmp_path / "mine")
+
+
+def test_two_configs_are_composed_in_one_process_else_notebooks_can_compose_one() -> None:
+    for _ in range(2):
+        with composing() as loader:
+            assert "adam" in loader.get_group_options("optimizer")
+
+
+# -- Hydra, started as its own launchers find it
+
+
+@contextmanager
+def composing() -> Iterator[ConfigLoader]:
+    """Hydra's config loader, as a multirun has it."""
+    adapter.forget()
+    initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3")
+    try:
+        yield GlobalHydra.instance().config_loader()
+    finally:
+        adapter.forget()
+
+
+def multirun_of(folder: Path) -> tuple[Any, HydraContext]:
+    with composing() as loader:
+        words = [f"hydra.sweep.dir={folder}/sweep", "hydra.sweep.subdir=job"]
+        config = loader.load_configuration("train", words, run_mode=RunMode.MULTIRUN)
+        return config, HydraContext(config_loader=loader, callbacks=Callbacks(config))

@@ -1,0 +1,153 @@
+"""What is told to this process as a whole, each looked at from outside."""
+
+import gc
+import os
+import platform
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from optlab.adapters import process
+from optlab.errors import Interrupted
+
+# Page faults of a large block behind one that was twice as large and freed: none when the C library kept that.
+FAULTS = """
+    import resource, sys
+    from optlab.adapters.process import keep_large_blocks
+    {call}
+    import torch
+    for size in (32_000_000, 16_000_000):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        torch.ones(size)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def python(code: str, **variables: str) -> str:
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    done = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's")
+def test_freed_blocks_are_kept_and_not_faulted_in_again() -> None:
+    assert int(python(FAULTS.format(call=""))) > 10_000  # 61 MiB in pages of 4 KiB
+    assert int(python(FAULTS.format(call="keep_large_blocks()"))) < 500
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's")
+def test_what_a_user_set_for_the_allocator_stays() -> None:
+    assert int(python(FAULTS.format(call="keep_large_blocks()"), MALLOC_TRIM_THRESHOLD_="131072")) > 10_000
+
+
+def test_openmp_is_told_to_spin_briefly_unless_the_user_says_otherwise() -> None:
+    told = "import os; from optlab.adapters.process import spin_briefly; spin_briefly(); print(os.environ['{}'])"
+    assert python(told.format("GOMP_SPINCOUNT")) == "20000"
+    assert python(told.format("GOMP_SPINCOUNT"), GOMP_SPINCOUNT="7") == "7"
+
+
+def test_the_collector_rests_while_torch_is_imported_and_works_as_usual_when_a_run_begins() -> None:
+    gc.unfreeze()  # as in a new process
+    try:
+        with process.importing():
+            assert not gc.isenabled()
+        assert gc.isenabled()
+        frozen = gc.get_freeze_count()
+        assert frozen > 0
+        left = [[number] for number in range(10_000)]
+        with process.importing():  # a sweep's next run: what the last one left is not kept for ever
+            assert gc.isenabled()
+        assert gc.get_freeze_count() < frozen + len(left)  # what is frozen may go at any time
+    finally:
+        gc.unfreeze()
+
+
+# -- signals
+
+
+def broken_import() -> None:
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        raise ImportError("as a compiled module does") from None
+
+
+def test_a_ctrl_c_that_an_import_turned_into_another_error_is_not_forgotten() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with process.remembering_ctrl_c():
+        assert not process.ctrl_c_came()
+        with pytest.raises(ImportError):
+            broken_import()
+        assert process.ctrl_c_came()
+    assert signal.getsignal(signal.SIGINT) is before
+    assert not process.ctrl_c_came()
+
+
+def test_a_signal_that_somebody_else_handles_is_noticed() -> None:
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        with process.noticing_signals() as seen:
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert seen == [signal.SIGTERM]
+
+
+def test_sigterm_ends_a_sweep_as_ctrl_c_does() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Interrupted), process.stopped_by_sigterm():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_ctrl_c_waits_until_a_process_that_is_being_started_is_known() -> None:
+    known = []
+
+    def start() -> None:
+        with process.ctrl_c_waits():
+            signal.raise_signal(signal.SIGINT)
+            known.append("it")
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert known == ["it"]
+
+
+def test_a_worker_is_no_part_of_the_terminals_group_and_listens_to_ctrl_c() -> None:
+    program = """
+        import os, signal
+        from optlab.adapters.process import become_worker
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        become_worker()
+        print(os.getpgrp() == os.getpid(), signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+    """
+    assert python(program) == "True False"
+
+
+# -- the command line and the environment
+
+
+def test_a_job_looks_like_a_single_run_and_leaves_the_environment_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["train.py", "-m", "seed=1,2"])
+    monkeypatch.setenv("KEPT", "before")
+    with process.as_if_typed(["seed=1"]):
+        assert sys.argv == ["train.py", "seed=1"]
+        os.environ["MASTER_PORT"] = "1"
+        os.environ["KEPT"] = "changed"
+    assert sys.argv == ["train.py", "-m", "seed=1,2"]
+    assert "MASTER_PORT" not in os.environ
+    assert os.environ["KEPT"] == "before"
+
+
+def test_another_process_works_where_the_command_was_typed() -> None:
+    program = f"""
+        import os, sys
+        from optlab.adapters.process import Place
+        Place({str(Path.cwd())!r}, "/somewhere/train.py", ("/a/module",)).enter({{"OMP_NUM_THREADS": "3"}})
+        print(os.getcwd(), sys.argv, "/a/module" in sys.path, os.environ["OMP_NUM_THREADS"], __spec__)
+    """
+    assert python(program) == f"{Path.cwd()} ['/somewhere/train.py'] True 3 None"
