@@ -10,7 +10,7 @@ from PIL import Image
 
 from optlab.record import RunRecord
 from tests.commandline import command
-from tests.conftest import Train
+from tests.conftest import Train, words_of
 
 # What is typed, and what the line must name: the value, what is allowed, what to type.
 MISTAKES = {
@@ -83,6 +83,34 @@ MISTAKES = {
         ["crop_flip", "needs images"],
     ),
     "endless": (["trainer.max_epochs=-1"], ["max_steps"]),
+    "hydras_own_way_to_say_m": (["hydra.mode=MULTIRUN"], ["hydra.mode=MULTIRUN", "python train.py -m"]),
+    "run_where_i_stand": (["hydra.run.dir=."], ["hydra.run.dir=.:", "hydra.run.dir=FOLDER"]),
+    "run_nowhere": (["hydra.run.dir="], ["hydra.run.dir=:", "hydra.run.dir=FOLDER"]),
+    "sweep_where_i_stand": (["-m", "hydra.sweep.dir=a/..", "seed=0,1"], ["hydra.sweep.dir=a/..:", "FOLDER"]),
+    "jobs_outside": (["-m", "hydra.sweep.subdir=../../x", "seed=0,1"], ["hydra.sweep.subdir=../../x", "within"]),
+    "sweep_above": (["sweep=../../../x"], ["sweep=../../../x", "sweep=first"]),
+    "sweep_anywhere": (["sweep=/x"], ["sweep=/x", "sweep=first"]),
+    "no_sweep": (["-m", "sweep=null", "seed=0,1"], ["sweep=:", "sweep=first"]),
+    "log_elsewhere": (["hydra.job.name=../x"], ["hydra.job.name=../x", "no path"]),
+    "glob_of_numbers": (["-m", "seed=glob(*)"], ["seed=glob(*)", "type its values"]),
+    "glob_of_nothing": (["-m", "optimizer=glob(zz*)"], ["optimizer=glob(zz*)", "chooses nothing", "adam, adamax"]),
+    "range_of_nothing": (["-m", "seed=range(0,0)"], ["seed=range(0,0)", "chooses nothing"]),
+    "interval": (["-m", "optimizer.lr=interval(0,1)"], ["optimizer.lr=interval(0,1)", "optimizer.lr=0.1,0.2"]),
+    "no_jobs_at_a_time": (
+        ["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=0", "seed=0,1"],
+        ["hydra.launcher.n_jobs=0", "1 or more"],
+    ),
+    "text_for_jobs": (
+        ["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=two", "seed=0,1"],
+        ["hydra.launcher.n_jobs=two", "1 or more"],
+    ),
+    "names_nothing": (["seed=${sed}"], ["seed: Interpolation key 'sed' not found", "type a value"]),
+    "names_itself": (["optimizer.lr=${optimizer.lr}"], ["optimizer.lr: Recursive", "type a value"]),
+    "names_itself_in_the_folder": (["mode=${mode}"], ["mode=${mode}: Recursive", "type a value"]),
+    "names_nothing_many_times": (["-m", "seed=${sed},1"], ["seed: Interpolation key 'sed' not found"]),
+    "phase_of_no_study": (["phase=confirm"], ["phase=confirm", "leave it out"]),
+    "no_hash": (["phase=confirm", "protocol=abc"], ["protocol=abc", "leave it out"]),
+    "study_without_phase": (["protocol=sha-0123456789ab"], ["protocol=sha-0123456789ab", "phase=tune"]),
 }
 
 
@@ -103,6 +131,18 @@ def files() -> list[str]:
     return sorted(
         str(path) for path in Path().rglob("*") if path.is_file() or path.parent.name in ("runs", "checkpoints")
     )
+
+
+def test_a_run_of_a_study_can_be_typed_again_as_one_run() -> None:
+    words = ("phase=tune", "protocol=sha-0123456789ab", "hydra.run.dir=run", *words_of())
+    assert command(*words).code == 0
+    assert RunRecord.read(Path("run")).phase == "tune"
+
+
+def test_what_was_typed_is_recorded_letter_for_letter() -> None:
+    assert command("seed=${batch_size}", "hydra.run.dir=run", *words_of()).code == 0
+    record = RunRecord.read(Path("run"))
+    assert (record.seed, record.overrides[0]) == (64, "seed=${batch_size}")
 
 
 @pytest.mark.parametrize("name", MISTAKES)

@@ -5,6 +5,7 @@ Light at import: `--help`, `--cfg job` and completion must not wait for torch.
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,12 +13,13 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from optlab import exits
 from optlab.adapters import hydra as hydra_adapter
 from optlab.adapters import process
 from optlab.config import overrides as typed
+from optlab.config import resolve
 from optlab.errors import Interrupted, UserError
 from optlab.folders import Claims, discard
 
@@ -57,16 +59,20 @@ def task(cfg: DictConfig) -> float | None:
     if not first_process:
         logging.getLogger("optlab").setLevel(logging.WARNING)
     with hydra_adapter.as_the_user_set_it() as full_error:
+        unresolved = OmegaConf.to_container(cfg)
+        wants_traceback = full_error or (isinstance(unresolved, dict) and unresolved.get("traceback") is True)
         try:
-            words = [str(word) for word in hydra.overrides.task]
+            config = resolve(cfg)
+            words = hydra_adapter.typed_overrides()
             if hydra.mode == RunMode.MULTIRUN:
                 from optlab.sweep.work import run_job
 
                 return run_job(cfg, folder, words, _sources)
             check_is_no_study(hydra.runtime.choices)
-            if cfg.mode not in MODES:
-                raise UserError(f"mode={cfg.mode}: must be one of {', '.join(MODES)}")
-            return MODES[cfg.mode](cfg, folder, words)
+            check_phase(config)
+            if (mode := config.get("mode")) not in MODES:
+                raise UserError(f"mode={mode}: must be one of {', '.join(MODES)}")
+            return MODES[mode](cfg, folder, words)
         except Exception as error:
             if process.ctrl_c_came():
                 raise KeyboardInterrupt from error
@@ -74,7 +80,7 @@ def task(cfg: DictConfig) -> float | None:
                 exits.log_traceback(error, folder / f"{hydra.job.name}.log")
             elif first_process:
                 discard(folder)
-            if hydra.mode == RunMode.RUN and not (full_error or cfg.traceback):
+            if hydra.mode == RunMode.RUN and not wants_traceback:
                 exits.complain(error)  # here, where Hydra adds no line of its own
             raise
 
@@ -90,6 +96,21 @@ def check_is_no_study(choices: Mapping[str, Any]) -> None:
         preset = choices.get("experiment")
         what = f"experiment={preset}" if preset else f"hydra/sweeper={sweeper}"
         raise UserError(f"{what}: a study is many runs, so type -m: python train.py -m {what} ...")
+
+
+def check_phase(config: Mapping[str, Any]) -> None:
+    """Raise UserError for a single run that says it is part of a study and does not say of which.
+
+    A run of a study may be typed again with all its words, its protocol's hash among them.
+    """
+    phase, protocol = config.get("phase"), config.get("protocol")
+    if protocol is not None and not re.fullmatch(r"sha-[0-9a-f]{12}", str(protocol)):
+        raise UserError(f"protocol={protocol}: not the hash of a study's plan, which only its runs have; leave it out")
+
+    if phase in ("tune", "confirm") and protocol is None:
+        raise UserError(f"phase={phase}: only runs of a study have a phase; leave it out")
+    if phase == "train" and protocol is not None:
+        raise UserError(f"protocol={protocol}: a run of a study has its phase too; leave it out, or add phase=tune")
 
 
 # -- the modes of a single run

@@ -34,6 +34,9 @@ class ProcessLauncher(Launcher):
 
         if any(find_spec(package) is None for package in (self.package, "cloudpickle")):
             raise UserError(f"hydra/launcher={self.name} needs a package: pip install -e '.[{self.package}]'")
+        from optlab.sweep.launchers.slots import check_counts
+
+        check_counts(**{name: value for name, value in vars(self).items() if name in ("n_jobs", "threads")})
 
     @abstractmethod
     def backend(self, content: bytes, jobs: Sequence[Sequence[str]], first: int) -> Backend:

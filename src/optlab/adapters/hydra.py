@@ -23,7 +23,7 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 __all__ = ["ConfigLoader", "HydraConfig", "JobReturn", "Override"]
 
@@ -61,6 +61,13 @@ def combinations(words: Sequence[str], loader: ConfigLoader) -> list[list[str]]:
     """Every combination of a multirun's values, as override lists: expanded by Hydra's own sweeper."""
     [jobs] = BasicSweeper.split_arguments(parse(words, loader), max_batch_size=None)
     return [list(job) for job in jobs]
+
+
+def typed_overrides() -> list[str]:
+    """The overrides of the job that runs, letter for letter: as values of a config `${...}` would be filled in."""
+    words = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+    assert isinstance(words, list)
+    return [str(word) for word in words]
 
 
 # -- starting

@@ -44,6 +44,9 @@ def resolve(cfg: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
         key = error.full_key
         raise UserError(f"{key} is missing; type {key}=VALUE") from error
     except OmegaConfBaseException as error:
-        raise UserError(f"{error.full_key or 'config'}: {str(error).splitlines()[0]}") from error
+        raise UserError(
+            f"{error.full_key or 'config'}: {str(error).splitlines()[0]}; type a value, or ${{KEY}} with a key of the "
+            "config that has one"
+        ) from error
     assert isinstance(config, dict)
     return {str(key): value for key, value in config.items()}

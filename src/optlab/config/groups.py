@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from optlab.adapters.hydra import Override
+from optlab.adapters.hydra import Override, matching
 from optlab.config import CONFIG_FOLDER
 from optlab.errors import UserError
 
@@ -47,6 +47,8 @@ def check_custom(overrides: Sequence[Override]) -> None:
 
 def chosen(override: Override) -> list[object]:
     """The options that an override names: several in a sweep or a list."""
+    if (names := matching(override, options(override.key_or_group))) is not None:
+        return list(names)
     if override.is_sweep_override():
         return list(override.sweep_iterator(transformer=lambda value: value))
     value = override.value()

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from optlab.config.groups import groups, keys_of, option_of
 from optlab.errors import UserError
@@ -23,8 +23,18 @@ def explain(error: Exception, words: Sequence[str]) -> str:
         text = f"{error}\n{error.__cause__ or ''}"
         if match := re.search(r"Could not (?:override|append to config\. An item is already at) '([^']+)'", text):
             return unknown_key(match[1], words)
-        return " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+        if isinstance(error, InterpolationResolutionError):
+            return interpolation(error, words)
+        lines = [line.strip() for line in text.splitlines()]
+        return " ".join(line for line in lines if not re.match(r"$|full_key:|object_type=|reference_type=", line))
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def interpolation(error: InterpolationResolutionError, words: Sequence[str]) -> str:
+    """For a `${...}` that names nothing, or itself: the word typed, as Hydra may meet it in the name of a folder."""
+    what = str(error).splitlines()[0]
+    word = next((word for word in words if "${" in word), error.full_key or "config")
+    return f"{word}: {what}; type a value, or ${{KEY}} with a key of the config that has one"
 
 
 def unknown_key(path: str, words: Sequence[str]) -> str:

@@ -9,10 +9,11 @@ from hydra.errors import HydraException
 from optlab.adapters import hydra as hydra_adapter
 from optlab.adapters.hydra import Override
 from optlab.config import CONFIG_FOLDER
-from optlab.config.groups import check_custom, check_groups, groups, options
+from optlab.config.groups import check_custom, check_groups, chosen, groups, options
 from optlab.errors import UserError
 
 PATHS = ("dataset.root", "input", "ckpt", "hydra.run.dir", "hydra.sweep.dir")
+SWEEP_NAME = re.compile(r"\w[\w.+/-]*")
 
 
 def prepare(arguments: Sequence[str]) -> list[str]:
@@ -30,9 +31,11 @@ def prepare(arguments: Sequence[str]) -> list[str]:
     words = ["debug=traceback" if re.fullmatch(r"debug=true", word, re.I) else word for word in arguments]
     words = [readable(word) for word in any_class(words)]
     overrides = parse(hydra_adapter.overrides_among(words))
+    multirun = any(word in ("-m", "--multirun") for word in arguments)
+    check_sweeps(overrides, multirun=multirun)
     check_groups(overrides)
     check_custom(overrides)
-    check_sweeps(overrides, multirun=any(word in ("-m", "--multirun") for word in arguments))
+    check_folders(overrides)
     words = [checkpoint_file(word, arguments) if word.startswith("ckpt=") else word for word in words]
     overrides = parse(hydra_adapter.overrides_among(words))
     values = {override.key_or_group: override.value() for override in overrides if not override.is_sweep_override()}
@@ -79,12 +82,47 @@ def readable(word: str) -> str:
 
 
 def check_sweeps(overrides: Iterable[Override], *, multirun: bool) -> None:
-    """Raise UserError for several values of a key outside a multirun."""
+    """Raise UserError for several values of a key outside a multirun, and for none within one."""
     for override in overrides:
-        if override.is_sweep_override() and not multirun and not override.key_or_group.startswith("hydra"):
-            key, values = override.key_or_group, (override.input_line or "").partition("=")[2]
+        key, values = override.key_or_group, (override.input_line or "").partition("=")[2]
+        if not override.is_sweep_override() or key.startswith("hydra"):
+            continue
+        if not multirun:
             several = f", or '{key}=[{values}]' for several at once" if key == "logger" else ""
             raise UserError(f"{key}={values}: several values need -m (python train.py -m ...){several}")
+        if not override.is_discrete_sweep():
+            raise UserError(f"{key}={values}: an interval is no list of values; type some, as in {key}=0.1,0.2")
+        if hydra_adapter.matching(override, ()) is not None and key not in groups():
+            raise UserError(f"{key}={values}: glob chooses options of a group, and {key} is none; type its values")
+        if not chosen(override):
+            known = f"; known: {', '.join(options(key))}" if key in groups() else f"; type some, as in {key}=1,2"
+            raise UserError(f"{key}={values}: chooses nothing{known}")
+
+
+def check_folders(overrides: Iterable[Override]) -> None:
+    """Raise UserError for a folder in which runs would write among other things, and for Hydra's own way to say -m."""
+    last = {override.key_or_group: override for override in overrides if not override.is_sweep_override()}
+    if (mode := last.get("hydra.mode")) is not None:
+        raise UserError(f"{mode.input_line}: type -m for many runs (python train.py -m ...), and nothing for one")
+    for key in ("hydra.run.dir", "hydra.sweep.dir"):
+        folder = last[key].value() if key in last else "${}"
+        if "${" not in str(folder) and (not folder or Path.cwd().is_relative_to(Path(str(folder)).resolve())):
+            typed = "" if folder is None else folder
+            raise UserError(f"{key}={typed}: this is where you stand, or above; type {key}=FOLDER, a folder of its own")
+    for key in ("hydra.job.name", "hydra.output_subdir"):
+        if key in last and "/" in str(last[key].value()):
+            raise UserError(f"{key}={last[key].value()}: a name, and no path; leave it out")
+    if "sweep" in last and "${" not in str(last["sweep"].value()):
+        check_sweep_name(last["sweep"].value())
+
+
+def check_sweep_name(name: object) -> None:
+    """Raise UserError for what cannot be the folder of a sweep below outputs/sweeps."""
+    if name is None or not SWEEP_NAME.fullmatch(str(name)) or ".." in str(name):
+        raise UserError(
+            f"sweep={'' if name is None else name}: one name for the whole sweep, of letters, digits and . + - _ /; "
+            "type sweep=first"
+        )
 
 
 def checkpoint_file(word: str, arguments: Sequence[str]) -> str:

@@ -1,7 +1,6 @@
 """The folder of a sweep: named and shared, or new and nobody else's; and the locks of its jobs."""
 
 import math
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,13 +9,13 @@ import yaml
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from optlab.config.overrides import check_sweep_name
 from optlab.errors import UserError
 from optlab.record import cannot_write, shortest, write_whole
 from optlab.rules.commands import sweep_command, sweep_commands
 from optlab.rules.files import SWEEP_FILE
 
 LOCKS = ".locks"
-NAME = re.compile(r"\w[\w.+/-]*")
 
 
 @contextmanager
@@ -32,11 +31,8 @@ def open_sweep(config: DictConfig) -> Iterator[Path]:
     """
     named = not OmegaConf.is_interpolation(config, "sweep")
     placed = any(str(word).startswith("hydra.sweep.dir=") for word in config.hydra.overrides.hydra)
+    check_sweep_name(config.sweep)
     name = str(config.sweep)
-    if not NAME.fullmatch(name) or ".." in name:
-        raise UserError(
-            f"sweep={name}: one name for the whole sweep, of letters, digits and . + - _ /; type sweep=first"
-        )
     fix_name(config, name)
     folder = Path(config.hydra.sweep.dir).absolute()
     if named or placed:

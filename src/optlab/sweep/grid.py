@@ -25,7 +25,10 @@ def sweep(config_loader: ConfigLoader, config: DictConfig, launcher: Launcher, a
     with open_sweep(config) as folder:
         if (folder / "protocol.yaml").exists():
             raise UserError(f"{folder} holds a study, which other runs would spoil; type sweep=NAME for another folder")
-        jobs = unique(plan(config_loader, config, overrides) for overrides in combinations(arguments, config_loader))
+        lists = combinations(arguments, config_loader)
+        if not lists:
+            raise UserError(f"{' '.join(arguments)}: no run comes of these values; type some, as in seed=0,1,2")
+        jobs = unique(plan(config_loader, config, overrides) for overrides in lists)
         check(jobs)
         write_plan(config, folder)
         watch = partial(watching, title=config.sweep)

@@ -91,11 +91,14 @@ def plan(config_loader: ConfigLoader, sweep_config: DictConfig, overrides: Itera
         words.append(f"sweep={sweep_config.sweep}")
     try:
         composed = config_loader.load_sweep_config(sweep_config, words)
-        folder = Path(composed.hydra.sweep.dir, composed.hydra.sweep.subdir).absolute()
+        sweep_folder, subfolder = Path(composed.hydra.sweep.dir), str(composed.hydra.sweep.subdir)
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(explain(error, words)) from error
     if str(composed.sweep) != str(sweep_config.sweep):
         raise UserError(f"{names[0]}: all runs of a sweep share one name; type sweep=first")
+    folder = sweep_folder.absolute() / subfolder
+    if sweep_folder.resolve() not in folder.resolve().parents:
+        raise UserError(f"hydra.sweep.subdir={subfolder}: a job's folder lies within that of its sweep; leave it out")
     config = Config.parse(resolve(OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])))
     if config.mode != "train":
         raise UserError(f"mode={config.mode}: a multirun trains; leave out -m to {config.mode} with one checkpoint")

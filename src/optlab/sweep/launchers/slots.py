@@ -42,15 +42,20 @@ def share_out(
     Raises:
         UserError: a number below 1.
     """
-    for name, value in {"n_jobs": n_jobs, "threads": threads}.items():
-        if value is not None and value < 1:
-            raise UserError(f"hydra.launcher.{name}={value}: must be 1 or more, or null to share out what is there")
+    check_counts(n_jobs=n_jobs, threads=threads)
     on_cpu = config["trainer"].get("accelerator") == "cpu"
     devices = [] if on_cpu else visible_gpus() if gpus is None else [str(gpu) for gpu in gpus]
     cores = cpu_count()
     at_a_time = min(n_jobs or len(devices) or cores, jobs)
     each = threads or max(1, cores // at_a_time)
     return [Slot(each, share(devices, place, at_a_time)) for place in range(at_a_time)]
+
+
+def check_counts(**counts: object) -> None:
+    """Raise UserError for a setting of a launcher that is no number of things."""
+    for name, value in counts.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise UserError(f"hydra.launcher.{name}={value}: must be 1 or more, or null to share out what is there")
 
 
 def share(devices: Sequence[str], place: int, places: int) -> tuple[str, ...] | None:
