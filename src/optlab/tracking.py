@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
+from optlab.adapters import process
 from optlab.config.schema import Loggers, Wandb
 from optlab.errors import UserError
 from optlab.record import RunRecord, finite, shortest
@@ -210,5 +211,5 @@ def use_writable_cache() -> None:
     """Give W&B's service a place for its own log where the home folder cannot be written."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     nearest = next((parent for parent in (cache, *cache.parents) if parent.exists()), Path("/"))
-    if "WANDB_CACHE_DIR" not in os.environ and not os.access(nearest, os.W_OK):
-        os.environ["WANDB_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / f"optlab-wandb-{os.getuid()}")
+    if not os.access(nearest, os.W_OK):
+        process.set_unless_chosen("WANDB_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"optlab-wandb-{os.getuid()}"))

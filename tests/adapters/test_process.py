@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,25 @@ def test_a_signal_that_somebody_else_handles_is_noticed() -> None:
     finally:
         signal.signal(signal.SIGTERM, before)
     assert seen == [signal.SIGTERM]
+
+
+def test_signals_are_handled_here_for_a_time_and_in_the_main_thread_alone() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    came: list[int] = []
+    with process.handling([signal.SIGTERM], lambda number, _: came.append(number)) as listens:
+        assert listens
+        signal.raise_signal(signal.SIGTERM)
+    assert came == [signal.SIGTERM]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+    def elsewhere() -> None:
+        with process.handling([signal.SIGTERM], lambda *_: None) as listens:
+            came.append(listens)
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert came[1:] == [False]
 
 
 def test_sigterm_ends_a_sweep_as_ctrl_c_does() -> None:

@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +72,7 @@ def spin_briefly() -> None:
     epochs on the digits took 29 s with OpenMP's default of 300,000 turns and 2 to 20 s with 20,000, which cost nothing
     that can be measured when alone. 2,000 would cost a twenty-fifth then.
     """
-    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+    set_unless_chosen("GOMP_SPINCOUNT", "20000")
 
 
 def keep_large_blocks() -> None:
@@ -95,6 +95,20 @@ def keep_large_blocks() -> None:
 # -- signals; they arrive in the main thread, and other threads cannot handle them
 
 
+@contextmanager
+def handling(numbers: Iterable[int], handler: Callable[[int, FrameType | None], None]) -> Iterator[bool]:
+    """Let these signals be handled by this function within the block; yields whether they are."""
+    if threading.current_thread() is not threading.main_thread():
+        yield False
+        return
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield True
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
 class CtrlC:
     """SIGINT before training: an import that it breaks may turn the KeyboardInterrupt into another exception.
 
@@ -112,14 +126,8 @@ class CtrlC:
 @contextmanager
 def remembering_ctrl_c() -> Iterator[None]:
     """Within the block `ctrl_c_came` knows of a SIGINT, until somebody else handles it: a run does, a sweep does."""
-    if threading.current_thread() is not threading.main_thread():
+    with handling([signal.SIGINT], CtrlC()):
         yield
-        return
-    before = signal.signal(signal.SIGINT, CtrlC())
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def ctrl_c_came() -> bool:
@@ -159,14 +167,8 @@ def stopped_by_sigterm() -> Iterator[None]:
     def stop(signum: int, frame: FrameType | None) -> NoReturn:
         raise Interrupted(signum)
 
-    if threading.current_thread() is not threading.main_thread():
+    with handling([signal.SIGTERM], stop):
         yield
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -195,6 +197,11 @@ def become_worker() -> None:
 def type_instead(words: Sequence[str]) -> None:
     """Let these be the words behind `python train.py`: Hydra reads them from there."""
     sys.argv[1:] = words
+
+
+def set_unless_chosen(name: str, value: str) -> None:
+    """Set an environment variable that a library asks for, and no function of it sets; the user's own value stays."""
+    os.environ.setdefault(name, value)
 
 
 @contextmanager

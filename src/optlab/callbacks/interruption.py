@@ -2,7 +2,6 @@
 
 import logging
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -10,6 +9,7 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
+from optlab.adapters import process
 from optlab.adapters.lightning import batches_done, ends, take_signals_back
 from optlab.errors import Interrupted
 
@@ -35,17 +35,11 @@ class Interruption(Callback):
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Handle SIGINT and SIGTERM here; signals reach the main thread only, elsewhere this does nothing."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, self.handle) for number in SIGNALS}
-        self.listens = True
-        try:
-            yield
-        finally:
-            self.listens = False
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        with process.handling(SIGNALS, self.handle) as self.listens:
+            try:
+                yield
+            finally:
+                self.listens = False
 
     def handle(self, signum: int, frame: FrameType | None) -> None:
         first, self.signum = self.signum is None, signum
