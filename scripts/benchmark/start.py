@@ -11,6 +11,7 @@ from benchmark.turns import PROJECT, contestant
 
 TRAIN = str(PROJECT / "train.py")
 GATE = "+callbacks.gate._target_=benchmark.gate.Gate"
+NOT_COLLECTING = "import gc; gc.disable(); import torch, lightning; gc.enable(); gc.freeze()"  # process.importing
 QUIET = ["logger=csv", "callbacks.progress=null"]
 
 
@@ -51,6 +52,7 @@ def start_up(rounds: int) -> dict[str, list[float]]:
             "import hydra": lambda: seconds_of(["-c", "import hydra"]),
             "--cfg job": lambda: seconds_of([TRAIN, "--cfg", "job"]),
             "import torch, lightning": lambda: seconds_of(["-c", "import torch, lightning"]),
+            "the same, not collecting": lambda: seconds_of(["-c", NOT_COLLECTING]),
             "first step": seconds_to_first_step,
         },
         rounds,
