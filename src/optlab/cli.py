@@ -69,7 +69,8 @@ def task(cfg: DictConfig) -> float | None:
 
                 return run_job(cfg, folder, words, _sources)
             check_is_no_study(hydra.runtime.choices)
-            check_phase(config)
+            if first_process:  # the others were started by a run that was let through, perhaps one of a multirun
+                check_phase(config)
             if (mode := config.get("mode")) not in MODES:
                 raise UserError(f"mode={mode}: must be one of {', '.join(MODES)}")
             return MODES[mode](cfg, folder, words)
