@@ -16,6 +16,7 @@ lint: .venv/.ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 bench: .venv/.ready
 	$(BIN)/python scripts/bench.py $(ARGS)
@@ -26,7 +27,7 @@ clean:
 help:
 	@echo 'make train [ARGS="optimizer=rmsprop"]   train on the embedded digits and record the run'
 	@echo 'make test  [ARGS="-k digits"]           the test suite; ARGS=--cov: and which lines it does not reach'
-	@echo 'make lint                               ruff and mypy; before each commit: .venv/bin/pre-commit install'
+	@echo 'make lint                               ruff, mypy and the floor plan; before each commit: .venv/bin/pre-commit install'
 	@echo 'make bench [ARGS=--quick]               speed, beside other loops; let the machine do nothing else'
 	@echo 'make clean                              removes .venv'
 

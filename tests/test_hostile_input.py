@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from optlab.callbacks import Interruption
+from optlab.check import check_config
 from optlab.config import compose, resolve
-from optlab.config.check import check_config
 from optlab.config.schema import Config
 from optlab.errors import UserError
 from optlab.inputs import Sources

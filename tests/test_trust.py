@@ -14,12 +14,12 @@ import torch
 from optlab import checkpoint, trust
 from optlab.callbacks import Interruption
 from optlab.config import compose, resolve
-from optlab.config.recorded import recorded
 from optlab.config.schema import Config
 from optlab.data.arrays import Source
 from optlab.errors import UserError
 from optlab.evaluate import evaluate, predict
 from optlab.models import MLP
+from optlab.recorded import recorded
 from optlab.run import prepare
 from tests.altered import WORDS, content_of, made_checkpoint, picture, save
 from tests.commandline import command

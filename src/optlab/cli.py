@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ def start(main: Callable[[], Any]) -> None:
     claims = Claims()
     with process.remembering_ctrl_c():
         try:
-            process.type_instead(typed.prepare(sys.argv[1:]))
+            process.type_instead(prepared(sys.argv[1:]))
             with hydra_adapter.raising():
                 main()
         except (Interrupted, KeyboardInterrupt):
@@ -46,6 +46,16 @@ def start(main: Callable[[], Any]) -> None:
             if wants_traceback:
                 raise
             exits.complain(error)
+
+
+def prepared(arguments: Sequence[str]) -> list[str]:
+    """What Hydra is to read: what was typed, behind what a checkpoint brings along."""
+    words = typed.prepare(arguments)
+    if typed.uses_checkpoint(words):
+        from optlab.recorded import with_recorded  # which reads the checkpoint with torch
+
+        return with_recorded(words)
+    return words
 
 
 def task(cfg: DictConfig) -> float | None:

@@ -15,8 +15,8 @@ from rich.table import Table
 
 from optlab import checkpoint, resume, trust
 from optlab.adapters.torch import set_float32_precision
+from optlab.check import check_config
 from optlab.config import resolve
-from optlab.config.check import check_config
 from optlab.config.schema import Config
 from optlab.console import print_metrics
 from optlab.data import DataInfo, find_images, read_images

@@ -19,8 +19,8 @@ from optlab.adapters.lightning import callbacks_of
 from optlab.adapters.torch import normalises_batches, set_float32_precision
 from optlab.callbacks import Diverged, Interruption, Recorder
 from optlab.callbacks.contract import RunContext, begin_run, in_order
+from optlab.check import check_config
 from optlab.config import resolve
-from optlab.config.check import check_config
 from optlab.config.schema import Config
 from optlab.create import create
 from optlab.data.arrays import Samples, Splits

@@ -1,8 +1,9 @@
-"""What a user typed after `python train.py`, prepared for Hydra: shorthands, and a checkpoint's own overrides."""
+"""What a user typed after `python train.py`, prepared for Hydra: shorthands written out, mistakes in one line."""
 
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra.errors import HydraException
 
@@ -17,10 +18,10 @@ SWEEP_NAME = re.compile(r"\w[\w.+/-]*")
 
 
 def prepare(arguments: Sequence[str]) -> list[str]:
-    """The arguments for Hydra: shorthands written out, and those of the checkpoint before the user's own.
+    """The arguments for Hydra.
 
     Raises:
-        UserError: a group or option that does not exist, text that is no override, an unreadable checkpoint.
+        UserError: a group or option that does not exist, text that is no override, a folder without a checkpoint.
     """
     if any(word in ("-sc", "--shell-completion", "-h", "--help", "--hydra-help", "--version") for word in arguments):
         return list(arguments)
@@ -36,18 +37,19 @@ def prepare(arguments: Sequence[str]) -> list[str]:
     check_groups(overrides)
     check_custom(overrides)
     check_folders(overrides)
-    words = [checkpoint_file(word, arguments) if word.startswith("ckpt=") else word for word in words]
-    overrides = parse(hydra_adapter.overrides_among(words))
-    values = {override.key_or_group: override.value() for override in overrides if not override.is_sweep_override()}
-    if (path := values.get("ckpt")) is not None and "--cfg" not in arguments and "-c" not in arguments:
-        from optlab.config.recorded import recorded  # which reads the checkpoint with torch
+    return [checkpoint_file(word, arguments) if word.startswith("ckpt=") else word for word in words]
 
-        taken = {override.key_or_group for override in overrides}
-        return [
-            *recorded(str(path), taken=taken, mode=values.get("mode"), trusts=values.get("trust") is True),
-            *words,
-        ]
-    return words
+
+def values_of(words: Sequence[str]) -> dict[str, Any]:
+    """What prepared words give single keys and groups, as Hydra reads them."""
+    overrides = parse(hydra_adapter.overrides_among(list(words)))
+    return {each.key_or_group: each.value() for each in overrides if not each.is_sweep_override()}
+
+
+def uses_checkpoint(words: Sequence[str]) -> bool:
+    """Whether prepared words name a checkpoint, whose own overrides then go before them (see `optlab.recorded`)."""
+    shows_config = {"--cfg", "-c"} & set(words)
+    return not shows_config and any("ckpt=" in word for word in words) and values_of(words).get("ckpt") is not None
 
 
 def wants_traceback(arguments: Iterable[str]) -> bool:

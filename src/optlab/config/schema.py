@@ -1,7 +1,7 @@
 """Which keys the config has, their types and bounds: the one place that says so.
 
 `conf/` gives the values, Hydra composes them, `Config.parse` types them. What a group's option passes on to its class
-or function stays open here, and is checked against the signature (see `optlab.config.check`).
+or function stays open here, and is checked against the signature (see `optlab.check`).
 A new key is a line in conf/train.yaml, a field here, and where it cannot change what is computed a line in
 `optlab.record.NOT_IDENTITY`, so that the ids of runs stay.
 Light: neither torch nor Lightning nor Hydra is imported here.

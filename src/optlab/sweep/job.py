@@ -125,7 +125,7 @@ def check(jobs: Iterable[Job]) -> None:
     """
     for job in jobs:
         if not outcome(job).settled:
-            from optlab.config.check import check_config
+            from optlab.check import check_config
 
             check_config(job.config)
 

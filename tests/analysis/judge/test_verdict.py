@@ -289,6 +289,7 @@ def test_runs_that_were_not_computed_alike(tmp_path: Path) -> None:
     alike: dict[str, Any] = {"engine": "loop", "kernels": {}, "device_name": None, "compile": False, "threads": 2}
     other = alike | {"threads": 16, "kernels": {"max-pooling": 3, "convolution": 2}, "compile": True}
     make_sweep(tmp_path / "alike", {"adam": around(0.9, NOISE), "sgd": around(0.8, OTHER)}, numerics=alike)
+    make_run(tmp_path / "alike", "lbfgs", numerics=alike | {"engine": "eager"})  # which has the bits of the loop
     make_run(tmp_path / "alike", "momentum")  # from before there was the field: nothing is known of it
     assert not [warning for warning in verdict_of(tmp_path / "alike").warnings if warning.kind == "numerics"]
     for optimizer, val, how in (("adam", 0.9, alike), ("sgd", 0.8, other)):

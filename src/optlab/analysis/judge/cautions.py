@@ -195,8 +195,12 @@ def unpaired(comparisons: Sequence[Comparison]) -> list[Message]:
 
 
 def numerics(contest: Contest) -> list[Message]:
-    """What changes bits, where the compared runs differ in it; runs from before this was recorded are left out."""
-    known = [run.record.numerics for c in contest.contenders for run in c.entered]
+    """What changes bits, where the compared runs differ in it; runs from before this was recorded are left out.
+
+    The engines eager and loop take the same steps with the same bits (tests/engine), so they count as one.
+    """
+    recorded = [run.record.numerics for c in contest.contenders for run in c.entered]
+    known = [each | {"engine": "eager"} if each.get("engine") == "loop" else each for each in recorded]
     differences = []
     for name in dict.fromkeys(name for each in known for name in each):
         values = list(dict.fromkeys(shown(each[name]) for each in known if name in each))

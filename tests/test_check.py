@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from optlab.config.check import check_config
+from optlab.check import check_config
 from optlab.config.schema import Config
 from optlab.errors import UserError
 from tests.config.values import changed, default, option

@@ -9,9 +9,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from optlab.adapters.hydra import Override
+from optlab import checkpoint, trust
+from optlab.adapters.hydra import Override, overrides_among
 from optlab.config.groups import check_groups, keys_of
-from optlab.config.overrides import parse
+from optlab.config.overrides import parse, values_of
 from optlab.errors import UserError, piece
 
 NOT_CARRIED = ("ckpt", "mode", "input", "sweep", "retry", "phase", "protocol", "debug", "traceback", "trust", "hydra")
@@ -24,6 +25,14 @@ UNUSED = {
 OF_A_LOGGER = frozenset(("project", "group", "tags", "notes", "mode", "system_metrics"))
 # Arguments of Lightning's callbacks and Trainer that say where to write; ours write into the run folder.
 WRITTEN_TO = frozenset(("dirpath", "filename", "folder", "dir", "save_dir", "log_dir", "default_root_dir"))
+
+
+def with_recorded(words: list[str]) -> list[str]:
+    """The words of a command, behind the overrides that the checkpoint they name brings along."""
+    values = values_of(words)
+    path, mode, trusts = str(values["ckpt"]), values.get("mode"), values.get("trust") is True
+    taken = {override.key_or_group for override in parse(overrides_among(words))}
+    return [*recorded(path, taken=taken, mode=mode, trusts=trusts), *words]
 
 
 def recorded(path: str, *, taken: Collection[str], mode: Any = "train", trusts: bool = False) -> list[str]:
@@ -39,8 +48,6 @@ def recorded(path: str, *, taken: Collection[str], mode: Any = "train", trusts: 
         UserError: an unreadable checkpoint, or an override that names a class that its group does not take, writes
             somewhere, or reaches for what is outside the config.
     """
-    from optlab import checkpoint
-
     saved = checkpoint.read(path)
     left_out = {*NOT_CARRIED, *UNUSED.get(str(mode), ())}
     kept = []
@@ -63,8 +70,6 @@ def recorded(path: str, *, taken: Collection[str], mode: Any = "train", trusts: 
 
 def check(source: str, word: str, override: Override) -> None:
     """Raise UserError for an override that may not be replayed."""
-    from optlab import trust
-
     key = override.key_or_group
     group = key.partition(".")[0]
     refused = f"{source} brings along the override {piece(word)}, which "
