@@ -93,6 +93,10 @@ def check(source: str, word: str, override: Override) -> None:
             trust.check_target(source, group, path, value)
         elif any(trust.SPECIAL.fullmatch(part) for part in re.split(r"[.\[]", path)[1:]):
             raise UserError(f"{refused}is for Hydra's own use{unless}")
+        elif group != "trainer" and isinstance(value, str) and "${" in value:
+            raise UserError(f"{refused}refers to another part of the config{unless}")  # and may bring a class along
+        elif trust.downloads(group, path, value):
+            raise UserError(f"{refused}downloads weights{unless}")
         elif name in WRITTEN_TO:
             raise UserError(f"{refused}says where to write{unless}")
         elif group == "logger" and path.count(".") > 1 and path.split(".")[2] not in OF_A_LOGGER:

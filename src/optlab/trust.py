@@ -28,7 +28,8 @@ class Kind:
         noun: for the message.
         packages: where such classes come from.
         bases: dotted paths of what they derive from, imported only when a name is checked.
-        factories: packages whose functions make such objects, as their annotated result says.
+        factories: packages whose functions make such objects: the data sets and schedules here, as their annotated
+            result says, and the networks that torchvision lists.
     """
 
     noun: str
@@ -53,10 +54,13 @@ KINDS = {
         factories=("optlab.lr",),
     ),
     "dataset": Kind("data set", ("optlab.data",), ("optlab.data.Source",), factories=("optlab.data",)),
-    "callbacks": Kind(
-        "callback", ("optlab.callbacks", "lightning.pytorch.callbacks"), ("lightning.pytorch.callbacks.Callback",)
-    ),
+    # Lightning's own delete files that their state names; those that conf/callbacks holds are known by that.
+    "callbacks": Kind("callback", ("optlab.callbacks",), ("lightning.pytorch.callbacks.Callback",)),
 }
+OWN = "optlab"
+NAMED_ENTRIES = ("callbacks", "logger")  # groups whose options hold an object under each key
+# Arguments of torchvision's networks that download weights.
+DOWNLOADS = frozenset(("weights", "weights_backbone", "pretrained", "pretrained_backbone"))
 
 NAME = re.compile(r"[a-zA-Z]\w*(\.[a-zA-Z]\w*)+", re.ASCII)  # no private parts: __main__ and the like do things
 SPECIAL = re.compile(r"_\w+_")  # Hydra's keys: _partial_, _args_, _recursive_, _convert_ and what may come
@@ -70,11 +74,17 @@ def check_options(source: str, group: str, options: Any, *, also: Collection[str
         also: classes that are trusted besides, because a person named them.
 
     Raises:
-        UserError: a class that the group does not take, another of Hydra's keys, or an interpolation.
+        UserError: a class that the group does not take, another of Hydra's keys, an interpolation, or weights to
+            download.
     """
     for path, key, value in leaves(options, group):
         if key == "_target_":
             check_target(source, group, path, value, also=also)
+        elif downloads(group, path, value):
+            raise UserError(
+                f"{source} holds {piece(f'{path}={value}')}, which downloads weights, and it has its own; "
+                "if you trust the file, type trust=true"
+            )
         elif SPECIAL.fullmatch(key):
             raise UserError(
                 f"{source} holds {piece(path)}, which optlab never writes; if you trust the file, type trust=true"
@@ -87,9 +97,21 @@ def check_options(source: str, group: str, options: Any, *, also: Collection[str
 
 
 def check_target(source: str, group: str, path: str, target: Any, *, also: Collection[str] = ()) -> None:
-    """Raise UserError unless `target` is what `group` takes, or a person named it: in `also`, or in `conf/`."""
+    """Raise UserError unless `target` is what `group` takes, or a person named it: in `also`, or in `conf/`.
+
+    One inside another's arguments is refused unless it was typed: what classes do with each other nobody can tell from
+    their names, and no option of `conf/` needs it.
+    """
     if isinstance(target, str) and target in also:
         return
+    entry = r"\.\w+" if group in NAMED_ENTRIES else ""
+    if not re.fullmatch(rf"{group}{entry}\._target_", path):
+        named = piece(f"{path}={target}")
+        raise UserError(
+            f"{source} names {named}, which stands inside the arguments of another class, where optlab writes "
+            "none; it is not imported, as it could run the code of whoever wrote the file; if you trust it, type "
+            f"{named}, or type trust=true"
+        )
     if is_known(group, target) or target in named_in_conf(group):
         return
     kind = KINDS.get(group)
@@ -115,9 +137,31 @@ def is_known(group: str, target: Any) -> bool:
     home, name = getattr(found, "__module__", None), getattr(found, "__qualname__", ".")
     if not isinstance(home, str) or not within(f"{home}.{name}", kind.packages) or "." in name:
         return False
+    if not within(target, (OWN,)) and not is_documented(target, kind.packages, found):
+        return False
     if inspect.isclass(found):
         return issubclass(found, bases)
-    return inspect.isfunction(found) and within(home, kind.factories) and makes(found, bases)
+    if not inspect.isfunction(found) or not within(home, kind.factories):
+        return False
+    return makes(found, bases) if within(home, (OWN,)) else is_listed(name)
+
+
+def is_documented(target: str, packages: Collection[str], found: Any) -> bool:
+    """Whether `target` is the name that a library shows, `torch.nn.Linear`, and none of a module behind it."""
+    package, _, name = target.rpartition(".")
+    return package in packages and found is getattr(importlib.import_module(package), name, None)
+
+
+def is_listed(name: str) -> bool:
+    """Whether torchvision lists a network by this name; its other functions build things out of networks."""
+    from torchvision.models import list_models
+
+    return name in list_models()
+
+
+def downloads(group: str, path: str, value: Any) -> bool:
+    """Whether an option asks torchvision for weights; an empty or false one does not."""
+    return group == "model" and not DOWNLOADS.isdisjoint(re.split(r"[.\[]", path)) and value not in (None, False)
 
 
 def resolve(path: str) -> Any:
