@@ -1,12 +1,13 @@
 """What is compared with what: settings, the choice on validation, diverged runs, the metric of the verdict."""
 
+import json
 import math
 from pathlib import Path
 
 import pytest
 
 from optlab.analysis.judge.contest import Contest, contests
-from optlab.analysis.judge.metric import Metric
+from optlab.analysis.judge.metric import Metric, stand_in
 from optlab.analysis.read.runs import read_runs
 from optlab.errors import UserError
 from tests.analysis.made import CLASSES, make_run, make_sweep
@@ -138,3 +139,24 @@ def test_metrics_are_written_in_their_unit(name: str, value: float, text: str, g
     assert Metric(name).text(value) == text
     assert Metric(name).gap(value) == gap
     assert Metric(name).text(None) == "–"
+
+
+def test_a_diverged_run_without_known_classes_is_the_worst_value_seen_and_not_the_best(tmp_path: Path) -> None:
+    make_run(tmp_path, lr=0.1, val=0.5)
+    make_run(tmp_path, lr=0.01, val=0.9)
+    make_run(tmp_path, lr=1.0, status="diverged", curve=[0.5, 0.6, math.nan, math.nan])
+    for path in tmp_path.glob("*/run.json"):
+        content = json.loads(path.read_text())
+        del content["data"]["outputs"]
+        path.write_text(json.dumps(content))
+    contest = only(tmp_path)
+    (contender,) = contest.contenders
+    assert contender.chosen is not None
+    assert contender.chosen.lr == 0.01
+    means = {c.lr: c.values(contest.selection)[0] for c in contender.tried}
+    assert means == {0.1: 0.5, 0.01: 0.9, 1.0: 0.5}
+
+
+@pytest.mark.parametrize(("metric", "worst"), [("val/acc", 0.0), ("test/f1", 0.0), ("val/loss", 1.0)])
+def test_where_nothing_finished_the_stand_in_is_the_worst_that_is_known(metric: str, worst: float) -> None:
+    assert stand_in(metric, []) == worst

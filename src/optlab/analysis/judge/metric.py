@@ -129,7 +129,7 @@ def stand_in(metric: str, records: Iterable[RunRecord]) -> float:
 
     To choose by, such a run is infinitely bad, but a mean, a t-test and an axis are nothing with infinity in them. It
     depends on which runs are compared, so nothing is chosen by it. The worst cross-entropy is at least that of
-    guessing, ln(classes).
+    guessing, ln(classes). An accuracy has no chance level where the number of classes is not known.
     """
     records = list(records)
     values = [value for record in records if (value := final_value(record, metric)) is not None]
@@ -138,7 +138,8 @@ def stand_in(metric: str, records: Iterable[RunRecord]) -> float:
         for r in records
         if kind_of(metric) == "loss" and _loss_of(r) == "cross_entropy" and (r.data.get("outputs") or 0) > 1
     ]
-    return max([*(value for value in values if math.isfinite(value)), *guess], default=1.0)
+    seen = [*(value for value in values if math.isfinite(value)), *guess]
+    return min(seen, default=0.0) if higher_is_better(metric) else max(seen, default=1.0)
 
 
 def _loss_of(record: RunRecord) -> str | None:

@@ -75,7 +75,11 @@ def curve(contender: Contender, metric: str) -> Curve | None:
     longest = max(len(run.axes["epoch"]) for run in runs)
     values = _stack([run.history[metric] for run in runs], longest)
     for row, run in zip(values, runs, strict=True):
-        if run.record.status == "diverged" and metric.endswith("/acc"):
+        if (
+            run.record.status == "diverged"
+            and Metric(metric).kind == "acc"
+            and Metric(metric).has_chance_level(run.record)
+        ):
             row[np.isnan(row)] = Metric(metric).floor(run.record)
     keep = np.isfinite(values).any(axis=0)
     if keep.sum() > MOST_POINTS:
