@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from optlab.analysis.judge import tuning
+from optlab.analysis.judge.cautions import cautions
 from optlab.analysis.judge.contest import Contender, Contest, contests
 from optlab.analysis.judge.metric import Metric
 from optlab.analysis.judge.studies import arm_of
@@ -23,6 +24,8 @@ from optlab.analysis.read.runs import Run, Runs
 from optlab.record import RunRecord, finite
 from optlab.rules.choice import Score, score_of
 from optlab.rules.metrics import chance_level, objective
+from optlab.rules.warnings import EDGE_KINDS
+from optlab.sweep.study.conduct import result
 from optlab.sweep.study.protocol import Protocol
 from optlab.sweep.study.rounds import Tuning, Words, next_round, tune
 from tests.sweep.surfaces import protocol, read
@@ -60,8 +63,13 @@ def random_plan(rng: random.Random) -> Protocol:
         trials=rng.randint(2, 9),
         tuning_seeds=rng.randint(1, 3),
         extensions=rng.randint(0, 2),
-        metric=rng.choice(["val/acc", "val/loss", "train/acc", "train/loss"]),
+        metric=rng.choice([None, "val/acc", "val/loss", "train/acc", "train/loss"]),
     )
+
+
+def metric_of(plan: Protocol) -> str:
+    """What the runs are judged by: without a word in the plan, what they are judged by themselves."""
+    return plan.options.metric or "val/acc"
 
 
 def random_record(rng: random.Random, plan: Protocol, words: Words, mood: str) -> RunRecord:
@@ -81,7 +89,7 @@ def random_record(rng: random.Random, plan: Protocol, words: Words, mood: str) -
         "loss": {"name": "cross_entropy"},
     }
     record = RunRecord.begin(config, words)
-    record.data = {"metric": plan.options.metric, "outputs": CLASSES, "val": 20, "train": 60}
+    record.data = {"metric": metric_of(plan), "outputs": CLASSES, "val": 20, "train": 60}
     weights = {"tied": (1, 0, 0), "mixed": (6, 2, 1), "wild": (2, 6, 1), "broken": (2, 1, 4)}[mood]
     record.status = rng.choices(["finished", "diverged", "failed"], weights)[0]  # type: ignore[assignment]
     record.metrics = {"val/acc": None, "val/loss": None, "train/acc": None, "train/loss": None}
@@ -100,7 +108,7 @@ def conduct(rng: random.Random, plan: Protocol, mood: str) -> tuple[dict[Words, 
     known: dict[Words, Score | None] = {}
     while (upcoming := next_round(plan, known)) is not None:
         records |= {words: random_record(rng, plan, words, mood) for words in upcoming.runs}
-        known = {words: score_of(record) for words, record in records.items()}
+        known = {words: score_of(record, plan.options.metric) for words, record in records.items()}
     return records, known
 
 
@@ -134,8 +142,7 @@ def test_study_and_report_find_the_same_winner_and_edges(mood: str) -> None:
 
 
 def assert_same(plan: Protocol, tuned: Tuning, contest: Contest, contender: Contender) -> None:
-    planned = Study(json.loads(json.dumps(plan.plan())), {})
-    assert contest.selection.name == plan.options.metric
+    assert contest.selection.name == metric_of(plan)
     if tuned.winner is None:
         assert contender.chosen is None
         return
@@ -143,7 +150,17 @@ def assert_same(plan: Protocol, tuned: Tuning, contest: Contest, contender: Cont
     chosen = contender.chosen.hyperparameters
     settings = tuned.winner.settings
     assert {name: chosen[name] for name in settings} == settings
-    assert tuning.edges_of(contender, arm_of(contender, [planned])) == tuned.edges
+    written = json.loads(json.dumps(finite(result(plan, [tuned], complete=True))))
+    before_and_after: list[dict[str, Any]] = [{}, written]  # of the study's own word
+    for study_json in before_and_after:
+        study = Study(json.loads(json.dumps(plan.plan())), study_json)
+        arm = arm_of(contender, [study])
+        assert arm is not None
+        assert (arm.edges is None) == (study_json == {})
+        assert tuning.edges_of(contender, arm) == tuned.edges
+        if study_json:
+            said = [caution for caution in cautions(contest, [], [study]) if caution.kind in ("not_tuned", *EDGE_KINDS)]
+            assert len(said) == bool(tuned.edges)
 
 
 def tied(tuned: Tuning, contender: Contender, selection: Metric) -> bool:
@@ -204,3 +221,17 @@ def test_a_loss_that_diverged_is_never_chosen_before_one_that_finished() -> None
     assert means[1.0] is not None
     assert means[0.001] is not None
     assert means[1.0] < means[0.001]  # by the stand-in it would have won
+
+
+def test_a_value_that_is_no_number_beside_a_study_moves_no_edge() -> None:
+    """`history_size` null, typed by hand, is one more configuration of the report and lies on no edge."""
+    plan = protocol("lbfgs", space={"history_size": RANGES["lbfgs"]["history_size"]}, trials=5, extensions=0)
+    (arm,) = plan.arms
+    rng = random.Random(7)
+    records, known = conduct(rng, plan, "tied")
+    by_hand = random_record(rng, plan, next(iter(records)), "tied")
+    by_hand.config["optimizer"] |= {"history_size": None}
+    by_hand.metrics["val/acc"] = 0.0
+    contest, contender = judge([*records.values(), by_hand])
+    assert len(contender.tried) == 6
+    assert_same(plan, tune(plan, arm, known), contest, contender)

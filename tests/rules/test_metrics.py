@@ -5,7 +5,9 @@ from typing import get_args
 import pytest
 
 from optlab.errors import UserError
-from optlab.rules.metrics import JudgedBy, chance_level, higher_is_better, metric_of
+from optlab.record import RunRecord, Status
+from optlab.rules.choice import score_of
+from optlab.rules.metrics import JudgedBy, chance_level, higher_is_better, metric_of, objective
 
 JUDGED_BY = get_args(JudgedBy)
 
@@ -56,3 +58,14 @@ def test_which_way_is_better() -> None:
     assert [name for name in (*JUDGED_BY, "test/top5", "test/f1", "test/ece") if higher_is_better(name)] == [
         *("val/acc", "train/acc", "test/top5", "test/f1"),
     ]
+
+
+@pytest.mark.parametrize("status", ["failed", "interrupted", "running"])
+def test_a_run_that_never_learnt_what_it_is_judged_by_has_no_score_and_no_objective(status: Status) -> None:
+    groups = {group: {"name": "x", "lr": 1} for group in ("optimizer", "model", "dataset", "lr")}
+    record = RunRecord.begin({**groups, "seed": 0, "phase": "tune"})
+    record.status = status
+    assert record.data == {}
+    assert objective(record) is None
+    assert score_of(record) is None
+    assert score_of(record, "val/acc") is None

@@ -33,9 +33,9 @@ def score_of(record: RunRecord, metric: str | None = None) -> Score | None:
     Args:
         metric: what is judged by; the run's own without it.
     """
-    metric = str(record.data["metric"]) if metric is None else metric
-    value = final_value(record, metric)
-    if value is None:
+    metric = record.data.get("metric") if metric is None else metric
+    value = None if metric is None else final_value(record, metric)
+    if metric is None or value is None:
         return None
     trained = record.status == "finished"
     loss = final_value(record, f"{part_of(metric)}/loss") if trained else None

@@ -41,14 +41,14 @@ def edges(
     Args:
         ranges: those that were searched, as planned: their scales are what distances are measured on.
         tried: the values of every configuration without a failed run; one that failed says nothing about what lies
-            beyond the winner.
-        winner: its values, by the same names.
+            beyond the winner. A name that a configuration lacks is no number there, such as a limit that is null.
+        winner: its values, by the same names; what it has no number for lies on no edge.
         near: a share of a range, as from `half_a_step`.
     """
     found: dict[str, Edge] = {}
     for name, each in ranges.items():
-        places = [each.position(values[name]) for values in tried]
-        if min(places) == max(places):
+        places = [each.position(values[name]) for values in tried if name in values]
+        if name not in winner or not places or min(places) == max(places):
             continue
         place = each.position(winner[name])
         if place - min(places) <= near:

@@ -80,5 +80,6 @@ def final_value(record: RunRecord, metric: str) -> float | None:
 
 
 def objective(record: RunRecord) -> float | None:
-    """What a sweeper gets: the final value of the metric that the run is judged by."""
-    return final_value(record, str(record.data["metric"]))
+    """What a sweeper gets: the final value of the metric that the run is judged by; None where it never got one."""
+    metric = record.data.get("metric")  # missing where a run failed before its data was read
+    return None if metric is None else final_value(record, str(metric))

@@ -9,6 +9,7 @@ import pytest
 from optlab.analysis.judge import tuning
 from optlab.analysis.judge.contest import Contender, contests
 from optlab.analysis.judge.metric import Metric
+from optlab.analysis.judge.verdict import judge
 from optlab.analysis.read.runs import read_runs
 from tests.analysis.made import make_run
 
@@ -118,3 +119,20 @@ def test_a_part_of_betas_has_edges_too(tmp_path: Path) -> None:
         make_run(tmp_path, lr=0.01, arguments={"betas": [beta1, 0.999]}, val=value)
     (contest,) = contests(read_runs([tmp_path]))
     assert tuning.on_the_edge(contest.contenders[0]) == ["beta1 0.8 is the smallest of 3 tried"]
+
+
+def test_a_value_that_is_null_in_one_configuration_is_skipped_among_the_numbers(tmp_path: Path) -> None:
+    for value, accuracy in ((None, 0.5), (10, 0.6), (20, 0.7), (30, 0.8)):
+        make_run(tmp_path, "lbfgs", 1.0, val=accuracy, arguments={"max_eval": value})
+    (contest,) = contests(read_runs([tmp_path]))
+    (contender,) = contest.contenders
+    assert tuning.edges_of(contender) == {"max_eval": "high"}
+    assert tuning.on_the_edge(contender) == ["max_eval 30 is the largest of 3 tried"]
+    assert judge(contest).headline.startswith("lbfgs alone")
+
+
+def test_a_winner_without_a_number_is_on_no_edge(tmp_path: Path) -> None:
+    for value, accuracy in ((None, 0.9), (10, 0.6), (20, 0.7), (30, 0.8)):
+        make_run(tmp_path, "lbfgs", 1.0, val=accuracy, arguments={"max_eval": value})
+    (contest,) = contests(read_runs([tmp_path]))
+    assert tuning.edges_of(contest.contenders[0]) == {}
