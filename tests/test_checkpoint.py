@@ -18,6 +18,8 @@ from optlab.config import compose, resolve
 from optlab.config.schema import Config
 from optlab.errors import UserError
 from optlab.evaluate import evaluate, predict
+from optlab.models import MLP
+from optlab.resume import check_callbacks
 from optlab.run import Prepared, check_state, continue_from, prepare
 from tests.altered import WORDS, Change, changed, drop, made_checkpoint, picture, places, put, save
 
@@ -140,9 +142,22 @@ DAMAGES: dict[str, tuple[tuple[Any, ...], Change, str]] = {
     "forty_terabytes": (
         ("run", "config", "model", "hidden"),
         put([10**7, 10**6]),
-        "its layers.1.weight has the shape [16, 64], and model=mlp has [10000000, 64]",
+        "is beyond the 1,482 that its weights allow",
+    ),
+    "other_widths": (
+        ("run", "config", "model", "hidden"),
+        put([17, 16]),
+        "its layers.1.weight has the shape [16, 64], and model=mlp has [17, 64]",
     ),
     "argument_of_another_type": (("run", "config", "model", "activation"), put("x"), "choose one of"),
+    "no_weights_of_a_network": (("state_dict",), put({"x": torch.zeros(1)}), "it has no weights of a network"),
+    "too_many_of_something": (("run", "config", "model", "x"), put(10**9), "model.x=1000000000 is beyond the 1,"),
+    "no_classes_come_out": (
+        ("run", "config", "model"),
+        put({"name": "mlp", "_target_": "torch.nn.Identity"}),
+        "it holds weights layers.1.weight",
+    ),
+    "deviation_of_nearly_nothing": (("run", "data", "std"), put([5e-324]), "data.std is [5e-324], and config.dataset"),
     "unknown_argument": (("run", "config", "model", "x"), put(1), "cannot be built (TypeError: "),
 }
 
@@ -194,6 +209,53 @@ def test_a_run_does_not_go_on_from_damaged_progress(name: str, made: Made) -> No
     assert line is not None
     assert line.startswith("ckpt=x.ckpt is damaged or was altered: ")
     assert said in line
+
+
+STOPS = {"_target_": "lightning.pytorch.callbacks.EarlyStopping", "monitor": "val/loss"}
+STOPS_KEY = "EarlyStopping{'monitor': 'val/loss', 'mode': 'min'}"
+
+
+def test_a_callback_does_not_go_on_from_the_state_of_another(made: Made) -> None:
+    config = made.config | {"callbacks": {"stop": STOPS}, "ckpt": None}
+    trainer = prepare(Config.parse(config), Path("out"), [], None, Interruption()).trainer
+    for state, said in (({"x": 1}, "wait_count is missing"), ({"wait_count": "x"}, "wait_count is 'x'")):
+        content = changed(
+            made.content, ("callbacks", "EarlyStopping{'monitor': 'val/loss', 'mode': 'min'}"), put(state)
+        )
+        saved = made.read(content)
+        assert said in str(line_of(lambda saved=saved: check_callbacks(saved, trainer)))  # type: ignore[misc]
+
+
+class Wide(MLP):
+    """Gives [n, classes, 1]."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x).unsqueeze(-1)
+
+
+def test_predict_takes_no_classes_from_what_are_no_probabilities(made: Made) -> None:
+    wide = changed(made.content, ("run", "config", "model", "_target_"), put("tests.test_checkpoint.Wide"))
+    content = changed(wide, ("run", "config", "model", "name"), put("m" * 10**5))
+    save(content, Path("x.ckpt"))
+    typed = made.config | {"input": str(picture()), "trust": True}
+    line = str(line_of(lambda: predict(typed, Path("out"))))
+    assert "gives [1, 10, 1] for images, and should give [1, 10]" in line
+    scaled = changed(made.content, ("run", "config", "dataset", "std"), drop)
+    scaled["run"]["data"] |= {"std": [5e-324], "mean": [1e308]}
+    scaled["run"]["config"]["dataset"].pop("mean")
+    assert "probabilities that are NaN" in str(line_of(lambda: made.predict(scaled)))
+    assert not Path("out").exists()
+
+
+def test_inputs_on_another_scale_are_other_data(made: Made) -> None:
+    altered = changed(made.content, ("run", "data", "pixel_max"), put(1e-300))
+    for action in (made.go_on, made.test):
+        assert "with pixel_max=1e-300, and digits has pixel_max=16" in str(line_of(lambda a=action: a(altered)))  # type: ignore[misc]
+
+
+def test_a_name_of_any_length_is_shown_in_short(made: Made) -> None:
+    content = changed(made.content, ("run", "config", "model", "name"), put("m" * 10**5))
+    assert "is asked for" in str(line_of(lambda: made.test(content)))
 
 
 def test_what_is_whole_is_taken(made: Made) -> None:

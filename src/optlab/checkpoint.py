@@ -17,6 +17,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveFloat, ValidationError, model_validator
 from torch import Tensor, nn
 
+from optlab import trust
+from optlab.config.schema import Config
 from optlab.create import create
 from optlab.data.arrays import DataInfo
 from optlab.data.augment import AUGMENTATIONS
@@ -25,6 +27,7 @@ from optlab.seeds import default_stream
 
 NETWORK = "network."  # before the names of its weights among those of the LightningModule
 LARGEST_INPUT = 2**30  # values of one sample: above any data set, below what a machine cannot hold
+SMALL_COUNT = 1024  # which an option of a network may always be
 SHOWN = 3  # names in one line
 
 
@@ -53,14 +56,32 @@ class Checkpoint:
     def check_weights(self, model: Mapping[str, Any], info: DataInfo) -> None:
         """Raise UserError for weights of other names or shapes than this model's on this data.
 
-        The model is built without memory for that, so that sizes that were altered cost nothing.
+        The model is built without memory for that, so that sizes that were altered cost nothing; numbers beyond what
+        the weights can be of are refused before, as they may be counts of layers.
         """
+        ours = trust.is_known("model", model["_target_"])
+        if ours:
+            self.check_counts(model)
         try:
             with torch.device("meta"), default_stream(0, "weights"):
                 expected = build_network(model, info).state_dict()
-        except Exception:  # a network of a user's own may need real tensors; building it in earnest says what is wrong
-            return
+        except Exception as error:
+            if ours:
+                raise self.not_built(model, error) from error
+            return  # a network of a user's own may need real tensors; building it in earnest says what is wrong
         self.check_names_and_shapes(self.network_state, expected, model)
+
+    def check_counts(self, model: Mapping[str, Any]) -> None:
+        """Raise UserError for no weights of the network, or numbers among its options that are larger than theirs."""
+        if not self.network_state:
+            raise self.damaged(f"it has no weights of a network ({NETWORK}...)")
+        most = max(SMALL_COUNT, sum(value.numel() for value in self.network_state.values() if is_plain(value)))
+        for path, _, value in trust.leaves(model, "model"):
+            if isinstance(value, int) and abs(value) > most:
+                raise self.damaged(f"{piece(f'{path}={value}')} is beyond the {most:,} that its weights allow")
+
+    def not_built(self, model: Mapping[str, Any], error: Exception) -> UserError:
+        return self.damaged(f"{named(model)}{options(model)} cannot be built ({one_line(error)})")
 
     def check_state(self, module: nn.Module, model: Mapping[str, Any]) -> None:
         """Raise UserError for weights of other names or shapes than the module's: network, and what the loss holds."""
@@ -69,7 +90,7 @@ class Checkpoint:
     def check_names_and_shapes(
         self, theirs: Mapping[str, Any], ours: Mapping[str, Any], model: Mapping[str, Any]
     ) -> None:
-        name = f"model={model['name']}"
+        name = named(model)
         if missing := [key for key in ours if key not in theirs]:
             raise self.damaged(f"{name} has {some(missing)}, and the file has no such weights")
         if unknown := [key for key in theirs if key not in ours]:
@@ -105,7 +126,7 @@ class Checkpoint:
             with default_stream(0, "weights"):
                 network = build_network(model, self.data)
         except Exception as error:  # whatever a network says to arguments that were altered
-            raise self.damaged(f"model={model['name']}{options(model)} cannot be built ({one_line(error)})") from error
+            raise self.not_built(model, error) from error
         self.check_names_and_shapes(self.network_state, network.state_dict(), model)
         network.load_state_dict(self.network_state)
         return network
@@ -278,6 +299,15 @@ class _Run(_Facts):
     overrides: list[str] = []
     fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 
+    @model_validator(mode="after")
+    def agrees(self) -> Self:
+        chosen = self.config.dataset.model_extra or {}
+        for key in ("mean", "std"):
+            value = getattr(self.data, key)
+            if None not in (value, chosen.get(key)) and not same(value, chosen[key]):
+                raise ValueError(f"data.{key} is {piece(value)}, and config.dataset.{key} {piece(chosen[key])}")
+        return self
+
 
 def read_facts(path: str | Path, text: Any) -> dict[str, Any]:
     """What a run wrote down about itself, as JSON: config, data, overrides and fingerprint.
@@ -306,19 +336,43 @@ def damaged(path: str | Path, what: str) -> UserError:
 # -- comparing
 
 
-def check_model(saved: Checkpoint, config: Mapping[str, Any], info: DataInfo) -> None:
-    """Raise UserError when the checkpoint's network is not the one that is asked for."""
-    theirs, ours, data = saved.config["model"], config["model"], saved.data
+def check_model(saved: Checkpoint, config: Config, info: DataInfo, fingerprint: str) -> None:
+    """Raise UserError when the checkpoint's network is not the one that is asked for, or read its inputs otherwise.
+
+    Args:
+        fingerprint: of the data of `info`; other data has other means, which is no damage.
+    """
+    theirs, ours, data = saved.config["model"], config.model.plain, saved.data
     if theirs != ours:
         raise UserError(
-            f"ckpt={saved.path} holds model={theirs['name']}{options(theirs)}, and "
-            f"model={ours['name']}{options(ours)} is asked for; leave the model out and it comes from the checkpoint"
+            f"ckpt={saved.path} holds {named(theirs)}{options(theirs)}, and "
+            f"{named(ours)}{options(ours)} is asked for; leave the model out and it comes from the checkpoint"
         )
     if (data.input_shape, data.outputs) != (info.input_shape, info.outputs):
         raise UserError(
             f"ckpt={saved.path} was trained on {data.name} ({shape(data)}) and cannot take {info.name} ({shape(info)})"
         )
+    for key in ("task", "pixel_max", *(("mean", "std") if saved.fingerprint == fingerprint else ())):
+        was, now = getattr(data, key), getattr(info, key)
+        if not same(was, now):
+            raise UserError(
+                f"ckpt={saved.path} was trained on {piece(data.name)} with {key}={piece(was)}, and {info.name} has "
+                f"{key}={now}; put the data back as they were"
+            )
     saved.check_weights(ours, info)
+
+
+def same(theirs: Any, ours: Any) -> bool:
+    """Whether both are None, equal, or numbers as near as another machine computes them."""
+    if isinstance(ours, (float, int)) and isinstance(theirs, (float, int)):
+        return math.isclose(theirs, ours, rel_tol=1e-3, abs_tol=1e-6)
+    if isinstance(ours, (list, tuple)) and isinstance(theirs, (list, tuple)):
+        return len(ours) == len(theirs) and all(map(same, theirs, ours))
+    return bool(theirs == ours)
+
+
+def named(model: Mapping[str, Any]) -> str:
+    return f"model={piece(model['name'])}"
 
 
 def options(settings: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from torch import nn
 
 from optlab import checkpoint, resume, trust
 from optlab.adapters.torch import set_float32_precision
@@ -47,7 +48,7 @@ def evaluate(cfg: DictConfig | Mapping[str, Any], folder: Path) -> float | None:
     set_float32_precision(config.tf32)
     trainer = build_trainer(config, folder)
     data = load_data(config)
-    checkpoint.check_model(saved, config.plain, data.info)
+    checkpoint.check_model(saved, config, data.info, data.fingerprint)
     if saved.data.classes != data.info.classes:
         raise UserError(
             f"ckpt={saved.path} knows the classes {', '.join(saved.data.classes)}, "
@@ -116,7 +117,7 @@ def predict(cfg: DictConfig | Mapping[str, Any], folder: Path) -> list[dict[str,
             continue
         images = scaled(pixels, info.pixel_max)
         with torch.inference_mode():
-            probabilities = network(normalise(images.to(device))).float().softmax(1).cpu()
+            probabilities = probabilities_of(saved, network, normalise(images.to(device)))
         for file, row in zip(chunk, probabilities, strict=True):
             best = int(row.argmax())
             named = {name: round(p, 6) for name, p in zip(info.classes, row.tolist(), strict=True)}
@@ -130,6 +131,27 @@ def predict(cfg: DictConfig | Mapping[str, Any], folder: Path) -> list[dict[str,
     if unreadable:
         raise UserError(f"{len(unreadable)} of {len(files)} files were left out: {'; '.join(unreadable[:5])}")
     return rows
+
+
+def probabilities_of(saved: checkpoint.Checkpoint, network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    """Float [n, classes] on the CPU.
+
+    Raises:
+        UserError: the network or its scale of the inputs is none that gives such.
+    """
+    model = checkpoint.named(saved.config["model"])
+    try:
+        outputs: Any = network(inputs)
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:  # torch's, for inputs that do not fit
+        raise saved.damaged(f"{model} cannot take an image ({checkpoint.one_line(error)})") from error
+    wanted = [len(inputs), saved.data.outputs]
+    if not isinstance(outputs, torch.Tensor) or list(outputs.shape) != wanted or outputs.is_complex():
+        got = list(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
+        raise saved.damaged(f"{model} gives {got} for images, and should give {wanted}")
+    probabilities = outputs.float().softmax(1).cpu()
+    if not probabilities.isfinite().all():
+        raise saved.damaged(f"{model} gives probabilities that are NaN; data.mean, data.std or its weights are amiss")
+    return probabilities
 
 
 def read_those_that_can_be(

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from optlab.checkpoint import Checkpoint, is_plain, one_line
+from optlab.config.schema import Config
 from optlab.errors import UserError, piece
 from optlab.optimizers import COMPUTES_BY
 from optlab.record import NOT_IDENTITY
@@ -46,7 +47,7 @@ _KEPT = """
 KEPT = frozenset(_KEPT.split())
 
 
-def check_continues(saved: Checkpoint, config: Mapping[str, Any], fingerprint: str) -> None:
+def check_continues(saved: Checkpoint, config: Config, fingerprint: str) -> None:
     """Raise UserError when going on from a checkpoint would not be the same run on the same data."""
     path, theirs = saved.path, saved.config
     if saved.fingerprint != fingerprint:
@@ -54,20 +55,21 @@ def check_continues(saved: Checkpoint, config: Mapping[str, Any], fingerprint: s
             f"ckpt={path} belongs to a run on other data ({theirs['dataset']['name']} has changed since); "
             "put the data back as it was, or leave ckpt out to start a new run"
         )
-    if different := settings_that_differ(theirs, config):
+    if different := settings_that_differ(theirs, config.plain):
         raise UserError(
             f"ckpt={path} belongs to a run with other settings: {', '.join(different)}; "
             "leave them out to continue it, or leave ckpt out to start a new run"
         )
-    done, epochs = epochs_of(saved), config["trainer"]["max_epochs"]
+    done, epochs = epochs_of(saved), config.trainer.max_epochs
     if 0 < epochs < done:
         raise UserError(f"trainer.max_epochs={epochs}: ckpt={path} has {done} epochs already; type a larger number")
-    schedule = config["lr"]
-    longer = [key for key in ("max_epochs", "max_steps") if config["trainer"].get(key) != theirs["trainer"].get(key)]
-    if longer and (schedule["name"] not in OPEN_ENDED or schedule.get("warmup_fraction")):
+    lengths = {"max_epochs": config.trainer.max_epochs, "max_steps": config.trainer.max_steps}
+    longer = [key for key, length in lengths.items() if length != theirs["trainer"].get(key)]
+    schedule = config.lr
+    if longer and (schedule.name not in OPEN_ENDED or schedule.arguments.get("warmup_fraction")):
         key = longer[0]
         raise UserError(
-            f"trainer.{key}={config['trainer'].get(key)}: lr={schedule['name']} was laid out for "
+            f"trainer.{key}={lengths[key]}: lr={schedule.name} was laid out for "
             f"{theirs['trainer'].get(key)}, and its end cannot be moved; start a new run of that length"
         )
 
@@ -144,10 +146,28 @@ def check_progress(
             raise saved.damaged(f"{key} is {brief(content.get(key))}, and should be a count")
     if not all(isinstance(state, dict) for state in content["callbacks"].values()):
         raise saved.damaged("callbacks holds something that is no state of a callback")
+    check_callbacks(saved, trainer)
     check_loops(saved, trainer)
     check_schedule(saved, schedule)
     check_optimizer(saved, optimizer, arguments)
     check_within_epoch(saved)
+
+
+def check_callbacks(saved: Checkpoint, trainer: Trainer) -> None:
+    """Raise UserError for a state that a callback of this run cannot take; Lightning leaves those of others alone.
+
+    A user's own callback may keep what it likes.
+    """
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]  # a property that Lightning does not declare
+        known = type(callback).__module__.startswith(("optlab.", "lightning."))
+        if known and callback.state_key in saved.content["callbacks"]:
+            theirs = saved.content["callbacks"][callback.state_key]
+            check_form(saved, without_lists(callback.state_dict()), theirs, f"callbacks.{callback.state_key}")
+
+
+def without_lists(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The state but for what grows as a run goes, and for what may be None."""
+    return {key: value for key, value in state.items() if value is not None and not isinstance(value, (list, Mapping))}
 
 
 def check_loops(saved: Checkpoint, trainer: Trainer) -> None:

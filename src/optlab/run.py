@@ -187,14 +187,14 @@ def continue_from(config: Config, data: Splits) -> checkpoint.Checkpoint | None:
     if config.ckpt is None:
         return None
     saved = checkpoint.read(config.ckpt)
-    checkpoint.check_model(saved, config.plain, data.info)
-    resume.check_continues(saved, config.plain, data.fingerprint)
+    checkpoint.check_model(saved, config, data.info, data.fingerprint)
+    resume.check_continues(saved, config, data.fingerprint)
     refuse_finished(saved, config)
     if config.test_weights == "best":
         best = Path(config.ckpt).with_name("best.ckpt")
         if not best.exists():
             raise UserError(f"test_weights=best needs best.ckpt beside {config.ckpt}; put it there, or test the last")
-        checkpoint.check_model(checkpoint.read(best), config.plain, data.info)
+        checkpoint.check_model(checkpoint.read(best), config, data.info, data.fingerprint)
     return saved
 
 
