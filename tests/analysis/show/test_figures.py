@@ -1,5 +1,6 @@
 """The numbers behind the figures, the pictures themselves, and colours that stay."""
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 from optlab.analysis import build
@@ -20,7 +22,7 @@ from optlab.analysis.show import colors, figures, ranking
 from optlab.analysis.show.figures import Described, figures_across, figures_of, series
 from optlab.analysis.show.figures.description import Axis, Band, Figure, Interval, Line, Panel, Points, Span, on
 from optlab.analysis.show.figures.outcome import differences, learning_curves
-from optlab.analysis.show.figures.to_matplotlib import draw, draw_all
+from optlab.analysis.show.figures.to_matplotlib import draw, draw_all, grid
 from optlab.analysis.show.figures.to_plotly import spec
 from tests.analysis.made import make_run, make_study, make_sweep
 
@@ -138,29 +140,99 @@ def test_the_reports_figures_are_what_plotly_accepts(study: Contest) -> None:
                     assert len(x) == len(trace["x"])
 
 
-def test_the_page_and_the_pictures_show_the_same_marks(study: Contest) -> None:
-    for figure in described(study, read_published("deepobs_cifar10_3c3d")):
-        shown, picture = spec(figure)["choices"], draw(figure)
-        lines = [line.get_xydata() for panel in picture.axes for line in panel.lines]
-        bands = 0
-        for name, panel in figure.panels.items():
+@pytest.fixture(scope="module")
+def every_figure(study: Contest) -> list[Figure]:
+    """The figures of a study, and one of all marks; together they have something to see of every kind."""
+    verdict, published = judge(study), read_published("deepobs_cifar10_3c3d")
+    found = [*figures_of(study, verdict, published), a_new_one(study, verdict, published)]
+    marks = [mark for figure in found for panel in figure.panels.values() for mark in panel.marks]
+    bars = [mark for mark in marks if isinstance(mark, Interval)]
+    assert {mark.along for mark in bars if mark.low < (mark.x if mark.along == "x" else mark.y) < mark.high} == set(
+        "xy"
+    )
+    areas = [mark for mark in marks if isinstance(mark, Band)]
+    assert {mark.hatched for mark in areas if np.ptp(np.subtract(mark.high, mark.low)) > 0} == {True, False}
+    assert {type(mark) for mark in marks} == {Line, Points, Interval, Band, Span}
+    return found
+
+
+def same(shown: Any, meant: Any) -> bool:
+    """Whether numbers agree within the six digits of the page, gaps in the same places."""
+    found, wanted = np.array(shown, dtype=float), np.array(meant, dtype=float)
+    wanted[~np.isfinite(wanted)] = np.nan
+    return found.shape == wanted.shape and np.allclose(
+        found, wanted, rtol=0, atol=1e-5 * np.nanmax(np.abs(wanted)), equal_nan=True
+    )
+
+
+def places_on_page(trace: dict[str, Any], axis: str) -> tuple[Any, Any]:
+    """Where a trace stands when the page is switched to an x axis."""
+    meta = trace["meta"]
+    return meta["x"][axis] if "x" in meta else trace["x"], meta["y"][axis] if "y" in meta else trace["y"]
+
+
+def test_the_page_shows_the_numbers_of_every_mark(every_figure: list[Figure]) -> None:
+    for figure in every_figure:
+        shown = spec(figure)["choices"]
+        for (name, panel), axis in itertools.product(figure.panels.items(), figure.x):
             assert len(shown[name]["data"]) == len(panel.marks)
             for mark, trace in zip(panel.marks, shown[name]["data"], strict=True):
-                if not panel.in_pictures or not isinstance(mark, Line | Points | Band):
+                where = (figure.id, name, axis, mark)
+                if isinstance(mark, Line | Points | Band) and on(mark.x, axis) is None:
+                    assert axis not in trace["meta"]["x"], where
                     continue
-                for axis in figure.x:
-                    x = on(mark.x, axis)
-                    if x is None:
-                        assert axis not in trace["meta"]["x"]
-                    elif isinstance(mark, Band):
-                        bands += 1
-                    else:
-                        drawn = np.column_stack([x, np.asarray(on(mark.y, axis))])
-                        assert any(np.array_equal(line, drawn) for line in lines), (figure.id, name, axis)
-                        by_axis = trace["meta"].get("y", {axis: trace["y"]})
-                        assert np.allclose(np.array(by_axis[axis], dtype=float), drawn[:, 1], rtol=1e-5)
-                        assert len(mark.hover) in (0, len(trace["y"]))
-        assert sum(len(panel.collections) for panel in picture.axes) == bands, figure.id
+                x, y = places_on_page(trace, axis)
+                match mark:
+                    case Line() | Points():
+                        assert same(x, on(mark.x, axis)), where
+                        assert same(y, on(mark.y, axis)), where
+                        assert len(mark.hover) in (0, len(y)), where
+                    case Interval(along=along):
+                        assert same((x, y), ([mark.x], [mark.y])), where
+                        [value] = trace[along]
+                        [below], [above] = trace[f"error_{along}"]["arrayminus"], trace[f"error_{along}"]["array"]
+                        middle = mark.x if along == "x" else mark.y
+                        assert same((value - below, value, value + above), (mark.low, middle, mark.high)), where
+                    case Band():
+                        there = on(mark.x, axis)
+                        assert there is not None
+                        assert same(x, [*there, *there[::-1]]), where
+                        assert same(y, [*mark.high, *mark.low[::-1]]), where
+                    case Span():
+                        assert panel.y.range is not None
+                        assert same((min(x), max(x), min(y), max(y)), (mark.low, mark.high, *panel.y.range)), where
+                        assert len(x) == len(y) == 4
+
+
+def test_the_pictures_show_the_numbers_of_every_mark(every_figure: list[Figure]) -> None:
+    for figure in every_figure:
+        cells = [cell for row in grid(figure) for cell in row]
+        for cell, panel in zip(cells, draw(figure).axes[: len(cells)], strict=True):
+            lines, areas, patches = iter(panel.lines), iter(panel.collections), iter(panel.patches)
+            for mark in cell.marks:
+                where = (figure.id, cell.panel.y.label, cell.axis, mark)
+                match mark:
+                    case Line() | Points():
+                        x, y = on(mark.x, cell.axis), on(mark.y, cell.axis)
+                        if x is not None and y is not None:
+                            assert np.array_equal(next(lines).get_xydata(), np.column_stack([x, y])), where
+                    case Interval():
+                        ends = ([mark.low, mark.high], [mark.y] * 2)
+                        if mark.along == "y":
+                            ends = ([mark.x] * 2, [mark.low, mark.high])
+                        assert np.array_equal(next(lines).get_xydata(), np.transpose(ends)), where
+                        assert np.array_equal(next(lines).get_xydata(), [[mark.x, mark.y]]), where
+                    case Band():
+                        x = on(mark.x, cell.axis)
+                        if x is not None:
+                            around = [*zip(x, mark.low, strict=True), *zip(x, mark.high, strict=True)]
+                            [path] = next(areas).get_paths()
+                            assert {tuple(corner) for corner in np.asarray(path.vertices)} == set(around), where
+                    case Span():
+                        patch = next(patches)
+                        assert isinstance(patch, Rectangle)
+                        assert same(patch.get_bbox().extents, (mark.low, 0, mark.high, 1)), where
+            assert not [*areas, *patches], (figure.id, cell.axis)
 
 
 def test_a_figure_for_the_page_alone_is_no_picture(tmp_path: Path) -> None:
