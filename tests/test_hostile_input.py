@@ -21,7 +21,7 @@ from optlab.inputs import Sources
 from optlab.run import prepare
 
 VALUES: list[Any] = [
-    *(None, True, -1, 0, 10**30, -(2**63), 1.5, -0.5, 1e-400, 1e300),
+    *(None, True, -1, 0, 10**30, -(2**63), 1.5, -0.5, 5e-324, 1e300),
     *(math.inf, -math.inf, math.nan),
     *("", " ", "\x00", "a\nb", "../../..", "/dev/null", "os.system", "${seed}", "null", "é" * 300),
     *([], [1, 0], [math.inf], ["a"], [[[]]], {}, {"a": 1}, {"_target_": "os.system"}, {"_target_": 5}),

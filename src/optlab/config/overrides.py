@@ -1,5 +1,6 @@
 """What a user typed after `python train.py`, prepared for Hydra: shorthands written out, mistakes in one line."""
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,13 +16,16 @@ from optlab.errors import UserError
 
 PATHS = ("dataset.root", "input", "ckpt", "hydra.run.dir", "hydra.sweep.dir")
 SWEEP_NAME = re.compile(r"\w[\w.+/-]*")
+QUOTED = re.compile(r"""'(?:\\.|[^'])*'|"(?:\\.|[^"])*\"""")
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.I)  # its first group: what stands before the power
 
 
 def prepare(arguments: Sequence[str]) -> list[str]:
     """The arguments for Hydra.
 
     Raises:
-        UserError: a group or option that does not exist, text that is no override, a folder without a checkpoint.
+        UserError: a group or option that does not exist, text that is no override, a folder without a checkpoint, a
+            number that 64 bits do not hold.
     """
     if any(word in ("-sc", "--shell-completion", "-h", "--help", "--hydra-help", "--version") for word in arguments):
         return list(arguments)
@@ -33,6 +37,7 @@ def prepare(arguments: Sequence[str]) -> list[str]:
     words = [readable(word) for word in any_class(words)]
     overrides = parse(hydra_adapter.overrides_among(words))
     multirun = any(word in ("-m", "--multirun") for word in arguments)
+    check_numbers(overrides)
     check_sweeps(overrides, multirun=multirun)
     check_groups(overrides)
     check_custom(overrides)
@@ -81,6 +86,20 @@ def readable(word: str) -> str:
     if re.fullmatch(r"[\w/.:+-]+", value, re.A):
         return f"{key}={value}"
     return f"""{key}='{value.replace("'", chr(92) + "'")}'"""
+
+
+def check_numbers(overrides: Iterable[Override]) -> None:
+    """Raise UserError for a number that would be read as 0 or as infinite, and is neither; only its text says so."""
+    for override in overrides:
+        key, _, values = (override.input_line or "").partition("=")
+        for word in re.split(r"[\s\[\](){},:=]+", QUOTED.sub("", values)):
+            if (number := NUMBER.fullmatch(word.replace("_", ""))) is None:
+                continue
+            value = float(number[0])
+            if math.isinf(value):
+                raise UserError(f"{key}={values}: {word} is too large for a number; type one up to 1e308")
+            if value == 0 and number[1].strip("0."):
+                raise UserError(f"{key}={values}: {word} is too small for a number, and would be 0; type 0 or 1e-300")
 
 
 def check_sweeps(overrides: Iterable[Override], *, multirun: bool) -> None:
