@@ -10,6 +10,8 @@ import pytest
 import torch
 from torch import nn
 
+from optlab.config import compose, resolve
+from optlab.config.schema import Config
 from optlab.hardware import use_cpu_kernels
 from optlab.models import CNN, CNN3C3D
 from pooled_convolutions import accelerate
@@ -94,11 +96,11 @@ def test_what_stands_against_them_is_one_line_and_the_run_goes_on(
 
 def test_elsewhere_and_beside_torch_compile_they_stay_out(monkeypatch: pytest.MonkeyPatch) -> None:
     network = CNN((3, 32, 32), 10)
-    settings = {"accelerator": "cpu", "precision": "32-true", "compile": True}
-    report = use_cpu_kernels(network, settings)
+    trainer = Config.parse(resolve(compose(["trainer=cpu", "trainer.compile=true"]))).trainer
+    report = use_cpu_kernels(network, trainer)
     assert str(report) == "not used: trainer.compile=true compiles the whole network"
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    report = use_cpu_kernels(network, {**settings, "accelerator": "auto", "compile": False})
+    report = use_cpu_kernels(network, trainer.with_(accelerator="auto", compile=False))
     assert str(report) == "not used: this run is not on a CPU"
     assert not any(isinstance(layer, CompiledMaxPool2d) for layer in network.modules())
 

@@ -3,7 +3,6 @@
 Light at import: `--help`, `--cfg job` and completion must not wait for torch.
 """
 
-import logging
 import os
 import re
 import sys
@@ -21,7 +20,7 @@ from optlab.adapters import process
 from optlab.config import overrides as typed
 from optlab.config import resolve
 from optlab.errors import Interrupted, UserError
-from optlab.folders import Claims, discard
+from optlab.folders import Claims, discard, job_folder
 
 _sources: dict[str, Any] = {}  # data sets that the jobs of a multirun share: Hydra calls `task` with a config alone
 
@@ -31,6 +30,7 @@ def start(main: Callable[[], Any]) -> None:
     process.spin_briefly()
     wants_traceback = hydra_adapter.wants_full_error() or typed.wants_traceback(sys.argv[1:])
     claims = Claims()
+    hydra_adapter.give_values(run_folder=claims.claim, job_folder=job_folder)
     with process.remembering_ctrl_c():
         try:
             process.type_instead(prepared(sys.argv[1:]))
@@ -67,7 +67,7 @@ def task(cfg: DictConfig) -> float | None:
     folder = Path(hydra.runtime.output_dir)
     first_process = is_first_process()
     if not first_process:
-        logging.getLogger("optlab").setLevel(logging.WARNING)
+        process.log_only_warnings("optlab")
     with hydra_adapter.as_the_user_set_it() as full_error:
         unresolved = OmegaConf.to_container(cfg)
         wants_traceback = full_error or (isinstance(unresolved, dict) and unresolved.get("traceback") is True)

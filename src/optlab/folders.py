@@ -29,13 +29,12 @@ def new_folder(optimizer: str) -> Path:
 class Claims:
     """The run folders of one command, claimed by making them, so that no two runs share one.
 
-    conf/train.yaml asks for them with `${run_folder:...}`, and Hydra and Lightning each do so more than once.
+    conf/train.yaml asks for them with `${run_folder:...}`, which the command line makes `claim`; Hydra and Lightning
+    each do so more than once.
     """
 
     def __init__(self) -> None:
         self.folders: dict[tuple[str, str], Path] = {}
-        OmegaConf.register_new_resolver("run_folder", self.claim, replace=True)
-        OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
 
     def claim(self, mode: str, optimizer: str) -> str:
         if (mode, optimizer) not in self.folders:

@@ -3,7 +3,7 @@
 import os
 import shlex
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import nn
 
 from optlab.adapters.lightning import quieten
 from optlab.config.schema import Config
+from optlab.config.schema import Trainer as TrainerConfig
 from optlab.errors import UserError
 from pooled_convolutions import Report, accelerate
 
@@ -37,20 +38,21 @@ def build_trainer(config: Config, folder: Path, callbacks: Sequence[Callback] = 
         UserError: no such device here, or a key that Lightning refuses.
     """
     quieten()
-    settings = dict(config.trainer.plain)
-    settings.pop("compile", None)  # ours; see compile_network
-    accelerator = settings.get("accelerator")
+    asked = config.trainer
+    settings = dict(asked.plain)
+    settings.pop("compile")  # ours; see compile_network
+    accelerator = asked.accelerator
     if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
         raise UserError(
             f"trainer.accelerator={accelerator}: PyTorch finds no GPU on this machine; type trainer=auto or trainer=cpu"
         )
     if accelerator == "mps" and not torch.backends.mps.is_available():
         raise UserError("trainer.accelerator=mps: this machine has no Apple GPU; type trainer=auto or trainer=cpu")
-    if on_cpu(settings) and str(settings.get("precision")).startswith("16"):
-        raise UserError(f"trainer.precision={settings['precision']} needs a GPU; type trainer.precision=bf16-mixed")
-    if on_cpu(settings):
+    if on_cpu(asked) and str(asked.precision).startswith("16"):
+        raise UserError(f"trainer.precision={asked.precision} needs a GPU; type trainer.precision=bf16-mixed")
+    if on_cpu(asked):
         settings.pop("sync_batchnorm", None)  # torch has it for GPUs only
-    name = settings.get("profiler")
+    name = asked.profiler
     if isinstance(name, str):
         if name not in PROFILERS:
             raise UserError(f"trainer.profiler={name}: known are {', '.join(PROFILERS)}")
@@ -73,19 +75,19 @@ def build_trainer(config: Config, folder: Path, callbacks: Sequence[Callback] = 
         raise UserError(f"trainer: Lightning refuses these settings: {reason}") from error
 
 
-def use_cpu_kernels(network: nn.Module, settings: Mapping[str, Any]) -> Report:
+def use_cpu_kernels(network: nn.Module, trainer: TrainerConfig) -> Report:
     """Let a network's poolings, and convolutions before them, run in kernels made for this processor, where they can.
 
     What stands against it is no error: the report says what was done, or why nothing was, in a line.
     """
-    if not on_cpu(settings):
+    if not on_cpu(trainer):
         return Report(reason="this run is not on a CPU")
-    if settings["compile"]:
+    if trainer.compile:
         return Report(reason="trainer.compile=true compiles the whole network")
-    return accelerate(network, COMPUTED_IN.get(str(settings.get("precision"))))
+    return accelerate(network, COMPUTED_IN.get(str(trainer.precision)))
 
 
-def compile_network(network: nn.Module, settings: Mapping[str, Any]) -> str:
+def compile_network(network: nn.Module, trainer: TrainerConfig) -> str:
     """`torch.compile` in place, so that checkpoints keep their names; returns what was done, in a line.
 
     Raises:
@@ -103,9 +105,9 @@ def compile_network(network: nn.Module, settings: Mapping[str, Any]) -> str:
             "or type trainer.compile=false"
         )
     network.compile(dynamic=False)
-    return f"compile: torch.compile, at the first step{' (on a CPU seldom faster)' if on_cpu(settings) else ''}"
+    return f"compile: torch.compile, at the first step{' (on a CPU seldom faster)' if on_cpu(trainer) else ''}"
 
 
-def on_cpu(settings: Mapping[str, Any]) -> bool:
+def on_cpu(trainer: TrainerConfig) -> bool:
     """Whether a run with these trainer settings is on a CPU."""
-    return settings.get("accelerator") == "cpu" or not (torch.cuda.is_available() or torch.backends.mps.is_available())
+    return trainer.accelerator == "cpu" or not (torch.cuda.is_available() or torch.backends.mps.is_available())

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from optlab import optimizers
 from optlab.adapters.lightning import let_clip, load_train_batches, publish
-from optlab.adapters.torch import skip_graph_check
+from optlab.adapters.torch import random_state, seed_default, set_random_state, skip_graph_check
 from optlab.config.schema import Config
 from optlab.create import create
 from optlab.data.arrays import DataInfo
@@ -21,7 +21,7 @@ from optlab.data.batches import Batch, DeviceBatches
 from optlab.lr import Horizon
 from optlab.quality import TestQuality
 from optlab.rates import DeviceRates
-from optlab.seeds import default_stream, derive, seed_default
+from optlab.seeds import default_stream, derive
 
 log = logging.getLogger(__name__)
 
@@ -188,9 +188,9 @@ class TrainingModule(LightningModule):
             self.open_sums("train")
             self.sums["train"].restore(self._resumed["sums"])
             self.train_batches.begin_epoch(self.current_epoch, seen=self._resumed["seen"])
-            torch.set_rng_state(self._resumed["rng"].cpu())
+            set_random_state(self._resumed["rng"], torch.device("cpu"))
             if self.device.type == "cuda" and "cuda_rng" in self._resumed:
-                torch.cuda.set_rng_state(self._resumed["cuda_rng"].cpu(), self.device)
+                set_random_state(self._resumed["cuda_rng"], self.device)
             self._resumed = None
 
     def on_train_epoch_start(self) -> None:
@@ -270,10 +270,10 @@ class TrainingModule(LightningModule):
             checkpoint["optlab"]["within_epoch"] = {
                 "seen": self.train_batches.seen,
                 "sums": self.sums["train"].state(),
-                "rng": torch.get_rng_state(),
+                "rng": random_state(torch.device("cpu")),
             }
             if self.device.type == "cuda":
-                checkpoint["optlab"]["within_epoch"]["cuda_rng"] = torch.cuda.get_rng_state(self.device)
+                checkpoint["optlab"]["within_epoch"]["cuda_rng"] = random_state(self.device)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._resumed = checkpoint["optlab"].get("within_epoch")

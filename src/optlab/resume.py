@@ -13,6 +13,7 @@ from lightning.pytorch.utilities.migration import migrate_checkpoint
 from torch import Tensor
 from torch.optim import Optimizer
 
+from optlab.adapters.torch import keeping_random_state
 from optlab.checkpoint import Checkpoint, is_plain, one_line
 from optlab.config.schema import Config
 from optlab.errors import UserError, piece
@@ -296,7 +297,7 @@ def take_step(optimizer: Optimizer) -> None:
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
-    with torch.random.fork_rng(devices=[]):
+    with keeping_random_state():
         optimizer.step(closure)  # type: ignore[arg-type]  # torch's hint says float, its losses are tensors
 
 

@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 
 from optlab import checkpoint, environment, resume, tracking
 from optlab.adapters.lightning import callbacks_of
-from optlab.adapters.torch import normalises_batches, set_float32_precision
+from optlab.adapters.torch import keeping_random_state, normalises_batches, set_float32_precision
 from optlab.callbacks import Diverged, Interruption, Recorder
 from optlab.callbacks.contract import RunContext, begin_run, in_order
 from optlab.check import check_config
@@ -65,7 +65,7 @@ def run(
     check_config(config)
     set_float32_precision(config.tf32)
     interruption = Interruption()
-    with interruption.listening(), torch.random.fork_rng(devices=[]):
+    with interruption.listening(), keeping_random_state():
         prepared = prepare(config, folder or new_folder(config.optimizer.name), overrides, sources, interruption)
         prepared.record.timing["setup_seconds"] = round(time.perf_counter() - started, 3)
         return carry_out(prepared)
@@ -151,15 +151,20 @@ def build_module(
     if config.channels_last and config.optimizer.channels_last and data.info.is_image:
         module.network.to(memory_format=torch.channels_last)
     if config.cpu_kernels:
-        report = use_cpu_kernels(module.network, config.trainer.plain)
+        report = use_cpu_kernels(module.network, config.trainer)
         module.kernels = dict(report.layers)
         log.info("cpu_kernels: %s", report)
     if config.trainer.compile:
-        log.info(compile_network(module.network, config.trainer.plain))
+        log.info(compile_network(module.network, config.trainer))
     module.fingerprint = data.fingerprint
-    module.validates = data.val is not None and config.trainer.validates
+    module.validates = validates(config, data)
     try_out(module, config, data)
     return module
+
+
+def validates(config: Config, data: Splits) -> bool:
+    """Whether a validation split is there and is looked at."""
+    return data.val is not None and config.trainer.validates
 
 
 def try_out(module: TrainingModule, config: Config, data: Splits) -> None:
@@ -278,8 +283,7 @@ def objective_of(config: Config, data: Splits) -> tuple[str, str]:
 
     By default accuracy for classes and loss for numbers, on validation, or on training where there is no validation.
     """
-    validates = data.val is not None and config.trainer.validates
-    metric = metric_of(config.metric, validates=validates, task=data.info.task)
+    metric = metric_of(config.metric, validates=validates(config, data), task=data.info.task)
     return metric, "max" if higher_is_better(metric) else "min"
 
 

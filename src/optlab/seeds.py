@@ -5,10 +5,11 @@ weights and see the same batches, and a run that continues in the middle draws w
 """
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import torch
+
+from optlab.adapters.torch import seeded
 
 
 def derive(seed: int, purpose: str, *position: int) -> int:
@@ -22,21 +23,9 @@ def generator(seed: int, purpose: str, *position: int, device: torch.device | st
     return torch.Generator(device).manual_seed(derive(seed, purpose, *position))
 
 
-@contextmanager
-def default_stream(seed: int, purpose: str, *position: int) -> Iterator[None]:
+def default_stream(seed: int, purpose: str, *position: int) -> AbstractContextManager[None]:
     """Torch's default generator on the CPU at the start of a stream, put back afterwards.
 
     For what takes no generator argument, such as torch's initialisers.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(derive(seed, purpose, *position))
-        yield
-
-
-def seed_default(seed: int, device: torch.device) -> None:
-    """Start torch's default generators of the CPU and of this device; `torch.manual_seed` takes 50 times as long."""
-    torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        torch.cuda.manual_seed(seed)
-    elif device.type != "cpu":
-        torch.manual_seed(seed)
+    return seeded(derive(seed, purpose, *position))

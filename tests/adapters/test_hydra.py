@@ -12,6 +12,7 @@ from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from hydra.types import HydraContext, RunMode
+from omegaconf import OmegaConf
 
 from optlab.adapters import hydra as adapter
 from optlab.adapters.hydra import FULL_ERROR, ConfigLoader, HydraConfig, JobReturn
@@ -110,6 +111,42 @@ def test_two_configs_are_composed_in_one_process_else_notebooks_can_compose_one(
             assert "adam" in loader.get_group_options("optimizer")
 
 
+def test_what_was_typed_is_read_letter_for_letter_else_a_run_that_goes_on_loses_its_interpolations(
+    tmp_path: Path,
+) -> None:
+    seen: list[Any] = []
+
+    def task(cfg: Any) -> None:
+        seen.append((cfg.batch_size, adapter.typed_overrides()))
+
+    config, context = multirun_of(tmp_path)
+    with clean_logging():
+        result = adapter.run_one(adapter.context_of(context, config, task), ["seed=7", "batch_size=${seed}"], 0)
+    assert adapter.error_of(result) is None
+    assert seen == [(7, ["seed=7", "batch_size=${seed}"])]
+
+
+def test_the_launcher_is_the_one_of_the_config_else_a_sweep_runs_its_jobs_somewhere_else(tmp_path: Path) -> None:
+    config, context = multirun_of(tmp_path, "hydra/launcher=joblib", "hydra.launcher.n_jobs=3")
+    launcher: Any = adapter.launcher_of(context, config, lambda cfg: None)
+    assert (type(launcher).__name__, launcher.n_jobs) == ("JoblibLauncher", 3)
+
+
+def test_the_option_of_each_group_is_known_else_a_study_starts_as_a_single_run(tmp_path: Path) -> None:
+    config, _ = multirun_of(tmp_path, "optimizer=sgd")
+    found = adapter.choices(config)
+    assert (found["optimizer"], found["hydra/sweeper"]) == ("sgd", config.hydra.runtime.choices["hydra/sweeper"])
+
+
+def test_a_config_asks_functions_for_values_else_two_runs_share_a_folder() -> None:
+    try:
+        for value in ("first", "second"):  # of two commands in one process, the later counts
+            adapter.give_values(of_this_test=lambda word, value=value: f"{value} {word}")
+            assert OmegaConf.create({"key": "${of_this_test:a}"}).key == f"{value} a"
+    finally:
+        OmegaConf.clear_resolver("of_this_test")
+
+
 # -- Hydra, started as its own launchers find it
 
 
@@ -124,8 +161,8 @@ def composing() -> Iterator[ConfigLoader]:
         adapter.forget()
 
 
-def multirun_of(folder: Path) -> tuple[Any, HydraContext]:
+def multirun_of(folder: Path, *more: str) -> tuple[Any, HydraContext]:
     with composing() as loader:
-        words = [f"hydra.sweep.dir={folder}/sweep", "hydra.sweep.subdir=job"]
+        words = [f"hydra.sweep.dir={folder}/sweep", "hydra.sweep.subdir=job", *more]
         config = loader.load_configuration("train", words, run_mode=RunMode.MULTIRUN)
         return config, HydraContext(config_loader=loader, callbacks=Callbacks(config))

@@ -11,7 +11,8 @@ import pytest
 
 from tests.commandline import ROOT
 
-ADAPTERS = ("src/optlab/adapters/", "src/pooled_convolutions/")  # the second stands alone, and has its own
+KERNELS = "src/pooled_convolutions/"  # it stands alone: it has an adapter of its own, and a command
+ADAPTERS = ("src/optlab/adapters/", f"{KERNELS}adapter.py", f"{KERNELS}__main__.py")
 OURS = ("optlab", "hydra_plugins", "pooled_convolutions", "benchmark", "tests", "scripts")
 NOT_FOR_USERS = ("hydra.core", "joblib.externals", "ray._private", "submitit.core")
 FOR_USERS = ("hydra.core.hydra_config",)  # Hydra's documentation names it
@@ -19,15 +20,31 @@ PROMISED = {"_replace", "_asdict", "_fields", "_exit"}  # by the standard librar
 
 # Calls and assignments that change this process for everybody in it.
 CALLS = {
-    "os": {"chdir", "putenv", "setpgrp", "setsid", "umask", "nice"},
+    "os": {"chdir", "putenv", "unsetenv", "setpgrp", "setsid", "umask", "nice", "sched_setaffinity"},
     "signal": {"signal", "set_wakeup_fd", "pthread_sigmask"},
     "gc": {"collect", "disable", "enable", "freeze", "unfreeze", "set_threshold"},
     "atexit": {"register"},
     "warnings": {"filterwarnings", "simplefilter"},
-    "torch": {"set_num_threads", "set_default_dtype", "set_default_device", "use_deterministic_algorithms"},
+    "torch": {
+        *("set_num_threads", "set_num_interop_threads", "set_float32_matmul_precision", "set_default_dtype"),
+        *("set_default_device", "use_deterministic_algorithms", "manual_seed", "seed", "set_rng_state"),
+    },
+    "torch.random": {"manual_seed", "seed", "set_rng_state", "fork_rng"},
+    "torch.default_generator": {"manual_seed", "seed", "set_state"},
+    "torch.cuda": {"manual_seed", "manual_seed_all", "seed", "seed_all", "set_rng_state", "set_rng_state_all"},
+    "random": {"seed", "setstate"},
+    "numpy.random": {"seed", "set_state"},
+    "logging": {"disable", "basicConfig", "captureWarnings"},
+    "omegaconf.OmegaConf": {"register_new_resolver", "clear_resolver", "clear_resolvers"},
 }
-STATE = {("os", "environ"), ("sys", "argv"), ("sys", "path"), ("sys", "modules")}
+OF_LOGGERS = {"setLevel", "addHandler", "removeHandler", "addFilter"}  # called on what the process has one of
+STATE = {
+    *("os.environ", "sys.argv", "sys.path", "sys.modules", "sys.excepthook", "sys.stdout", "sys.stderr", "sys.stdin"),
+    *("matplotlib.rcParams", "matplotlib.pyplot.rcParams"),
+}
 CHANGING = {"update", "setdefault", "pop", "append", "insert", "extend", "clear", "remove"}
+# What Lightning counts with and holds, under names without an underscore that it promises nobody.
+COUNTERS = {"fit_loop", "epoch_loop", "precision_plugin", "callback_metrics"}
 
 
 def sources() -> list[Path]:
@@ -37,7 +54,7 @@ def sources() -> list[Path]:
 
 def findings(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """Line and text of each use in a file."""
-    own = own_names(tree)
+    own, imported = own_names(tree), imports(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for each in node.names:
@@ -51,7 +68,9 @@ def findings(tree: ast.Module) -> Iterator[tuple[int, str]]:
             yield node.lineno, ast.unparse(node)
         elif (name := asked_for(node)) is not None and is_private(name) and name not in own:
             yield getattr(node, "lineno", 0), ast.unparse(node)
-        if isinstance(node, (ast.stmt, ast.expr)) and is_change(node):
+        elif isinstance(node, ast.Attribute) and is_counter(node, imported):
+            yield node.lineno, ast.unparse(node)
+        if isinstance(node, (ast.stmt, ast.expr)) and is_change(node, imported):
             yield node.lineno, ast.unparse(node).splitlines()[0]
 
 
@@ -89,29 +108,62 @@ def is_hidden(path: str) -> bool:
     return path.startswith(NOT_FOR_USERS) or any(map(is_private, path.split(".")))
 
 
-def is_change(node: ast.AST) -> bool:
+def is_counter(node: ast.Attribute, imported: dict[str, str]) -> bool:
+    ours = is_self(node.value) or (isinstance(node.value, ast.Name) and node.value.id in imported)
+    return node.attr in COUNTERS or (node.attr.endswith("_progress") and not ours)
+
+
+def imports(tree: ast.Module) -> dict[str, str]:
+    """What each imported name of a file stands for: `environ` for `os.environ`, `mpl` for `matplotlib`."""
+    names: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {each.asname: each.name for each in node.names if each.asname}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names |= {each.asname or each.name: f"{node.module}.{each.name}" for each in node.names}
+    return names
+
+
+def full_name(node: ast.expr, imported: dict[str, str]) -> str:
+    """A dotted name with what was imported written out."""
+    first, dot, rest = ast.unparse(node).partition(".")
+    return imported.get(first, first) + dot + rest
+
+
+def is_change(node: ast.AST, imported: dict[str, str]) -> bool:
     """Whether this changes what the whole process shares."""
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        target, name = node.func.value, node.func.attr
-        if isinstance(target, ast.Name) and name in CALLS.get(target.id, ()):
+    if isinstance(node, ast.Call):
+        owner, _, name = full_name(node.func, imported).rpartition(".")
+        if name in CALLS.get(owner, ()) or (name in OF_LOGGERS and isinstance(node.func, ast.Attribute)):
             return True
-        return name in CHANGING and is_state(target)
+        return isinstance(node.func, ast.Attribute) and name in CHANGING and is_state(node.func.value, imported)
     targets: list[ast.expr] = []
     if isinstance(node, ast.Assign):
         targets = node.targets
-    elif isinstance(node, ast.AugAssign):
+    elif isinstance(node, (ast.AugAssign, ast.AnnAssign)):
         targets = [node.target]
     elif isinstance(node, ast.Delete):
         targets = node.targets
     parts = [part for target in targets for part in (target.elts if isinstance(target, ast.Tuple) else [target])]
-    return any(is_state(part.value if isinstance(part, ast.Subscript) else part) for part in parts)
+    return any(is_state(part.value if isinstance(part, ast.Subscript) else part, imported) for part in parts)
 
 
-def is_state(node: ast.expr) -> bool:
-    if not isinstance(node, ast.Attribute):
-        return False
-    named = isinstance(node.value, ast.Name) and (node.value.id, node.attr) in STATE
-    return named or ast.unparse(node).startswith("torch.backends.")
+def is_state(node: ast.expr, imported: dict[str, str]) -> bool:
+    name = full_name(node, imported)
+    return name in STATE or name.startswith("torch.backends.")
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "src/optlab/adapters").glob("[!_]*.py")))
+def test_every_function_of_an_adapter_has_a_test(name: str) -> None:
+    tree = ast.parse((ROOT / f"src/optlab/adapters/{name}.py").read_text(encoding="utf-8"))
+    functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not is_private(node.name)}
+    test = ast.parse((ROOT / f"tests/adapters/test_{name}.py").read_text(encoding="utf-8"))
+    used = {getattr(node, "id", None) or getattr(node, "attr", None) for node in ast.walk(test)}
+    programs = " ".join(
+        node.value for node in ast.walk(test) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+    assert functions
+    assert not {each for each in functions - used if f"{each}(" not in programs}
 
 
 def test_what_others_do_not_promise_stands_in_the_adapters() -> None:
@@ -144,6 +196,34 @@ def test_what_others_do_not_promise_stands_in_the_adapters() -> None:
         "warnings.filterwarnings('ignore')",
         "gc.disable()",
         "torch.backends.cudnn.allow_tf32 = True",
+        "torch.set_float32_matmul_precision('high')",
+        "torch.set_num_interop_threads(1)",
+        "torch.set_rng_state(state)",
+        "torch.cuda.set_rng_state(state, device)",
+        "torch.manual_seed(1)",
+        "torch.default_generator.manual_seed(1)",
+        "with torch.random.fork_rng(devices=[]):\n    pass",
+        "import numpy as np\nnp.random.seed(1)",
+        "from gc import disable\ndisable()",
+        "from gc import disable as rest\nrest()",
+        "from os import environ\nenviron['A'] = '1'",
+        "from os import environ\nenviron.update(A='1')",
+        "os.sched_setaffinity(0, {1})",
+        "sys.excepthook = tell",
+        "sys.stdout = file",
+        "sys.stdout, before = file, sys.stdout",
+        "import matplotlib as mpl\nmpl.rcParams['font.size'] = 8",
+        "from matplotlib import rcParams\nrcParams.update({'font.size': 8})",
+        "import matplotlib.pyplot as plt\nplt.rcParams['font.size'] = 8",
+        "logging.getLogger('optlab').setLevel(logging.WARNING)",
+        "handler.setLevel(logging.WARNING)",
+        "from omegaconf import OmegaConf\nOmegaConf.register_new_resolver('a', f)",
+        "trainer.fit_loop.setup_data()",
+        "loop.epoch_loop",
+        "loop.batch_progress.increment_by(1)",
+        "trainer.fit_loop.epoch_progress",
+        "trainer.precision_plugin",
+        "trainer.callback_metrics.update(a)",
     ],
 )
 def test_each_kind_of_use_is_found(line: str) -> None:
@@ -161,6 +241,12 @@ def test_each_kind_of_use_is_found(line: str) -> None:
         "words = sys.argv[1:]",
         "signal.getsignal(signal.SIGINT)",
         "job.__dict__",
+        "sys.stdout.write('a')",
+        "environ = {}\nenviron['A'] = '1'",
+        "generator.manual_seed(1)",
+        "torch.get_rng_state()",
+        "def disable(): ...\ndisable()",
+        "from optlab import resume\nresume.check_progress()",
     ],
 )
 def test_what_is_promised_or_ours_is_left_alone(line: str) -> None:

@@ -1,6 +1,7 @@
 """What is told to this process as a whole, each looked at from outside."""
 
 import gc
+import logging
 import os
 import platform
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import weakref
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,27 @@ def test_the_collector_rests_while_torch_is_imported_and_works_as_usual_when_a_r
         assert gc.get_freeze_count() < frozen + len(left)  # what is frozen may go at any time
     finally:
         gc.unfreeze()
+
+
+class Held:
+    """Refers to itself, so that only the collector frees it."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+
+def test_what_a_job_held_is_given_back_and_what_was_there_before_is_looked_through_again() -> None:
+    frozen = gc.get_freeze_count()
+    gc.disable()  # nothing but the block's end collects here
+    try:
+        with process.freeing_memory():
+            assert gc.get_freeze_count() > frozen
+            held = weakref.ref(Held())
+            assert held() is not None
+        assert held() is None
+        assert gc.get_freeze_count() == 0
+    finally:
+        gc.enable()
 
 
 # -- signals
@@ -148,7 +171,37 @@ def test_a_worker_is_no_part_of_the_terminals_group_and_listens_to_ctrl_c() -> N
     assert python(program) == "True False"
 
 
-# -- the command line and the environment
+# -- the command line, the environment and the log
+
+
+def test_hydra_reads_other_words_than_were_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = ["train.py", "ckpt=run", "seed=1"]
+    monkeypatch.setattr(sys, "argv", typed)
+    process.type_instead(["optimizer=sgd", "ckpt='run/last.ckpt'"])
+    assert sys.argv == ["train.py", "optimizer=sgd", "ckpt='run/last.ckpt'"]
+
+
+def test_a_variable_is_set_unless_the_user_chose_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHOSEN", "mine")
+    monkeypatch.setenv("FREE", "")  # so that it is taken back
+    monkeypatch.delenv("FREE")
+    process.set_unless_chosen("CHOSEN", "1")
+    process.set_unless_chosen("FREE", "1")
+    assert (os.environ["CHOSEN"], os.environ["FREE"]) == ("mine", "1")
+
+
+def test_the_other_processes_of_a_run_and_the_jobs_of_a_sweep_tell_warnings_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    logger = logging.getLogger("of_this_test")
+    logger.setLevel(logging.INFO)
+    process.log_only_warnings("of_this_test")
+    assert (logger.isEnabledFor(logging.INFO), logger.isEnabledFor(logging.WARNING)) == (False, True)
+    console, file = logging.NullHandler(), logging.NullHandler()
+    console.name, file.name = "console", "file"
+    monkeypatch.setattr(logging.getLogger(), "handlers", [console, file])
+    process.quiet_console()
+    assert (console.level, file.level) == (logging.WARNING, logging.NOTSET)
 
 
 def test_a_job_looks_like_a_single_run_and_leaves_the_environment_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,28 @@ def test_float32_means_one_thing(tf32: bool) -> None:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
+CPU = torch.device("cpu")
+
+
+def test_the_default_generator_is_put_back() -> None:
+    with adapter.keeping_random_state():
+        expected = torch.rand(2)
+    with adapter.keeping_random_state():
+        with adapter.seeded(3):
+            drawn = torch.rand(2)
+        assert torch.equal(torch.rand(2), expected), "a network's initial weights change what is drawn after them"
+        adapter.seed_default(3, CPU)
+        assert torch.equal(torch.rand(2), drawn), "an epoch's dropout is another one in a run that goes on"
+
+
+def test_random_numbers_go_on_from_a_state() -> None:
+    with adapter.keeping_random_state():
+        before = adapter.random_state(CPU)
+        drawn = torch.rand(2)
+        adapter.set_random_state(before, CPU)
+        assert torch.equal(torch.rand(2), drawn), "a run that goes on within an epoch drops out other units"
+
+
 @pytest.mark.parametrize("cls", [torch.optim.Adam, torch.optim.RMSprop, torch.optim.NAdam, torch.optim.Adadelta])
 def test_a_step_does_not_look_for_a_gpu(cls: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []

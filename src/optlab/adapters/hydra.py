@@ -5,7 +5,7 @@ what is imported here, `import hydra` imports anyway.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -71,6 +71,15 @@ def typed_overrides() -> list[str]:
 
 
 # -- starting
+
+
+def give_values(**functions: Callable[..., str]) -> None:
+    """Let `${name:...}` in any config of this process be what the function of that name returns.
+
+    OmegaConf keeps one register a process.
+    """
+    for name, function in functions.items():
+        OmegaConf.register_new_resolver(name, function, replace=True)
 
 
 def forget() -> None:

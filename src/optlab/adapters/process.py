@@ -6,6 +6,7 @@ import.
 """
 
 import gc
+import logging
 import os
 import platform
 import signal
@@ -191,7 +192,7 @@ def become_worker() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-# -- the command line and the environment
+# -- the command line, the environment and the log
 
 
 def type_instead(words: Sequence[str]) -> None:
@@ -202,6 +203,22 @@ def type_instead(words: Sequence[str]) -> None:
 def set_unless_chosen(name: str, value: str) -> None:
     """Set an environment variable that a library asks for, and no function of it sets; the user's own value stays."""
     os.environ.setdefault(name, value)
+
+
+def log_only_warnings(*loggers: str) -> None:
+    """Keep what these loggers have to tell from being told, but for warnings: a logger is one for the process."""
+    for name in loggers:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def quiet_console() -> None:
+    """Leave the terminal to a sweep's own line; warnings are shown, and train.log has everything.
+
+    The handler is that of conf/hydra/job_logging; Hydra makes it anew for each job.
+    """
+    for handler in logging.getLogger().handlers:
+        if handler.name == "console":
+            handler.setLevel(logging.WARNING)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from optlab.adapters.torch import buffers_of
+from optlab.adapters.torch import buffers_of, random_state, set_random_state
 from optlab.engine.buffers import BufferedStep
 
 
@@ -50,15 +50,3 @@ class Snapshot:
                 if new is not old and (isinstance(new, Tensor) or isinstance(old, Tensor) or new != old):
                     return name
         return None
-
-
-def random_state(device: torch.device) -> Tensor:
-    """The state of the device's default generator, which dropout draws from."""
-    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
-
-
-def set_random_state(state: Tensor, device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(state, device)
-    else:
-        torch.set_rng_state(state)

@@ -3,7 +3,6 @@
 Whatever launched the job, what comes of it stands in its run folder: `run.json` is the only messenger.
 """
 
-import logging
 import shutil
 import subprocess
 import sys
@@ -52,7 +51,7 @@ def run_job(
             return None if before.status == "failed" else objective(before)
         config = prepared(config, folder, overrides, before)
         if not wants_output(overrides):
-            quiet_console()
+            process.quiet_console()
         record = RunRecord.begin(config.plain, overrides)
         record.write(folder)
         with process.freeing_memory():
@@ -110,13 +109,6 @@ def wants_output(overrides: Sequence[str]) -> bool:
     if "callbacks.progress=null" in words:
         return False
     return any(word.startswith("callbacks.progress") or word == "callbacks=default" for word in words)
-
-
-def quiet_console() -> None:
-    """Leave the terminal to the sweep's own line; warnings are shown, and train.log has everything."""
-    for handler in logging.getLogger().handlers:
-        if handler.name == "console":  # of conf/hydra/job_logging; Hydra makes it anew for each job
-            handler.setLevel(logging.WARNING)
 
 
 @contextmanager
