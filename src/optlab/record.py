@@ -22,7 +22,8 @@ RECORD_FILE = "run.json"
 METRICS_FILE = "metrics.csv"
 CHECKPOINT_FOLDER = "checkpoints"
 
-Status = Literal["running", "finished", "diverged", "failed", "interrupted"]
+Status = Literal["finished", "diverged", "failed", "interrupted", "running"]  # from the one that got furthest on
+Phase = Literal["train", "tune", "confirm"]
 Row = dict[str, float | int | None]
 
 # What cannot change the numbers of a run, and so is no part of its identity.

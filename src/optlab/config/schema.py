@@ -13,6 +13,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from optlab.config.node import Node, fields
 from optlab.errors import UserError
+from optlab.record import Phase
 from optlab.rules.metrics import JudgedBy
 
 AtLeast1 = Annotated[int, Field(ge=1)]
@@ -170,7 +171,7 @@ class Config(Node):
     channels_last: bool
     cpu_kernels: bool = False  # checkpoints of before do not have it
     retry: bool
-    phase: Literal["train", "tune", "confirm"]
+    phase: Phase
     protocol: str | None
     traceback: bool
     sweep: Named | None = None

@@ -14,12 +14,12 @@ from optlab.config import resolve
 from optlab.config.mistakes import explain
 from optlab.config.schema import Config
 from optlab.errors import Interrupted, UserError
-from optlab.record import RECORD_FILE, OtherSchema, RunRecord, run_id, shortest
+from optlab.record import RECORD_FILE, OtherSchema, RunRecord, Status, run_id, shortest
 from optlab.rules.messages import Message, message
 
 FINAL = ("finished", "diverged", "failed")
 
-State = Literal["finished", "diverged", "failed", "interrupted", "running", "missing", "damaged"]
+State = Status | Literal["missing", "damaged"]
 
 
 @dataclass(frozen=True)

@@ -165,3 +165,16 @@ def test_a_run_that_failed_before_its_data_was_read_is_of_the_experiment_of_the_
     runs = read_runs([tmp_path]).runs
     assert len({run.setting for run in runs}) == 1
     assert len({run.configuration for run in runs}) == 1
+
+
+def test_a_failure_is_said_by_the_first_line_of_its_error(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, status="failed")
+    content = json.loads((folder / "run.json").read_text())
+    content["error"] = {"type": "ValueError", "message": "no such file\nand what led to it"}
+    (folder / "run.json").write_text(json.dumps(content))
+    ((_, said),) = read_runs([tmp_path]).failures()
+    assert said == f"{folder.name}  ValueError: no such file"
+    content["error"] = None
+    (folder / "run.json").write_text(json.dumps(content))
+    ((_, said),) = read_runs([tmp_path]).failures()
+    assert said == f"{folder.name}  error: "

@@ -198,7 +198,7 @@ def contender(name: str, runs: Sequence[Run], selection: Metric, confirmed: bool
             key,
             members[0].record.lr,
             {n.removeprefix("optimizer."): flats[key].get(n, "–") for n in varying},
-            sorted(members, key=lambda run: (PHASE_ORDER[run.record.phase], run.record.seed)),
+            sorted(members, key=in_order),
         )
         for key, members in by_configuration.items()
     ]
@@ -211,7 +211,9 @@ def contender(name: str, runs: Sequence[Run], selection: Metric, confirmed: bool
     return Contender(name, runs[0].record.optimizer, runs[0].record.lr_schedule, tried, chosen, entered, judged)
 
 
-PHASE_ORDER = {"tune": 0, "train": 1, "confirm": 2}
+def in_order(run: Run) -> tuple[bool, bool, int]:
+    """Runs by phase and seed: tuning first, confirmation last."""
+    return run.record.phase == "confirm", run.record.phase != "tune", run.record.seed
 
 
 def choose(tried: Sequence[Configuration], selection: Metric, confirmed: bool) -> Configuration | None:

@@ -7,21 +7,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
 
 from optlab.errors import UserError
-from optlab.record import METRICS_FILE, RECORD_FILE, RunRecord, run_id, shortest
+from optlab.record import METRICS_FILE, RECORD_FILE, Phase, RunRecord, Status, run_id, shortest
 from optlab.rules.commands import run_command, sweep_commands
 from optlab.rules.files import SWEEP_FILE
+from optlab.rules.words import failure
 
 FloatArray = NDArray[np.float64]
 
-STATUSES = ("finished", "diverged", "failed", "interrupted", "running")
-PHASES = ("train", "tune", "confirm")
+STATUSES = get_args(Status)
+PHASES = get_args(Phase)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,9 +99,7 @@ class Runs:
     def failures(self) -> list[tuple[Run, str]]:
         """The failed runs, each with what went wrong in one line."""
         failed = [run for run in self.runs if run.record.status == "failed"]
-        errors = [run.record.error or {"type": "failed", "message": ""} for run in failed]
-        said = [" ".join(f"{e.get('type')}: {e.get('message')}".split()) for e in errors]
-        return [(run, f"{run.folder.name}  {text}") for run, text in zip(failed, said, strict=True)]
+        return [(run, f"{run.folder.name}  {failure(run.record.error)}") for run in failed]
 
 
 def read_runs(folders: Sequence[Path]) -> Runs:
