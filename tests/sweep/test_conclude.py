@@ -92,7 +92,7 @@ def test_what_to_do_about_a_record_does_not_depend_on_the_name_of_its_folder(
     assert (found.problem.kind, found.problem.subject) == (kind, "schema-damaged")
     assert exit_code([found]) == 1
     [line] = capsys.readouterr().out.splitlines()
-    assert line.startswith("damaged  ")
+    assert line.startswith("damaged  " if kind == "damaged" else "unread   ")
     assert line.endswith(f"; {remedy}")
 
 

@@ -63,6 +63,8 @@ MESSAGES: dict[str, Template] = {
     # what is wrong with the record of a run, and what to do about it
     "damaged": "{error}; remove that file to run the job again",
     "other_schema": "{error}; update optlab, or type another sweep=",
+    "unreadable": "{error}",
+    "unreadable_schema": "{error}",
 }
 
 PHRASES: dict[str, Template] = {

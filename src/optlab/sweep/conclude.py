@@ -67,7 +67,8 @@ def print_problems(outcomes: Sequence[Outcome], console: Console) -> None:
         console.print(f"failed   {len(failed) - MAX_FAILURES} more")
     for outcome in outcomes:
         if outcome.problem is not None:
-            console.print(f"damaged  {outcome.problem}", markup=False, soft_wrap=True)
+            state = "damaged" if outcome.problem.kind == "damaged" else "unread"  # what another version wrote is whole
+            console.print(f"{state:<7}  {outcome.problem}", markup=False, soft_wrap=True)
     if failed:
         console.print(f"{plural(len(failed), 'run')} failed; the same command with retry=true runs failed ones again")
 

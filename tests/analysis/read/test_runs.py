@@ -76,10 +76,12 @@ def test_a_damaged_run_is_named_and_skipped(tmp_path: Path, content: str, said: 
     (bad / "run.json").write_text(content)
     runs = read_runs([tmp_path])
     assert len(runs.runs) == 1
-    (line,) = runs.skipped
-    assert said in line
-    assert bad.name in line
-    assert "\n" not in line
+    (skipped,) = runs.skipped
+    assert skipped.kind == ("unreadable_schema" if "schema 2" in said else "unreadable")
+    assert skipped.subject == bad.name
+    assert said in skipped.text
+    assert bad.name in skipped.text
+    assert "\n" not in skipped.text
 
 
 def test_a_record_with_a_field_of_another_kind_is_damaged(tmp_path: Path) -> None:
@@ -87,14 +89,14 @@ def test_a_record_with_a_field_of_another_kind_is_damaged(tmp_path: Path) -> Non
     bad = make_run(tmp_path, seed=1)
     content = json.loads((bad / "run.json").read_text())
     (bad / "run.json").write_text(json.dumps(content | {"metrics": "none", "seed": "1"}))
-    assert "damaged, seed is '1'" in read_runs([tmp_path]).skipped[0]
+    assert "damaged, seed is '1'" in read_runs([tmp_path]).skipped[0].text
 
 
 def test_damaged_metrics_are_named(tmp_path: Path) -> None:
     make_run(tmp_path, seed=0)
     bad = make_run(tmp_path, seed=1)
     (bad / "metrics.csv").write_text("epoch,step\n1,x\n")
-    assert "metrics.csv: damaged" in read_runs([tmp_path]).skipped[0]
+    assert "metrics.csv: damaged" in read_runs([tmp_path]).skipped[0].text
 
 
 def test_folders_of_no_use_are_one_line(tmp_path: Path) -> None:
@@ -154,7 +156,7 @@ def test_a_damaged_list_of_commands_is_named_and_the_runs_are_read(tmp_path: Pat
     runs = read_runs([tmp_path])
     assert len(runs.runs) == 1
     assert runs.commands == []
-    assert "multirun.yaml: cannot be read" in runs.skipped[0]
+    assert "multirun.yaml: cannot be read" in runs.skipped[0].text
 
 
 def test_a_run_that_failed_before_its_data_was_read_is_of_the_experiment_of_the_others(tmp_path: Path) -> None:

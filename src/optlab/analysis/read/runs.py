@@ -14,9 +14,10 @@ import yaml
 from numpy.typing import NDArray
 
 from optlab.errors import UserError
-from optlab.record import METRICS_FILE, RECORD_FILE, Phase, RunRecord, Status, run_id, shortest
+from optlab.record import METRICS_FILE, RECORD_FILE, OtherSchema, Phase, RunRecord, Status, run_id, shortest
 from optlab.rules.commands import run_command, sweep_commands
 from optlab.rules.files import SWEEP_FILE
+from optlab.rules.messages import Message, message
 from optlab.rules.words import failure
 
 FloatArray = NDArray[np.float64]
@@ -84,11 +85,11 @@ class Run:
 
 @dataclass(frozen=True)
 class Runs:
-    """All runs of some sweeps; `skipped` says, a line each, which folders could not be read and why."""
+    """All runs of some sweeps; `skipped` says which folders could not be read and why."""
 
     folders: list[Path]
     runs: list[Run]
-    skipped: list[str] = field(default_factory=list)
+    skipped: list[Message] = field(default_factory=list)
     duplicates: int = 0
     commands: list[str] = field(default_factory=list)  # what was typed for the sweeps, where their folders say
 
@@ -112,7 +113,7 @@ def read_runs(folders: Sequence[Path]) -> Runs:
         UserError: a folder does not exist, or none of its runs can be read.
     """
     found: list[Run] = []
-    skipped: list[str] = []
+    skipped: list[Message] = []
     commands: list[str] = []
     for folder in folders:
         runs, bad = read_sweep(folder)
@@ -124,24 +125,29 @@ def read_runs(folders: Sequence[Path]) -> Runs:
         try:
             commands += sweep_commands(read_yaml(folder / SWEEP_FILE))
         except UserError as error:  # the runs are whole without it
-            skipped.append(str(error))
+            skipped.append(unreadable(folder, error))
     lend_fingerprints(found)
     kept = without_duplicates(found)
     return Runs(list(folders), kept, skipped, len(found) - len(kept), commands)
 
 
-def read_sweep(folder: Path) -> tuple[list[Run], list[str]]:
-    """The runs in one folder, and a line for each that cannot be read."""
+def read_sweep(folder: Path) -> tuple[list[Run], list[Message]]:
+    """The runs in one folder, and a message for each that cannot be read."""
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no such folder; name a sweep folder, as in outputs/sweeps/first")
     runs: list[Run] = []
-    bad: list[str] = []
+    bad: list[Message] = []
     for path in run_folders(folder):
         try:
             runs.append(read_run(path, folder))
         except UserError as error:
-            bad.append(str(error))
+            bad.append(unreadable(path, error))
     return runs, bad
+
+
+def unreadable(folder: Path, error: UserError) -> Message:
+    kind = "unreadable_schema" if isinstance(error, OtherSchema) else "unreadable"
+    return message(kind, folder.name, error=error)
 
 
 def lend_fingerprints(runs: Sequence[Run]) -> None:

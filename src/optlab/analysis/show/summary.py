@@ -63,7 +63,7 @@ def as_json(summary: Summary) -> str:
         "sweeps": [summary.link(folder) for folder in summary.runs.folders],
         "counts": summary.counts,
         "duplicates": summary.runs.duplicates,
-        "skipped": summary.runs.skipped,
+        "skipped": [asdict(each) for each in summary.runs.skipped],
         "verdicts": [described(verdict, summary) for verdict in summary.verdicts],
     }
     return json.dumps(finite(without_arrays(content)), indent=1, allow_nan=False) + "\n"

@@ -94,5 +94,5 @@ def words_of(verdict: Verdict) -> RenderableType:
 
 def problems_of(summary: Summary) -> RenderableType:
     lines = [Text.assemble(("failed   ", "bold red"), line) for _, line in summary.runs.failures()]
-    lines += [Text.assemble(("skipped  ", "bold yellow"), line) for line in summary.runs.skipped]
+    lines += [Text.assemble(("skipped  ", "bold yellow"), str(line)) for line in summary.runs.skipped]
     return Group(*lines)
