@@ -1,7 +1,12 @@
-"""English: the words of every warning, caution and problem, by kind.
+"""English: the words of every warning, caution and problem by kind, of the verdict, and how numbers take a noun.
 
-A template is a text with fields in braces, or a pair of texts for one and for many, chosen by the field `n`.
+A template is a text with fields in braces, or a pair of texts for one and for many, chosen by the field `n`. Another
+language is a module with the same names.
 """
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 Template = str | tuple[str, str]
 
@@ -79,7 +84,78 @@ PHRASES: dict[str, Template] = {
     "none": "none",
     "differ": "differ",
     "not_told_apart": "cannot be told apart",
+    # the verdict
+    "runs_of": "{done} of {runs}",
+    "still_tuning": "Still tuning: {runs} done; no verdict before confirmation",
+    "no_verdict": "No verdict yet: no run has finished.",
+    "alone": "{name} alone: {score} at {configuration}",
+    "only_one": "Only {name} has finished: {score} at {configuration}. Nothing to compare it with.",
+    "best_above": "{name} is best: {score}, {margin} above {next}, the next.",
+    "best_below": "{name} is best: {score}, {margin} below {next}, the next.",
+    "no_winner": "No winner: {said}",
+    "others": "{others} others",
+    "optimizers": "{optimizers} optimizers",
+    "not_told_apart_with": "cannot be told apart with {seeds}",
+    "not_told_apart_from": "cannot be told apart from {names} with {seeds}",
+    "best_mean": "{name} has the best mean ({score}), but {told}.",
+    "lead_and": "{names} lead with {score}, and {told}.",
+    "lead_but": "{names} lead with {score}, but {told}.",
+    "ahead_of_many": "{name} is ahead of {others} others, by at least {margin}.",
+    "ahead_of": "{name} is ahead of {others}.",
+    "ahead_by": "{name} by {margin}",
+    "against": "{better} against {worse}: {margin}; {settle}",
+    "others_in_table": "The table of differences has the other {others}.",
+    "rates": "Learning rates: {rates}.",
+    "rates_chosen": "Learning rates chosen on {metric}: {rates}.",
+    "apart": "{gap} apart",
+    "points": "{value:.2f} points",
+    "reaches_zero": "the interval reaches 0",
+    "leaves_out_zero": "the interval leaves out 0",
+    "corrected": " ({interval}, but the t-test has p {p:.2g} after correcting for {pairs} pairs)",
+    "uncorrected": " ({interval}, but the t-test that decides has p {p:.2g})",
     "settle_unknown": "more seeds are needed to say anything.",
     "settle_never": "if the true gap is this small, even {most:,} seeds would not settle it.",
     "settle_about": "about {seeds:,} seeds would settle it if the true gap is this large.",
 }
+
+PARTS = {"train": "training", "val": "validation", "test": "test"}
+KINDS = {
+    "acc": "accuracy",
+    "loss": "loss",
+    "top5": "top-5 accuracy",
+    "f1": "macro F1",
+    "ece": "calibration error",
+}
+
+
+def plural(n: int, noun: str) -> str:
+    """`1 seed`, `5 seeds`, `1,200 runs`."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def enumerated(words: Iterable[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def counted(numbers: Mapping[str, int], noun: str) -> str:
+    """`adam 9 trials, the others 7`."""
+    usual = Counter(numbers.values()).most_common(1)[0][0]
+    groups = {n: [name for name, k in numbers.items() if k == n] for n in sorted({*numbers.values()} - {usual})}
+    shown = [f"{enumerated(names)} {plural(n, noun)}" for n, names in groups.items()]
+    rest = [name for name, number in numbers.items() if number == usual]
+    return f"{'; '.join(shown)}; {'the others' if len(rest) > 1 else rest[0]} {usual}"
+
+
+def duration(seconds: float) -> str:
+    """Two units at most: `40 s`, `3 min`, `2 h 5 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def divergence(diverged: Mapping[str, Any] | None) -> str:
+    """How a diverged run (as in run.json) ended: `diverged in epoch 3`."""
+    return f"diverged in epoch {(diverged or {}).get('epoch')}"

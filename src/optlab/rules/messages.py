@@ -11,6 +11,8 @@ from typing import Any, Self
 
 from optlab.rules import english as language
 
+__all__ = ["Message", "fields_of", "fill", "language", "message", "phrase"]
+
 
 @dataclass(frozen=True)
 class Message:

@@ -5,16 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from optlab.record import RunRecord
+from optlab.rules.messages import language, phrase
 from optlab.rules.metrics import chance_level, final_value, higher_is_better, kind_of, part_of
 
-PARTS = {"train": "training", "val": "validation", "test": "test"}
-KINDS = {
-    "acc": "accuracy",
-    "loss": "loss",
-    "top5": "top-5 accuracy",
-    "f1": "macro F1",
-    "ece": "calibration error",
-}
 SHARES = ("acc", "top5", "f1", "ece")  # between 0 and 1, written in percent
 
 
@@ -59,7 +52,7 @@ class Metric:
     @property
     def label(self) -> str:
         """For axes and headings: `validation accuracy`."""
-        return f"{PARTS.get(self.part, self.part)} {KINDS.get(self.kind, self.kind)}"
+        return f"{language.PARTS.get(self.part, self.part)} {language.KINDS.get(self.kind, self.kind)}"
 
     @property
     def axis(self) -> str:
@@ -115,7 +108,7 @@ class Metric:
         """A difference: `0.42 points` or `0.0113`."""
         if value is None:
             return "–"
-        return f"{100 * value:.2f} points" if self.is_share else f"{value:.4g}"
+        return phrase("points", value=100 * value) if self.is_share else f"{value:.4g}"
 
     def interval(self, interval: tuple[float, float] | None) -> str:
         """`[0.12, 0.71]` in the unit shown."""

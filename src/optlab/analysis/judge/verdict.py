@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from optlab.analysis.judge import statistics, tuning
 from optlab.analysis.judge.cautions import cautions, label, settle
@@ -13,7 +14,7 @@ from optlab.analysis.judge.studies import still_tuning, target_of
 from optlab.analysis.judge.target import TimeToTarget, default_target, times_to_target
 from optlab.analysis.judge.tuning import Budget, Gain, Plateau
 from optlab.analysis.read.plans import Study, default_lrs
-from optlab.rules.messages import Message
+from optlab.rules.messages import Message, phrase
 from optlab.rules.words import enumerated, plural
 
 SHOWN = 4  # names in a sentence; above, their number
@@ -142,8 +143,9 @@ def progress(contest: Contest, studies: Sequence[Study]) -> str:
     done = sum(run.is_over for run in contest.runs)
     planned = [study.planned_runs(contest.typed) for study in studies]
     total = sum(n for n in planned if n is not None)
-    runs = f"{done} of {plural(total, 'run')}" if None not in planned and total >= done else plural(done, "run")
-    return f"Still tuning: {runs} done; no verdict before confirmation"
+    known = None not in planned and total >= done
+    runs = phrase("runs_of", done=done, runs=plural(total, "run")) if known else plural(done, "run")
+    return phrase("still_tuning", runs=runs)
 
 
 def headline(
@@ -153,29 +155,37 @@ def headline(
     ranked = [s for s in standings if s.final.n]
     metric = contest.metric
     if not ranked:
-        return "No verdict yet: no run has finished."
+        return phrase("no_verdict")
     first = ranked[0]
     score = f"{metric.text(first.final.mean)} {metric.label}"
     if len(ranked) == 1:
         others = len(contest.contenders) > 1 or any(len(study.arms(contest.typed)) > 1 for study in studies)
         if not others and not contest.unfinished:
-            return f"{first.name} alone: {score} at {first.configuration}"
-        return f"Only {first.name} has finished: {score} at {first.configuration}. Nothing to compare it with."
+            return phrase("alone", name=first.name, score=score, configuration=first.configuration)
+        return phrase("only_one", name=first.name, score=score, configuration=first.configuration)
     alike = indistinguishable(first, ranked, comparisons)
     if not alike:
         lead = find(comparisons, first.name, ranked[1].name)
         assert lead is not None
-        return f"{first.name} is best: {score}, {margin(metric, lead)} {_ahead(metric)} {ranked[1].name}, the next."
+        key = "best_above" if metric.higher_is_better else "best_below"
+        return phrase(key, name=first.name, score=score, margin=margin(metric, lead), next=ranked[1].name)
     n = min(c.n for s in alike if (c := find(comparisons, first.name, s.name)))
-    begin = "No winner: " if len(alike) == len(ranked) - 1 else ""
     level = [s for s in alike if metric.text(s.final.mean) == metric.text(first.final.mean)]
     behind = [s for s in alike if s not in level]
-    names = enumerated(s.name for s in behind) if 0 < len(behind) <= SHOWN else f"{len(behind)} others"
-    told = f"cannot be told apart{f' from {names}' if behind else ''} with {plural(n, 'seed')}"
+    seeds = plural(n, "seed")
+    if behind:
+        many = len(behind) > SHOWN
+        names = phrase("others", others=len(behind)) if many else enumerated(s.name for s in behind)
+        told = phrase("not_told_apart_from", names=names, seeds=seeds)
+    else:
+        told = phrase("not_told_apart_with", seeds=seeds)
     if not level:
-        return f"{begin}{first.name} has the best mean ({score}), but {told}."
-    leaders = enumerated(s.name for s in [first, *level]) if len(level) < SHOWN else f"{len(level) + 1} optimizers"
-    return f"{begin}{leaders} lead with {score}, {'but' if behind else 'and'} {told}."
+        said = phrase("best_mean", name=first.name, score=score, told=told)
+    else:
+        leaders = [s.name for s in [first, *level]]
+        names = enumerated(leaders) if len(level) < SHOWN else phrase("optimizers", optimizers=len(leaders))
+        said = phrase("lead_but" if behind else "lead_and", names=names, score=score, told=told)
+    return phrase("no_winner", said=said) if len(alike) == len(ranked) - 1 else said
 
 
 def indistinguishable(first: Standing, ranked: Sequence[Standing], comparisons: Sequence[Comparison]) -> list[Standing]:
@@ -192,27 +202,31 @@ def sentences(contest: Contest, standings: Sequence[Standing], comparisons: Sequ
     found = []
     behind = [c for s in ranked[1:] if (c := find(comparisons, first.name, s.name)) is not None and c.differ]
     if len(behind) > SHOWN:
-        found.append(f"{first.name} is ahead of {len(behind)} others, by at least {margin(metric, behind[0])}.")
+        least = margin(metric, behind[0])
+        found.append(phrase("ahead_of_many", name=first.name, others=len(behind), margin=least))
     elif behind and (len(behind) < len(ranked) - 1 or len(behind) > 1):
-        parts = enumerated(f"{c.worse} by {margin(metric, c)}" for c in behind)
-        found.append(f"{first.name} is ahead of {parts}.")
+        parts = enumerated(phrase("ahead_by", name=c.worse, margin=margin(metric, c)) for c in behind)
+        found.append(phrase("ahead_of", name=first.name, others=parts))
     alike = indistinguishable(first, ranked, comparisons)
     for s in alike[:SHOWN]:
         if (c := find(comparisons, first.name, s.name)) is not None:
-            found.append(f"{c.better} against {c.worse}: {margin(metric, c, ' apart')}; {settle(c)}")
+            apart = margin(metric, c, "apart")
+            found.append(phrase("against", better=c.better, worse=c.worse, margin=apart, settle=settle(c)))
     if len(alike) > SHOWN:
-        found.append(f"The table of differences has the other {len(alike) - SHOWN}.")
+        found.append(phrase("others_in_table", others=len(alike) - SHOWN))
     if len(ranked) <= 2 * SHOWN:
         lrs = enumerated(f"{s.name} {s.lr:g}" for s in ranked if s.lr is not None)
         searched = any(len(c.tried) > 1 for c in contest.contenders)
-        found.append(f"Learning rates{f' chosen on {contest.selection.label}' if searched else ''}: {lrs}.")
+        chosen_on = contest.selection.label
+        found.append(phrase("rates_chosen", metric=chosen_on, rates=lrs) if searched else phrase("rates", rates=lrs))
     return found
 
 
-def margin(metric: Metric, comparison: Comparison, what: str = "") -> str:
+def margin(metric: Metric, comparison: Comparison, words: Literal["apart", "gap"] = "gap") -> str:
     """`0.42 points apart [0.12, 0.71]`: difference and 95 % interval, and why another decision than its was made."""
+    gap = metric.gap(comparison.difference)
     interval = f" {metric.interval(comparison.interval)}" if comparison.interval else ""
-    return f"{metric.gap(comparison.difference)}{what}{interval}{uncorrected(comparison)}"
+    return f"{phrase('apart', gap=gap) if words == 'apart' else gap}{interval}{uncorrected(comparison)}"
 
 
 def uncorrected(comparison: Comparison) -> str:
@@ -220,11 +234,7 @@ def uncorrected(comparison: Comparison) -> str:
     c = comparison
     if c.interval is None or c.excludes_zero == c.differ:
         return ""
-    does = "reaches 0" if c.differ else "leaves out 0"
+    interval = phrase("reaches_zero" if c.differ else "leaves_out_zero")
     if c.family > 1 and (c.t_p <= ALPHA or c.differ):
-        return f" (the interval {does}, but the t-test has p {c.t_p_holm:.2g} after correcting for {c.family} pairs)"
-    return f" (the interval {does}, but the t-test that decides has p {c.t_p:.2g})"
-
-
-def _ahead(metric: Metric) -> str:
-    return "above" if metric.higher_is_better else "below"
+        return phrase("corrected", interval=interval, p=c.t_p_holm, pairs=c.family)
+    return phrase("uncorrected", interval=interval, p=c.t_p)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from optlab.analysis.judge.contest import Contender, Contest
-from optlab.analysis.judge.metric import PARTS, Metric
+from optlab.analysis.judge.metric import Metric
 from optlab.analysis.judge.target import AXES, AXIS_LABELS
 from optlab.analysis.judge.verdict import Standing, Verdict
 from optlab.analysis.read.published import Band as PublishedBand
@@ -24,6 +24,7 @@ from optlab.analysis.show.figures.description import (
     Places,
     Points,
 )
+from optlab.rules.messages import language
 
 MOST_PAIRS = 30  # of a figure; above, only those with the leader
 BESIDE = 0.22  # between what stands at one name
@@ -269,7 +270,7 @@ def generalisation_gap(contest: Contest, verdict: Verdict, published: Published 
         "diverged seeds left out.",
         x={"contender": Axis(names=list(shown))},
         panels={metric.name: Panel(Axis(label=label), marks)},
-        symbols={PARTS[part]: SYMBOLS[part] for part in present},
+        symbols={language.PARTS[part]: SYMBOLS[part] for part in present},
     )
 
 
@@ -278,7 +279,7 @@ def gap_marks(
 ) -> list[Mark]:
     """One contender's means, joined, over its seeds; `measured` holds seeds and values by part."""
     of, shade = [contender.name], color(contender.optimizer)
-    x = {part: place + BESIDE * (i - 1) for i, part in enumerate(PARTS) if part in measured}
+    x = {part: place + BESIDE * (i - 1) for i, part in enumerate(language.PARTS) if part in measured}
     means = {part: float(np.mean([value for _, value in measured[part]])) * metric.scale for part in x}
     seeds, centres = [], []
     for part, mean in means.items():
@@ -292,7 +293,7 @@ def gap_marks(
                 opacity=0.35,
                 size=3,
                 label=contender.name,
-                hover=[f"{PARTS[part]}, seed {seed}: {value:.4g}{unit(metric)}" for seed, value in values],
+                hover=[f"{language.PARTS[part]}, seed {seed}: {value:.4g}{unit(metric)}" for seed, value in values],
             )
         )
         centres.append(
@@ -304,7 +305,7 @@ def gap_marks(
                 size=7,
                 label=contender.name,
                 marker=SYMBOLS[part],
-                hover=[f"{PARTS[part]} {mean:.4g}{unit(metric)}"],
+                hover=[f"{language.PARTS[part]} {mean:.4g}{unit(metric)}"],
             )
         )
     line = Line(

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from optlab.analysis.judge.contest import Configuration, Contender, Contest
-from optlab.analysis.judge.metric import PARTS, Metric
+from optlab.analysis.judge.metric import Metric
 from optlab.analysis.judge.statistics import Spread, spread
 from optlab.analysis.read.runs import Run
 from optlab.analysis.show.tables.table import Column, Row, Table, cells, shown
 from optlab.analysis.show.tables.text import plus_minus
+from optlab.rules.messages import language
 from optlab.rules.words import divergence
 
 
@@ -123,7 +124,7 @@ def diverged(runs: Sequence[Run]) -> int:
 def run_table(contest: Contest, relative: Mapping[Path, str]) -> Table:
     """One row a run of a contest, each with its folder."""
     contender_of = {run.folder: c.name for c in contest.contenders for run in c.runs}
-    shown = [contest.selection.of_part(part) for part in PARTS]
+    shown = [contest.selection.of_part(part) for part in language.PARTS]
     shown = [m for m in shown if any(run.record.metrics.get(m.name) is not None for run in contest.runs)]
     columns = run_columns(contest.runs, relative, lambda run: contender_of[run.folder], shown)
     rows = [
@@ -223,4 +224,4 @@ def status_text(run: Run) -> str:
 
 def metric_order(name: str) -> tuple[int, str]:
     part = name.partition("/")[0]
-    return (list(PARTS).index(part) if part in PARTS else len(PARTS)), name
+    return (list(language.PARTS).index(part) if part in language.PARTS else len(language.PARTS)), name
