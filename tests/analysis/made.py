@@ -6,6 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from optlab.analysis.judge.contest import Contest
+from optlab.analysis.judge.verdict import judge
+from optlab.analysis.read.published import Published
+from optlab.analysis.show.colors import Palette
+from optlab.analysis.show.figures.subject import Subject
 from optlab.record import RunRecord, Status, job_name, write_metrics
 
 CLASSES = 10
@@ -132,3 +137,8 @@ def make_study(sweep: Path, seeds: int = 5) -> Path:
     hydra = {"overrides": {"hydra": ["hydra.mode=MULTIRUN", "hydra/sweeper=study"], "task": ["optimizer=sgd,adam"]}}
     (sweep / "multirun.yaml").write_text(json.dumps({"hydra": hydra}))
     return sweep
+
+
+def subject(contest: Contest, published: Published | None = None) -> Subject:
+    """What figures of a contest are made from, as in a report of it alone."""
+    return Subject(contest, judge(contest), published, Palette.of(c.optimizer for c in contest.contenders))

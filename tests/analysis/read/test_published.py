@@ -11,16 +11,15 @@ from matplotlib.collections import PolyCollection
 
 from optlab.analysis import build
 from optlab.analysis.judge.contest import Contest, contests
-from optlab.analysis.judge.verdict import judge
 from optlab.analysis.read.published import Published, read_published
 from optlab.analysis.read.runs import read_runs
 from optlab.analysis.show.figures import series
+from optlab.analysis.show.figures.curves import learning_curves
 from optlab.analysis.show.figures.description import Figure
-from optlab.analysis.show.figures.outcome import learning_curves
 from optlab.analysis.show.figures.to_matplotlib import draw
 from optlab.analysis.show.figures.to_plotly import spec
 from optlab.errors import UserError
-from tests.analysis.made import make_run
+from tests.analysis.made import make_run, subject
 from tests.conftest import Train
 
 CIFAR: dict[str, Any] = {"dataset": {"name": "cifar10", "augment": "deepobs"}, "model": {"name": "cnn_3c3d"}}
@@ -42,7 +41,7 @@ def only(folder: Path) -> Contest:
 
 
 def curves_of(contest: Contest, published: Published) -> Figure:
-    figure = learning_curves(contest, judge(contest), published)
+    figure = learning_curves(subject(contest, published))
     assert figure is not None
     return figure
 

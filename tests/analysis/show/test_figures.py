@@ -15,16 +15,19 @@ from PIL import Image
 from optlab.analysis import build
 from optlab.analysis.judge.contest import Contest, contests
 from optlab.analysis.judge.metric import Metric
-from optlab.analysis.judge.verdict import Verdict, judge
+from optlab.analysis.judge.verdict import judge
 from optlab.analysis.read.published import Published, read_published
 from optlab.analysis.read.runs import read_runs
 from optlab.analysis.show import colors, figures, ranking
+from optlab.analysis.show.colors import Palette
 from optlab.analysis.show.figures import Described, figures_across, figures_of, series
+from optlab.analysis.show.figures.curves import learning_curves
 from optlab.analysis.show.figures.description import Axis, Band, Figure, Interval, Line, Panel, Points, Span, on
-from optlab.analysis.show.figures.outcome import differences, learning_curves
+from optlab.analysis.show.figures.outcome import differences
+from optlab.analysis.show.figures.subject import Subject
 from optlab.analysis.show.figures.to_matplotlib import draw, draw_all, grid
 from optlab.analysis.show.figures.to_plotly import spec
-from tests.analysis.made import make_run, make_study, make_sweep
+from tests.analysis.made import make_run, make_study, make_sweep, subject
 
 
 def only(folder: Path) -> Contest:
@@ -33,7 +36,7 @@ def only(folder: Path) -> Contest:
 
 
 def described(contest: Contest, published: Published | None = None) -> list[Figure]:
-    return figures_of(contest, judge(contest), published)
+    return figures_of(subject(contest, published))
 
 
 def on_page(contest: Contest, published: Published | None = None) -> dict[str, dict[str, Any]]:
@@ -90,8 +93,8 @@ def test_a_profile_falls_from_every_run_to_none(tmp_path: Path) -> None:
     assert profiles["adam"].tolist() == pytest.approx([0.49 / 0.59, 0.49 / 0.59, 0.69 / 0.79, 1.0])
     x, y = series.profile_steps(profiles["adam"])
     assert (x[0], y[0], x[-1], y[-1]) == (0.0, 100.0, 1.0, 0.0)
-    assert [figure.id for figure in figures_across(found)] == ["profile"]
-    assert figures_across(found[:1]) == []
+    assert [figure.id for figure in figures_across([subject(each) for each in found])] == ["profile"]
+    assert figures_across([subject(found[0])]) == []
 
 
 def test_every_figure_is_drawn_as_png_and_svg(study: Contest, tmp_path: Path) -> None:
@@ -111,7 +114,7 @@ def test_every_figure_is_drawn_as_png_and_svg(study: Contest, tmp_path: Path) ->
             with Image.open(path) as image:
                 pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
                 for optimizer in ("momentum", "adam"):  # the last one of all is no line of differences
-                    near = np.abs(pixels - np.array(to_rgb(colors.color(optimizer))) * 255).max(axis=1) < 12
+                    near = np.abs(pixels - np.array(to_rgb(colors.OPTIMIZERS[optimizer])) * 255).max(axis=1) < 12
                     assert near.sum() > 20, f"{path.name} does not show {optimizer}"
         else:
             assert path.read_text().lstrip().startswith("<?xml")
@@ -121,7 +124,7 @@ def test_several_settings_have_figures_of_their_own_and_a_profile(tmp_path: Path
     make_sweep(tmp_path, {"adam": [0.9, 0.8], "sgd": [0.5, 0.4]}, epochs=2)
     make_sweep(tmp_path, {"adam": [0.9, 0.8], "sgd": [0.5, 0.4]}, epochs=2, dataset="mnist")
     found = contests(read_runs([tmp_path]))
-    all_figures = Described([described(c)[2:3] for c in found], figures_across(found))
+    all_figures = Described([described(c)[2:3] for c in found], figures_across([subject(each) for each in found]))
     names = {path.name for path in draw_all(all_figures, [c.label for c in found], tmp_path / "figures")}
     assert {"cnn-on-digits-differences.png", "cnn-on-mnist-differences.svg", "performance_profile.png"} <= names
 
@@ -143,8 +146,8 @@ def test_the_reports_figures_are_what_plotly_accepts(study: Contest) -> None:
 @pytest.fixture(scope="module")
 def every_figure(study: Contest) -> list[Figure]:
     """The figures of a study, and one of all marks; together they have something to see of every kind."""
-    verdict, published = judge(study), read_published("deepobs_cifar10_3c3d")
-    found = [*figures_of(study, verdict, published), a_new_one(study, verdict, published)]
+    whole = subject(study, read_published("deepobs_cifar10_3c3d"))
+    found = [*figures_of(whole), a_new_one(whole)]
     marks = [mark for figure in found for panel in figure.panels.values() for mark in panel.marks]
     bars = [mark for mark in marks if isinstance(mark, Interval)]
     assert {mark.along for mark in bars if mark.low < (mark.x if mark.along == "x" else mark.y) < mark.high} == set(
@@ -255,9 +258,9 @@ def test_the_spread_of_each_learning_rate_is_drawn_and_so_is_where_runs_diverged
     assert not [mark for mark in panel.marks if isinstance(mark, Span) and "adam" in mark.of]
 
 
-def a_new_one(contest: Contest, verdict: Verdict, published: Published | None) -> Figure:
+def a_new_one(subject: Subject) -> Figure:
     """A figure with a mark of each kind."""
-    of, shade = [contest.contenders[0].name], "#123456"
+    of, shade = [subject.contest.contenders[0].name], "#123456"
     marks = [
         Span(of=of, color=shade, low=0.2, high=0.4),
         Band(of=of, color=shade, x=[0, 1], low=[0, 1], high=[2, 3]),
@@ -277,7 +280,7 @@ def test_a_new_figure_is_one_description(tmp_path: Path, monkeypatch: pytest.Mon
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {"a_new_one.png", "a_new_one.svg"}
     assert "#123456" in (tmp_path / "figures" / "a_new_one.svg").read_text()
     assert "<h3>A new one</h3>" in page
-    go.Figure(spec(a_new_one(only(tmp_path), judge(only(tmp_path)), None))["choices"]["loss"])
+    go.Figure(spec(a_new_one(subject(only(tmp_path))))["choices"]["loss"])
 
 
 def test_a_running_sweep_has_figures(tmp_path: Path) -> None:
@@ -295,7 +298,7 @@ def test_a_curve_of_few_epochs_shows_its_points(tmp_path: Path) -> None:
         folder = tmp_path / str(epochs)
         make_run(folder, "adam", curve=[0.9] * epochs, epochs=epochs)
         contest = only(folder)
-        curves = learning_curves(contest, judge(contest), None)
+        curves = learning_curves(subject(contest))
         assert curves is not None
         (line,) = [t for t in spec(curves)["choices"]["val/acc"]["data"] if "name" in t]
         assert line["mode"] == ("lines+markers" if shown else "lines")
@@ -304,7 +307,7 @@ def test_a_curve_of_few_epochs_shows_its_points(tmp_path: Path) -> None:
 
 def test_differences_show_zero_and_leave_room_for_every_row(study: Contest) -> None:
     verdict = judge(study)
-    figure = differences(study, verdict, None)
+    figure = differences(subject(study))
     assert figure is not None
     axis = spec(figure)["choices"]["test/acc"]["layout"]["xaxis"]
     assert axis["range"][0] < 0 < axis["range"][1]
@@ -371,7 +374,7 @@ def test_every_colour_shows_on_both_grounds() -> None:
 @pytest.mark.parametrize("kind", ["deuteranopia", "protanopia"])
 def test_the_optimizers_compared_most_differ_for_the_colour_blind(kind: str) -> None:
     most = ["sgd", "momentum", "adam", "rmsprop", "adamw", "nesterov"]
-    views = {name: seen(colors.color(name), kind) for name in most}
+    views = {name: seen(colors.OPTIMIZERS[name], kind) for name in most}
     for i, a in enumerate(most):
         for b in most[i + 1 :]:
             assert np.linalg.norm(views[a] - views[b]) > 0.15, (a, b)
@@ -379,6 +382,9 @@ def test_the_optimizers_compared_most_differ_for_the_colour_blind(kind: str) -> 
 
 def test_a_colour_belongs_to_its_optimizer() -> None:
     assert len(set(colors.OPTIMIZERS.values())) == len(colors.OPTIMIZERS)
-    assert colors.color("lion") == colors.color("lion")
-    assert colors.color("lion") in colors.OTHERS
+    names = ["lion", "adam", "sophia", "lamb", "tiger", "sgd"]
+    palette = Palette.of(names)
+    assert palette == Palette.of(names[::-1])
+    assert palette.color("adam") == Palette.of(["adam"]).color("adam")
+    assert len({palette.color(name) for name in names}) == len({palette.marker(name) for name in names}) == len(names)
     assert colors.dash("constant") != colors.dash("cosine")

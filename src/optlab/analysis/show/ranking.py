@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from optlab.analysis.judge.contest import Contest
 from optlab.analysis.judge.verdict import Verdict
-from optlab.analysis.show.colors import color, dash
+from optlab.analysis.show.colors import Palette, dash
 from optlab.analysis.show.tables.text import plus_minus
 from optlab.rules.words import plural
 
@@ -28,7 +28,7 @@ class Track:
     note: str
 
 
-def tracks(contest: Contest, verdict: Verdict) -> list[Track]:
+def tracks(contest: Contest, verdict: Verdict, palette: Palette) -> list[Track]:
     """The ranking: each contender's seeds, mean and interval on one scale."""
     low, high = scale(contest, verdict)
     metric = verdict.metric
@@ -45,7 +45,7 @@ def tracks(contest: Contest, verdict: Verdict) -> list[Track]:
         found.append(
             Track(
                 name=s.name,
-                color=color(s.optimizer),
+                color=palette.color(s.optimizer),
                 dash=dash(s.schedule),
                 configuration=s.configuration,
                 score=score,

@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from optlab.analysis.judge.contest import Contest
-from optlab.analysis.show.colors import color, dash
+from optlab.analysis.show.colors import Palette, dash
 from optlab.analysis.show.figures import Described
 from optlab.analysis.show.figures.to_plotly import spec
 from optlab.analysis.show.ranking import axis_ticks, tracks
@@ -41,7 +41,7 @@ def render(summary: Summary, figures: Described) -> str:
                 "id": f"setting-{index}",
                 "contest": contest,
                 "verdict": verdict,
-                "tracks": tracks(contest, verdict),
+                "tracks": tracks(contest, verdict, summary.palette),
                 "ticks": axis_ticks(contest, verdict),
                 "figures": [spec(figure) for figure in drawn],
                 "tables": [replace(table, id=f"{table.id}-{index}") for table in tables],
@@ -59,15 +59,15 @@ def render(summary: Summary, figures: Described) -> str:
         counts=", ".join(f"{n:,} {status}" for status, n in runs.counts().items() if n),
         sections=sections,
         across=across,
-        chips=chips(contests),
+        chips=chips(contests, summary.palette),
         sweep_commands=runs.commands,
         links=summary.relative,
         specs=script_json(specs),
         bundle=plotly_bundle(),
-        color_of=contender_color(contests),
+        color_of=contender_color(contests, summary.palette),
         plural=plural,
-        style=part("report.css"),
-        script=part("report.js"),
+        style="".join(part(f"{name}.css") for name in STYLES),
+        script="".join(part(f"{name}.js") for name in SCRIPTS),
     )
 
 
@@ -97,17 +97,21 @@ def commands(contest: Contest) -> list[tuple[str, str]]:
     return found
 
 
-def chips(contests: Sequence[Contest]) -> list[tuple[str, str, str]]:
+def chips(contests: Sequence[Contest], palette: Palette) -> list[tuple[str, str, str]]:
     """Name, colour and dash of each contender, in the order in which they first stand."""
-    found = {c.name: (c.name, color(c.optimizer), dash(c.schedule)) for x in contests for c in x.contenders}
+    found = {c.name: (c.name, palette.color(c.optimizer), dash(c.schedule)) for x in contests for c in x.contenders}
     return list(found.values())
 
 
-def contender_color(contests: Sequence[Contest]) -> dict[str, str]:
-    return {c.name: color(c.optimizer) for contest in contests for c in contest.contenders}
+def contender_color(contests: Sequence[Contest], palette: Palette) -> dict[str, str]:
+    return {c.name: palette.color(c.optimizer) for contest in contests for c in contest.contenders}
 
 
 # -- what the page carries with it
+
+
+STYLES = ("base", "verdict", "figures", "tables", "phone", "print")  # in this order
+SCRIPTS = ("page", "figures", "theme", "settings", "tables")
 
 
 def part(name: str) -> str:

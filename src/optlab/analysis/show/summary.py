@@ -14,6 +14,7 @@ from optlab.analysis.judge.contest import Contest
 from optlab.analysis.judge.verdict import Verdict
 from optlab.analysis.read.published import Published
 from optlab.analysis.read.runs import Runs
+from optlab.analysis.show.colors import Palette
 from optlab.record import finite
 
 MADE_BY = "optlab"
@@ -44,6 +45,11 @@ class Summary:
     def counts(self) -> dict[str, int]:
         """Number of runs by status."""
         return self.runs.counts()
+
+    @cached_property
+    def palette(self) -> Palette:
+        """The colours and markers of all its optimizers."""
+        return Palette.of(c.optimizer for contest in self.contests for c in contest.contenders)
 
     @cached_property
     def relative(self) -> dict[Path, str]:

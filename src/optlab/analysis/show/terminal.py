@@ -11,7 +11,7 @@ from rich.text import Text
 
 from optlab.analysis.judge.contest import Contest
 from optlab.analysis.judge.verdict import Verdict
-from optlab.analysis.show.colors import color
+from optlab.analysis.show.colors import Palette
 from optlab.analysis.show.summary import Summary
 from optlab.analysis.show.tables.table import Cell, Column, Row
 from optlab.analysis.show.tables.tried import configurations
@@ -28,7 +28,7 @@ def print_table(summary: Summary, console: Console | None = None, *, problems: b
     """
     console = console or Console(highlight=False)
     for contest, verdict in zip(summary.contests, summary.verdicts, strict=True):
-        console.print(table_of(contest))
+        console.print(table_of(contest, summary.palette))
         console.print(words_of(verdict))
     if problems:
         console.print(problems_of(summary))
@@ -37,7 +37,7 @@ def print_table(summary: Summary, console: Console | None = None, *, problems: b
     console.print(f"report  {shortest(summary.report)}", soft_wrap=True)
 
 
-def table_of(contest: Contest) -> Table:
+def table_of(contest: Contest, palette: Palette) -> Table:
     """One row a configuration, best optimizer first; the chosen one of each in bold with a star."""
     table = configurations(contest)
     rows, note = table.rows, None
@@ -62,7 +62,7 @@ def table_of(contest: Contest) -> Table:
         if previous and previous != contender and note is None:
             drawn.add_section()
         previous = contender
-        texts = [text_of(row.cells[column.name], contest) for column in columns]
+        texts = [text_of(row.cells[column.name], contest, palette) for column in columns]
         drawn.add_row(*texts, style="bold" if row.strong else "")
     return drawn
 
@@ -78,10 +78,10 @@ def worth_showing(column: Column[Any], rows: Sequence[Row], contest: Contest) ->
     return not (said_twice and column.name in ("final", "final_n"))
 
 
-def text_of(cell: Cell, contest: Contest) -> Text:
+def text_of(cell: Cell, contest: Contest, palette: Palette) -> Text:
     """A cell, with its contender's colour before it; a zero is left empty."""
     if cell.contender:
-        return Text.assemble(("● ", color(contest.contender(cell.contender).optimizer)), cell.text)
+        return Text.assemble(("● ", palette.color(contest.contender(cell.contender).optimizer)), cell.text)
     return Text("" if cell.text == "0" else cell.text)
 
 

@@ -1,4 +1,4 @@
-"""Figures: each described once (`outcome`, `search`), and drawn on the page and as pictures from that description.
+"""Figures: each described once (`curves`, `outcome`, `search`), and drawn from that on the page and as pictures.
 
 To add one, write a function that describes it and name it in `FIGURES`, or in `ACROSS` if it is of several settings.
 """
@@ -6,23 +6,21 @@ To add one, write a function that describes it and name it in `FIGURES`, or in `
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from optlab.analysis.judge.contest import Contest
-from optlab.analysis.judge.verdict import Verdict
-from optlab.analysis.read.published import Published
-from optlab.analysis.show.figures import outcome, search
+from optlab.analysis.show.figures import curves, outcome, search
 from optlab.analysis.show.figures.description import Figure
+from optlab.analysis.show.figures.subject import Subject
 from optlab.analysis.show.summary import Summary
 
-FIGURES: list[Callable[[Contest, Verdict, Published | None], Figure | None]] = [
-    outcome.learning_curves,
+FIGURES: list[Callable[[Subject], Figure | None]] = [
+    curves.learning_curves,
     outcome.final_per_seed,
     outcome.differences,
     search.lr_sensitivity,
     search.best_against_budget,
-    outcome.time_to_target,
+    curves.time_to_target,
     outcome.generalisation_gap,
 ]
-ACROSS: list[Callable[[Sequence[Contest]], Figure | None]] = [outcome.performance_profile]
+ACROSS: list[Callable[[Sequence[Subject]], Figure | None]] = [outcome.performance_profile]
 
 
 @dataclass(frozen=True)
@@ -36,14 +34,15 @@ class Described:
 def describe(summary: Summary) -> Described:
     """Every figure that the runs have numbers for."""
     each = zip(summary.contests, summary.verdicts, summary.published, strict=True)
-    return Described([figures_of(*one) for one in each], figures_across(summary.contests))
+    subjects = [Subject(*one, summary.palette) for one in each]
+    return Described([figures_of(subject) for subject in subjects], figures_across(subjects))
 
 
-def figures_of(contest: Contest, verdict: Verdict, published: Published | None = None) -> list[Figure]:
-    """The figures of one contest that its runs have numbers for."""
-    return [figure for draw in FIGURES if (figure := draw(contest, verdict, published)) is not None]
+def figures_of(subject: Subject) -> list[Figure]:
+    """The figures of one setting that its runs have numbers for."""
+    return [figure for draw in FIGURES if (figure := draw(subject)) is not None]
 
 
-def figures_across(contests: Sequence[Contest]) -> list[Figure]:
-    """The figures over several contests; none for one."""
-    return [figure for draw in ACROSS if (figure := draw(contests)) is not None]
+def figures_across(subjects: Sequence[Subject]) -> list[Figure]:
+    """The figures over several settings; none for one."""
+    return [figure for draw in ACROSS if (figure := draw(subjects)) is not None]

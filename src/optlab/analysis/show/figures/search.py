@@ -2,14 +2,13 @@
 
 import numpy as np
 
-from optlab.analysis.judge.contest import Contender, Contest
+from optlab.analysis.judge.contest import Contender
 from optlab.analysis.judge.metric import Metric
-from optlab.analysis.judge.verdict import Verdict
-from optlab.analysis.read.published import Published
-from optlab.analysis.show.colors import color
+from optlab.analysis.show.colors import Palette
 from optlab.analysis.show.figures import series
 from optlab.analysis.show.figures.description import Axis, Band, Figure, Line, Mark, Panel, Points, Span
-from optlab.analysis.show.figures.outcome import line_of, unit
+from optlab.analysis.show.figures.marks import line_of, unit
+from optlab.analysis.show.figures.subject import Subject
 
 COSTS = {
     "trial": Axis(label="trials (configurations)", whole=True),
@@ -18,8 +17,9 @@ COSTS = {
 }
 
 
-def lr_sensitivity(contest: Contest, verdict: Verdict, published: Published | None) -> Figure | None:
+def lr_sensitivity(subject: Subject) -> Figure | None:
     """Final validation metric by learning rate; the region where runs diverged is shaded."""
+    contest, palette = subject.contest, subject.palette
     metric = contest.selection
     tried = [(c, p) for c in contest.contenders if len(p := series.lr_points(c, metric)) > 1 and p[0].lr > 0]
     if not tried:
@@ -27,7 +27,7 @@ def lr_sensitivity(contest: Contest, verdict: Verdict, published: Published | No
     every = [value * metric.scale for _, points in tried for p in points for value in (p.low, p.high)]
     margin = 0.05 * (max(every) - min(every)) or 1.0
     shaded = [
-        Span(of=[contender.name], low=low, high=high, color=color(contender.optimizer))
+        Span(of=[contender.name], low=low, high=high, color=palette.color(contender.optimizer))
         for contender, points in tried
         for low, high in series.diverged_regions(points)
     ]
@@ -42,14 +42,17 @@ def lr_sensitivity(contest: Contest, verdict: Verdict, published: Published | No
         panels={
             metric.name: Panel(
                 Axis(label=metric.axis, range=(min(every) - margin, max(every) + margin)),
-                [*shaded, *(mark for contender, points in tried for mark in lr_marks(contender, points, metric))],
+                [
+                    *shaded,
+                    *(mark for contender, points in tried for mark in lr_marks(palette, contender, points, metric)),
+                ],
             )
         },
         facets=[contender.name for contender, _ in tried],
     )
 
 
-def lr_marks(contender: Contender, points: list[series.LrPoint], metric: Metric) -> list[Mark]:
+def lr_marks(palette: Palette, contender: Contender, points: list[series.LrPoint], metric: Metric) -> list[Mark]:
     """The mean by learning rate, the spread behind it, and a star on what was chosen."""
     x = [p.lr for p in points]
     low, mean, high = (np.array([getattr(p, name) for p in points]) * metric.scale for name in ("low", "mean", "high"))
@@ -59,17 +62,18 @@ def lr_marks(contender: Contender, points: list[series.LrPoint], metric: Metric)
         for p, value in zip(points, mean, strict=True)
     ]
     chosen = [i for i, p in enumerate(points) if p.chosen]
-    shade = color(contender.optimizer)
+    shade = palette.color(contender.optimizer)
     stars = Points(of=[contender.name], x=[x[i] for i in chosen], y=mean[chosen], color=shade, marker="star", size=10)
     return [
         Band(of=[contender.name], x=x, low=low, high=high, color=shade),
-        line_of(contender, x, mean, points=True, hover=hover),
+        line_of(palette, contender, x, mean, points=True, hover=hover),
         *([stars] if chosen else []),
     ]
 
 
-def best_against_budget(contest: Contest, verdict: Verdict, published: Published | None) -> Figure | None:
+def best_against_budget(subject: Subject) -> Figure | None:
     """Expected best validation metric after k trials: who wins depends on the budget."""
+    contest, palette = subject.contest, subject.palette
     metric = contest.selection
     found = [s for c in contest.contenders if (s := series.search(c, metric)) is not None]
     if not found:
@@ -84,13 +88,13 @@ def best_against_budget(contest: Contest, verdict: Verdict, published: Published
         panels={
             metric.name: Panel(
                 Axis(label=f"expected best {metric.axis}"),
-                [search_line(contest.contender(s.contender), s, metric) for s in found],
+                [search_line(palette, contest.contender(s.contender), s, metric) for s in found],
             )
         },
     )
 
 
-def search_line(contender: Contender, search: series.Search, metric: Metric) -> Line:
+def search_line(palette: Palette, contender: Contender, search: series.Search, metric: Metric) -> Line:
     best = search.best * metric.scale
     costs = {"trial": search.trials, "epoch": search.epochs, "second": search.seconds}
-    return line_of(contender, costs, best, points=True, hover=[f"{value:.4g}{unit(metric)}" for value in best])
+    return line_of(palette, contender, costs, best, points=True, hover=[f"{value:.4g}{unit(metric)}" for value in best])

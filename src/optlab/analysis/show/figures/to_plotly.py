@@ -40,7 +40,7 @@ CENTRES = {
 
 
 def spec(figure: Figure) -> dict[str, Any]:
-    """A figure for report.js: {id, title, note, axes, choices, legend, wide}.
+    """A figure for figures.js: {id, title, note, axes, choices, legend, wide}.
 
     `choices` maps what may be chosen (a metric) to {data, layout}; `axes` maps each x axis to {label, whole}, and is {}
     where there is but one.
@@ -59,7 +59,7 @@ def spec(figure: Figure) -> dict[str, Any]:
 
 
 def choice(figure: Figure, panel: Panel) -> dict[str, Any]:
-    """One panel: its traces, and the layout, which report.js completes."""
+    """One panel: its traces, and the layout, which figures.js completes."""
     first = next(iter(figure.x.values()))
     layout: dict[str, Any] = {"xaxis": axis_of(first), "yaxis": axis_of(panel.y)}
     if len(figure.x) > 1:

@@ -1,0 +1,120 @@
+// -- figures
+
+const css = (name) => getComputedStyle(root).getPropertyValue(name).trim();
+
+function traces(state) {
+  const { spec, choice, axis } = state;
+  return spec.choices[choice].data.map((trace) => {
+    const meta = trace.meta ?? {};
+    const names = meta.contenders ?? [];
+    const elsewhere = axis && meta.x && !meta.x[axis]; // published curves know epochs alone
+    return {
+      ...trace,
+      x: (axis && meta.x?.[axis]) || trace.x,
+      y: (axis && meta.y?.[axis]) || trace.y,
+      visible: !elsewhere && !names.some((name) => hidden.has(name)),
+      showlegend: printing && trace.name !== undefined && trace.hoverinfo !== "skip",
+    };
+  });
+}
+
+function placesOf(state) {
+  return state.spec.choices[state.choice].data.flatMap((trace) => trace.meta?.x?.[state.axis] ?? []);
+}
+
+function layout(state, element) {
+  const given = state.spec.choices[state.choice].layout;
+  const lines = { gridcolor: css("--grid"), linecolor: css("--line"), zerolinecolor: css("--line"), automargin: true };
+  const wide = element.closest(".wide") !== null;
+  const x = { ...lines, ...given.xaxis };
+  const axis = state.spec.axes[state.axis]; // none where there is but one
+  if (axis) x.title = { text: axis.label };
+  if (!printing && element.clientWidth < 420) { // a phone
+    if (x.type === "log") x.dtick = 2; // every second decade, or the labels would be turned
+    if (x.title) x.title = { text: x.title.text.replace(" (", "<br>(") };
+  }
+  if (axis?.whole) {
+    const last = Math.max(...placesOf(state));
+    if (last <= 12) x.dtick = 1; // there is no epoch 2.5
+  }
+  return {
+    ...given,
+    xaxis: x,
+    yaxis: { ...lines, ...given.yaxis },
+    height: given.height ?? (wide ? 400 : 330),
+    width: printing ? 640 : element.clientWidth,
+    margin: { l: 56, r: 12, t: printing && state.spec.legend ? 30 : 8, b: 44 },
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: css("--sans"), size: 12, color: css("--soft") },
+    hoverlabel: { bgcolor: css("--card"), bordercolor: css("--line"), font: { color: css("--ink") } },
+    showlegend: printing && state.spec.legend, // on the screen the buttons above are the legend
+    legend: { orientation: "h", y: 1.02, yanchor: "bottom" },
+    uirevision: `${state.choice} ${state.axis}`, // toggles keep the zoom, another axis starts afresh
+  };
+}
+
+const settings = { displayModeBar: false };
+
+function draw(figure) {
+  const element = figure.querySelector(".plot");
+  if (!window.Plotly || !element.clientWidth) return;
+  let state = drawn.get(figure);
+  if (!state) {
+    const spec = specs[figure.dataset.section].find((entry) => entry.id === figure.dataset.figure);
+    state = { spec, choice: Object.keys(spec.choices)[0], axis: Object.keys(spec.axes)[0] };
+    drawn.set(figure, state);
+  }
+  Plotly.react(element, traces(state), layout(state, element), settings);
+}
+
+const redraw = () => all(".fig").forEach(draw);
+
+for (const button of all(".fig [data-axis], .fig [data-choice]")) {
+  button.addEventListener("click", () => {
+    press(button);
+    const figure = button.closest(".fig");
+    const state = drawn.get(figure);
+    if (!state) return;
+    if (button.dataset.axis) state.axis = button.dataset.axis;
+    else state.choice = button.dataset.choice;
+    draw(figure);
+  });
+}
+
+for (const chip of all("[data-chip]")) {
+  chip.addEventListener("click", () => {
+    const name = chip.dataset.chip;
+    if (!hidden.delete(name)) hidden.add(name);
+    chip.setAttribute("aria-pressed", String(!hidden.has(name)));
+    for (const track of all(".track")) track.classList.toggle("off", hidden.has(track.dataset.contender));
+    redraw();
+  });
+}
+
+async function unpack(id) {
+  const text = document.getElementById(id).textContent.trim();
+  const bytes = Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).text();
+}
+
+async function begin() {
+  if (typeof DecompressionStream === "undefined") {
+    document.getElementById("too-old").hidden = false;
+    return;
+  }
+  const script = document.createElement("script");
+  script.textContent = await unpack("bundle");
+  document.head.append(script);
+  redraw();
+  root.dataset.ready = "yes";
+}
+
+let waiting = 0;
+addEventListener("resize", () => {
+  clearTimeout(waiting);
+  waiting = setTimeout(redraw, 120);
+});
+addEventListener("beforeprint", () => { printing = true; redraw(); });
+addEventListener("afterprint", () => { printing = false; redraw(); });
