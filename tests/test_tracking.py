@@ -37,6 +37,9 @@ def test_the_offline_record_holds_config_history_and_summary(train: Train) -> No
     record = train("logger=wandb", "optimizer=momentum", "logger.wandb.tags=[a]")
     seen = leet(Path("run"))
     assert seen["config"]["optimizer"]["lr"] == 0.03  # resolved, not a reference
+    assert seen["config"]["configuration"].startswith("momentum lr=0.03 constant model=mlp")
+    assert (seen["config"]["phase"], seen["config"]["status"]) == ("train", "finished")
+    assert seen["config"]["sweep"] == record.config["sweep"]
     summary = seen["summary"]
     assert summary["status"] == "finished"
     assert summary["last/val/acc"] == record.metrics["val/acc"]

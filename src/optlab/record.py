@@ -56,19 +56,24 @@ class OtherSchema(UserError):
     """A record that another version of the program wrote: whole, and its result worth keeping."""
 
 
-def run_id(config: Mapping[str, Any]) -> str:
-    """The first 8 hex digits of a SHA-256 over the resolved config without what cannot change the result."""
-    kept = json.loads(json.dumps(config))
+def identity(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of the resolved config, as JSON holds it, without what cannot change the result."""
+    kept: dict[str, Any] = json.loads(json.dumps(config))
     # Where a downloaded data set lies changes nothing; which folder of images is trained on changes everything.
     paths = [*NOT_IDENTITY, *(["dataset.root"] if "download" in kept.get("dataset", {}) else [])]
     for path in paths:
         *parents, key = path.split(".")
-        node = kept
+        node: Any = kept
         for parent in parents:
             node = node.get(parent) if isinstance(node, dict) else None
         if isinstance(node, dict):
             node.pop(key, None)
-    text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
+    return kept
+
+
+def run_id(config: Mapping[str, Any]) -> str:
+    """The first 8 hex digits of a SHA-256 over the config's identity."""
+    text = json.dumps(identity(config), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from optlab.adapters import process
+from optlab.config.given import configuration
 from optlab.config.schema import Loggers, Wandb
 from optlab.errors import UserError
 from optlab.record import RunRecord, finite, shortest
@@ -81,6 +82,7 @@ class MirrorToWandb(WandbLogger):
         summary |= {f"last/{name}": value for name, value in record.metrics.items()}
         summary |= {f"best/{name}": value for name, value in record.best.items()}
         self.guard(lambda: self.run.summary.update(finite(summary)))
+        self.guard(lambda: self.run.config.update({"status": record.status}, allow_val_change=True))
         exit_code = {"finished": 0, "diverged": 0, "interrupted": 130}.get(record.status, 1)
         self.guard(lambda: self.run.finish(exit_code=exit_code))
 
@@ -138,7 +140,7 @@ def open_run(mode: Literal["online", "offline"], config: Wandb, record: RunRecor
         mode=mode,
         name=f"{record.optimizer}-lr{record.lr:g}-seed{record.seed}",
         job_type=record.phase,
-        config=finite(record.config),
+        config=finite(described(record)),
         reinit="create_new",
         settings=settings,
         **config.arguments,
@@ -147,6 +149,15 @@ def open_run(mode: Literal["online", "offline"], config: Wandb, record: RunRecor
     run.define_metric("trainer/global_step")
     run.define_metric("*", step_metric="trainer/global_step", summary="min,max,last")
     return run
+
+
+def described(record: RunRecord) -> dict[str, Any]:
+    """The resolved config, and what W&B groups runs by: `configuration`, `phase`, `sweep` and `status`.
+
+    `configuration` is everything but the seed, so that W&B's own grouping gives mean and spread over seeds.
+    """
+    of_groups = {"configuration": configuration(record.config), "phase": record.phase, "status": record.status}
+    return {"sweep": None} | record.config | of_groups
 
 
 def one_line(error: Exception) -> str:
