@@ -132,6 +132,7 @@ def test_two_processes_give_the_losses_of_one() -> None:
         "model=mlp",
         "dataset.val_size=102",
         "batch_size=100",
+        "+callbacks.predictions._target_=optlab.callbacks.Predictions",
         "hydra.run.dir=",
     )
     two = python(*words, "hydra.run.dir=two", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
@@ -148,6 +149,10 @@ def test_two_processes_give_the_losses_of_one() -> None:
     for a, b in zip(read_metrics(Path("one/metrics.csv")), read_metrics(Path("two/metrics.csv")), strict=True):
         for name in ("train/loss", "train/acc", "val/loss", "val/acc"):
             assert a[name] == pytest.approx(b[name], rel=1e-5)
+    worst = {place: read_metrics(Path(place, "predictions/worst.csv")) for place in ("one", "two")}
+    assert [row["index"] for row in worst["two"]] == [row["index"] for row in worst["one"]]
+    matrices = [Path(place, "predictions/confusion_matrix.csv").read_text() for place in ("one", "two")]
+    assert matrices[0] == matrices[1]
     assert sum(map(sum, two_record.test["confusion"])) == 360  # each sample once
 
 

@@ -135,11 +135,13 @@ class TrainingModule(LightningModule):
         loss, outputs = self.evaluate(batch)
         self.sums["val"].add(loss, outputs, batch.targets)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
+    def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The outputs of the network, for callbacks that look at single samples in `on_test_batch_end`."""
         loss, outputs = self.evaluate(batch)
         self.sums["test"].add(loss, outputs, batch.targets)
         if self.quality is not None and len(batch.targets):
             self.quality.update(outputs, batch.targets)
+        return outputs
 
     def evaluate(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The mean loss over the samples of this process, and the outputs."""

@@ -44,6 +44,7 @@ NOT_IDENTITY = (
     "callbacks.progress",
     "callbacks.checkpoint",
     "callbacks.test_curve",
+    "callbacks.predictions",
     "optimizer.search",
     "dataset.download",
     "trainer.enable_progress_bar",

@@ -18,7 +18,7 @@ from optlab import checkpoint, environment, resume, tracking
 from optlab.adapters.lightning import callbacks_of
 from optlab.adapters.torch import keeping_random_state, normalises_batches, set_float32_precision
 from optlab.callbacks import Diverged, Interruption, Recorder
-from optlab.callbacks.contract import RunContext, begin_run, in_order
+from optlab.callbacks.contract import RunContext, begin_run, check_data, in_order
 from optlab.check import check_config
 from optlab.config import resolve
 from optlab.config.schema import Config
@@ -95,6 +95,7 @@ def prepare(
     engine = choose(config, trainer)
     data = load_data(config, sources)
     check_against_data(config, data)
+    check_data(callbacks_of(trainer), data.info)
     resumed = continue_from(config, data)
     module = build_module(config, data, overrides, engine)
     if resumed is not None:

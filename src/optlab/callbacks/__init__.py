@@ -1,4 +1,4 @@
-"""What watches a run: the recorder, the divergence guard, checkpoints, interruption, progress and the test curve.
+"""What watches a run: the recorder, the divergence guard, checkpoints, interruption, progress, and looks at the test.
 
 `optlab.callbacks.contract` says what a run asks of a callback, and what it gives to one.
 """
@@ -6,6 +6,7 @@
 from optlab.callbacks.checkpoints import Checkpoints
 from optlab.callbacks.divergence import Diverged, DivergenceGuard
 from optlab.callbacks.interruption import Interruption
+from optlab.callbacks.predictions import Predictions
 from optlab.callbacks.print_weights import PrintWeights
 from optlab.callbacks.progress import Progress
 from optlab.callbacks.recorder import Recorder
@@ -17,6 +18,7 @@ __all__ = [
     "Diverged",
     "DivergenceGuard",
     "Interruption",
+    "Predictions",
     "PrintWeights",
     "Progress",
     "Recorder",

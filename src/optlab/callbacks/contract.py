@@ -8,6 +8,7 @@ them. Besides, a run reads what these protocols describe; a callback has what it
 | `every_batch = False` | `WatchesBatches`: its hooks of batches need not be called for each batch |
 | `every_n_steps = 50` | `LooksEveryNSteps`: they have to be called behind each 50th batch of an epoch |
 | `measures = True` | `Measures`: it adds to the epoch's row, so it comes before the recorder |
+| `check_data(info)` | `FitsData`: it is called before anything is written, and refuses data that it cannot use |
 | `begin_run(run)` | `BeginsRun`: it is called once before the first step, with the run's folder and test batches |
 
 **Fast engines.** The loop and graph engines take up to 50 steps between two calls of the hooks of batches. A callback
@@ -25,6 +26,7 @@ from typing import Protocol, runtime_checkable
 
 from lightning import Callback
 
+from optlab.data.arrays import DataInfo
 from optlab.data.batches import DeviceBatches
 from optlab.errors import UserError
 
@@ -70,6 +72,14 @@ class Measures(Protocol):
 
 
 @runtime_checkable
+class FitsData(Protocol):
+    """Refuses data that it cannot use."""
+
+    def check_data(self, info: DataInfo) -> None:
+        """Called when the data is loaded and nothing is written yet; raises UserError."""
+
+
+@runtime_checkable
 class BeginsRun(Protocol):
     """Takes what the run gives."""
 
@@ -109,6 +119,13 @@ def overrides_batch_hooks(callback: Callback) -> bool:
 def in_order(callbacks: Iterable[Callback]) -> list[Callback]:
     """What measures comes before the recorder, which the others read; else as they came."""
     return sorted(callbacks, key=lambda callback: not terms(callback).measures)
+
+
+def check_data(callbacks: Iterable[Callback], info: DataInfo) -> None:
+    """Raise UserError where a callback cannot use the data."""
+    for callback in callbacks:
+        if isinstance(callback, FitsData):
+            callback.check_data(info)
 
 
 def begin_run(callbacks: Iterable[Callback], run: RunContext) -> None:
