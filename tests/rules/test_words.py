@@ -2,7 +2,7 @@
 
 import pytest
 
-from optlab.rules.words import divergence, duration, enumerated, failure, plural
+from optlab.rules.words import divergence, duration, enumerated, failure, natural, plural, slug
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(41.2, "41 s"), (300, "5 min"), (8000, "2 h 13 min")])
@@ -23,3 +23,13 @@ def test_how_a_run_ended_is_one_line_whatever_its_record_lacks() -> None:
     assert failure(None) == "error: "
     assert divergence({"epoch": 3}) == "diverged in epoch 3"
     assert divergence(None) == "diverged in epoch None"
+
+
+def test_names_with_numbers_sort_by_value() -> None:
+    names = [f"cnn on digits, batch_size {n}" for n in (256, 16, 64)]
+    assert [name.rpartition(" ")[2] for name in sorted(names, key=natural)] == ["16", "64", "256"]
+    assert sorted(["lr 0.1", "lr 1e-3", "lr", "adam"], key=natural) == ["adam", "lr", "lr 1e-3", "lr 0.1"]
+
+
+def test_a_name_becomes_part_of_an_address() -> None:
+    assert slug("cnn on digits, batch_size 16") == "cnn-on-digits-batch-size-16"

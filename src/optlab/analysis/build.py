@@ -13,6 +13,7 @@ from optlab.analysis.show.figures import describe
 from optlab.analysis.show.report import render
 from optlab.analysis.show.summary import MADE_BY, Summary, as_json
 from optlab.analysis.show.tables import tables_of
+from optlab.analysis.show.tables.overview import overview
 from optlab.analysis.show.tables.tried import all_runs
 from optlab.analysis.show.tables.write import as_csv, latex, markdown
 from optlab.errors import UserError
@@ -115,7 +116,8 @@ def write(summary: Summary, *, figures: bool) -> None:
     several = len(summary.contests) > 1
     pairs = zip(summary.contests, summary.verdicts, strict=True)
     drawn = [table for c, v in pairs for table in tables_of(c, v, summary.relative, several=several)]
-    static = [table for table in drawn if table.id != "runs"]  # runs.csv has those
+    across = overview(summary.verdicts, summary.places)
+    static = [table for table in (across, *drawn) if table.rows and table.id != "runs"]  # runs.csv has those
     write_whole(folder / "tables.md", markdown(static))
     write_whole(folder / "tables.tex", latex(static))
     described = describe(summary)

@@ -1,11 +1,12 @@
 """Small words that more than one room says: the language's, and what needs none."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from optlab.rules.english import counted, divergence, duration, enumerated, plural
 
-__all__ = ["counted", "divergence", "duration", "enumerated", "failure", "plural"]
+__all__ = ["counted", "divergence", "duration", "enumerated", "failure", "natural", "plural", "slug"]
 
 
 def failure(error: Mapping[str, Any] | None) -> str:
@@ -13,3 +14,14 @@ def failure(error: Mapping[str, Any] | None) -> str:
     error = error or {}
     lines = str(error.get("message", "")).splitlines()
     return f"{error.get('type', 'error')}: {lines[0] if lines else ''}"
+
+
+def natural(text: str) -> list[tuple[bool, float, str]]:
+    """What sorts names with numbers in them as people do: `batch_size 16` before 64 before 256."""
+    parts = re.split(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)", text)
+    return [(bool(i % 2), float(part) if i % 2 else 0.0, part) for i, part in enumerate(parts)]
+
+
+def slug(text: str) -> str:
+    """A name as part of a file's name or of an address on a page: `cnn-on-digits-batch-size-16`."""
+    return re.sub("-+", "-", "".join(char if char.isalnum() else "-" for char in text)).strip("-")

@@ -18,6 +18,7 @@ from optlab.analysis.read.runs import Run, Runs, flat
 from optlab.errors import UserError
 from optlab.rules.choice import Candidate, best, score_of
 from optlab.rules.space import numbers
+from optlab.rules.words import natural
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +149,7 @@ class Contest:
 
 
 def contests(runs: Runs, metric: str | None = None) -> list[Contest]:
-    """The contests that some sweeps hold, the largest first.
+    """The contests that some sweeps hold, by their labels (numbers by value), those without a result last.
 
     Raises:
         UserError: no run has the metric.
@@ -160,7 +161,7 @@ def contests(runs: Runs, metric: str | None = None) -> list[Contest]:
         by_setting[run.setting].append(run)
     labels = setting_labels(by_setting)
     built = [contest(labels[key], members, metric) for key, members in by_setting.items()]
-    return sorted(built, key=lambda c: (not any(run.is_over for run in c.runs), -len(c.runs), c.label))
+    return sorted(built, key=lambda c: (not any(run.is_over for run in c.runs), natural(c.label)))
 
 
 def contest(label: str, runs: Sequence[Run], metric: str | None) -> Contest:

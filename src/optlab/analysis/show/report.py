@@ -20,6 +20,7 @@ from optlab.analysis.show.figures.to_plotly import spec
 from optlab.analysis.show.ranking import axis_ticks, tracks
 from optlab.analysis.show.summary import Summary
 from optlab.analysis.show.tables import tables_of
+from optlab.analysis.show.tables.overview import overview
 from optlab.rules.words import plural
 
 
@@ -38,7 +39,7 @@ def render(summary: Summary, figures: Described) -> str:
         tables = tables_of(contest, verdict, summary.relative, several=False)
         sections.append(
             {
-                "id": f"setting-{index}",
+                "id": summary.places[index],
                 "contest": contest,
                 "verdict": verdict,
                 "tracks": tracks(contest, verdict, summary.palette),
@@ -58,6 +59,7 @@ def render(summary: Summary, figures: Described) -> str:
         runs=runs,
         counts=", ".join(f"{n:,} {status}" for status, n in runs.counts().items() if n),
         sections=sections,
+        overview=overview(verdicts, summary.places),
         across=across,
         chips=chips(contests, summary.palette),
         sweep_commands=runs.commands,

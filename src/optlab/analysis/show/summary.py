@@ -16,6 +16,7 @@ from optlab.analysis.read.published import Published
 from optlab.analysis.read.runs import Runs
 from optlab.analysis.show.colors import Palette
 from optlab.record import finite
+from optlab.rules.words import slug
 
 MADE_BY = "optlab"
 
@@ -40,6 +41,12 @@ class Summary:
     @property
     def report(self) -> Path:
         return self.folder / "report.html"
+
+    @cached_property
+    def places(self) -> list[str]:
+        """Where each setting stands on the page: `setting-cnn-on-digits-batch-size-16`."""
+        named = [f"setting-{slug(contest.label)}" for contest in self.contests]
+        return [f"{name}-{named[:i].count(name) + 1}" if name in named[:i] else name for i, name in enumerate(named)]
 
     @property
     def counts(self) -> dict[str, int]:

@@ -25,6 +25,7 @@ from optlab.analysis.show.figures.description import (
     on,
 )
 from optlab.record import cannot_write
+from optlab.rules.words import slug
 
 STYLE: Any = {  # typed as a mapping from a closed set of names in Matplotlib's stubs
     "font.family": "sans-serif",
@@ -102,11 +103,6 @@ def save(picture: Picture, stem: Path) -> list[Path]:
             raise cannot_write(path, error) from error
         paths.append(path)
     return paths
-
-
-def slug(label: str) -> str:
-    """A file name for a setting."""
-    return "".join(char if char.isalnum() else "-" for char in label).strip("-")
 
 
 # -- panels

@@ -1,6 +1,5 @@
 """What a table is: rows of cells under named columns. A column says everything that any output needs to know of it."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -16,18 +15,20 @@ class Cell:
     Attributes:
         value: the number itself, as CSV holds it.
         text: what is shown everywhere else.
-        sort: what the page sorts it by.
+        sort: what the page sorts it by; None stands last, whichever way it is sorted.
         contender: whose colour stands before it.
         folder: of the run that it leads to, relative to the report.
         find: the words that find its runs in the table of runs.
+        place: of the page that it leads to.
     """
 
     value: Value
     text: str
-    sort: float | str
+    sort: float | str | None
     contender: str = ""
     folder: str = ""
     find: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Column(Generic[Entry]):
         brief: the heading in the terminal, where a line has 80 characters; None where it is not shown there.
         left: words stand left, numbers right.
         wraps: whether the terminal may break it into lines.
-        contender, folder, find: see `Cell`.
+        contender, folder, find, place: see `Cell`.
     """
 
     name: str
@@ -57,14 +58,15 @@ class Column(Generic[Entry]):
     contender: Callable[[Entry], str] | None = None
     folder: Callable[[Entry], str] | None = None
     find: Callable[[Entry], str] | None = None
+    place: Callable[[Entry], str] | None = None
 
     def cell(self, entry: Entry) -> Cell:
         value = self.value(entry)
         return Cell(
             value,
             shown(value) if self.text is None else self.text(entry),
-            sorted_by(value) if self.sort is None else self.sort(entry),
-            *("" if what is None else what(entry) for what in (self.contender, self.folder, self.find)),
+            value if value is None or self.sort is None else self.sort(entry),
+            *("" if what is None else what(entry) for what in (self.contender, self.folder, self.find, self.place)),
         )
 
 
@@ -120,9 +122,3 @@ def shown(value: Value) -> str:
     if value is None:
         return "–"
     return value if isinstance(value, str) else f"{value:,}"
-
-
-def sorted_by(value: Value) -> float | str:
-    if value is None:
-        return math.inf
-    return value if isinstance(value, str) else float(value)
