@@ -323,7 +323,7 @@ def test_the_ranking_has_round_ticks_and_says_no_more_than_it_draws(tmp_path: Pa
     make_sweep(tmp_path, {"adam": [0.9512, 0.9603], "sgd": [0.9301, 0.9402]})
     contest = only(tmp_path)
     found = ranking.axis_ticks(contest, judge(contest))
-    assert [text for _, text in found] == ["92", "93", "94", "95"]
+    assert [text for _, text in found] == [f"{n}\u00a0%" for n in (92, 93, 94, 95)]
     assert all(0 <= place <= 100 for place, _ in found)
     page = build([tmp_path], figures=False).report
     assert "the bar its 95 % interval" not in page.read_text()
