@@ -22,7 +22,7 @@ from optlab.analysis.show import colors, figures, ranking
 from optlab.analysis.show.colors import Palette
 from optlab.analysis.show.figures import Described, figures_across, figures_of, series
 from optlab.analysis.show.figures.curves import learning_curves
-from optlab.analysis.show.figures.description import Axis, Band, Figure, Interval, Line, Panel, Points, Span, on
+from optlab.analysis.show.figures.description import Axis, Band, Figure, Interval, Line, Panel, Points, Span, Text, on
 from optlab.analysis.show.figures.outcome import differences
 from optlab.analysis.show.figures.subject import Subject
 from optlab.analysis.show.figures.to_matplotlib import draw, draw_all, grid
@@ -155,7 +155,7 @@ def every_figure(study: Contest) -> list[Figure]:
     )
     areas = [mark for mark in marks if isinstance(mark, Band)]
     assert {mark.hatched for mark in areas if np.ptp(np.subtract(mark.high, mark.low)) > 0} == {True, False}
-    assert {type(mark) for mark in marks} == {Line, Points, Interval, Band, Span}
+    assert {type(mark) for mark in marks} == {Line, Points, Interval, Band, Span, Text}
     return found
 
 
@@ -201,6 +201,9 @@ def test_the_page_shows_the_numbers_of_every_mark(every_figure: list[Figure]) ->
                         assert there is not None
                         assert same(x, [*there, *there[::-1]]), where
                         assert same(y, [*mark.high, *mark.low[::-1]]), where
+                    case Text():
+                        assert same((x, y), (mark.x, mark.y)), where
+                        assert trace["text"] == list(mark.words), where
                     case Span():
                         assert panel.y.range is not None
                         assert same((min(x), max(x), min(y), max(y)), (mark.low, mark.high, *panel.y.range)), where
@@ -211,7 +214,8 @@ def test_the_pictures_show_the_numbers_of_every_mark(every_figure: list[Figure])
     for figure in every_figure:
         cells = [cell for row in grid(figure) for cell in row]
         for cell, panel in zip(cells, draw(figure).axes[: len(cells)], strict=True):
-            lines, areas, patches = iter(panel.lines), iter(panel.collections), iter(panel.patches)
+            lines, areas = iter(panel.lines), iter(panel.collections)
+            patches, texts = iter(panel.patches), iter(panel.texts)
             for mark in cell.marks:
                 where = (figure.id, cell.panel.y.label, cell.axis, mark)
                 match mark:
@@ -231,11 +235,15 @@ def test_the_pictures_show_the_numbers_of_every_mark(every_figure: list[Figure])
                             around = [*zip(x, mark.low, strict=True), *zip(x, mark.high, strict=True)]
                             [path] = next(areas).get_paths()
                             assert {tuple(corner) for corner in np.asarray(path.vertices)} == set(around), where
+                    case Text():
+                        for x, y, word in zip(mark.x, mark.y, mark.words, strict=True):
+                            text = next(texts)
+                            assert (*text.get_position(), text.get_text()) == (x, y, word), where
                     case Span():
                         patch = next(patches)
                         assert isinstance(patch, Rectangle)
                         assert same(patch.get_bbox().extents, (mark.low, 0, mark.high, 1)), where
-            assert not [*areas, *patches], (figure.id, cell.axis)
+            assert not [*areas, *patches, *texts], (figure.id, cell.axis)
 
 
 def test_a_figure_for_the_page_alone_is_no_picture(tmp_path: Path) -> None:
@@ -268,6 +276,7 @@ def a_new_one(subject: Subject) -> Figure:
         Points(of=of, color=shade, x=[0.5], y=[2], marker="star"),
         Interval(of=of, color=shade, x=0.5, y=1, low=0, high=2, along="y", marker="open"),
         Interval(of=of, color=shade, x=0.5, y=1, low=0, high=1, along="x", marker="full"),
+        Text(of=of, x=[0.5, 0.7], y=[1, 2], words=["here", "there"], anchor="left"),
     ]
     panels = {"loss": Panel(Axis(label="loss", range=(0, 4)), marks)}
     return Figure(id="new", file="a_new_one", title="A new one", note="It is new.", x={"x": Axis()}, panels=panels)
@@ -281,6 +290,26 @@ def test_a_new_figure_is_one_description(tmp_path: Path, monkeypatch: pytest.Mon
     assert "#123456" in (tmp_path / "figures" / "a_new_one.svg").read_text()
     assert "<h3>A new one</h3>" in page
     go.Figure(spec(a_new_one(subject(only(tmp_path))))["choices"]["loss"])
+
+
+def test_panels_with_x_axes_of_their_own_are_switched_on_the_page_and_pictures_by_themselves(tmp_path: Path) -> None:
+    panels = {
+        "momentum": Panel(Axis(), [Points(color="#123456", x=[0, 0.9], y=[1, 2])], x=Axis(label="momentum")),
+        "wörd size": Panel(
+            Axis(ticks={}), [Points(color="#123456", x=[0, 1], y=[1, 2])], x=Axis(ticks={0: "16", 1: "64"})
+        ),
+    }
+    figure = Figure(id="two", file="two", title="Two", note="", x={"key": Axis()}, panels=panels, choose="key")
+    shown = spec(figure)
+    assert [choice["layout"]["xaxis"].get("ticktext") for choice in shown["choices"].values()] == [None, ["16", "64"]]
+    assert shown["choices"]["wörd size"]["layout"]["yaxis"]["tickvals"] == []
+    for choice in shown["choices"].values():
+        go.Figure(choice)
+    draw_all(Described([[figure]], []), ["one"], tmp_path)
+    assert {path.name for path in tmp_path.glob("*.png")} == {"two-momentum.png", "two-wörd-size.png"}
+    [panel] = draw(figure.pictures()[1]).axes
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["16", "64"]
+    assert [*panel.get_yticks()] == []
 
 
 def test_a_running_sweep_has_figures(tmp_path: Path) -> None:

@@ -6,12 +6,13 @@ the unit shown. Sizes and widths are in points; dashes and markers have Plotly's
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
 from optlab.analysis.judge.statistics import FloatArray
+from optlab.rules.words import slug
 
 Numbers = Sequence[float] | FloatArray
 Places = Numbers | Mapping[str, Numbers]  # the same on every x axis of the figure, or by its name
@@ -109,6 +110,22 @@ class Span(Mark):
     high: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Text(Mark):
+    """Words in a panel, one at each point; without a colour in that of the axes' own words.
+
+    Attributes:
+        anchor: the side of the words that stands at the point.
+    """
+
+    x: Numbers
+    y: Numbers
+    words: Sequence[str]
+    color: str = ""
+    anchor: Literal["left", "right", "top", "bottom", "middle"] = "middle"
+    size: float = 8.0
+
+
 # -- where they are drawn
 
 
@@ -120,6 +137,7 @@ class Axis:
         whole: there is nothing between whole numbers.
         thousands: large numbers, written as 20k or 5M.
         names: what stands at 0, 1, 2 and so on, in place of numbers.
+        ticks: what stands at which places, in place of ticks that suit the range; {}: nothing, and no grid.
         range: from where to where, in place of what the marks need.
         from_zero: begins at 0.
         zero_line: a line marks 0.
@@ -130,6 +148,7 @@ class Axis:
     whole: bool = False
     thousands: bool = False
     names: Sequence[str] = ()
+    ticks: Mapping[float, str] | None = None
     range: tuple[float, float] | None = None
     from_zero: bool = False
     zero_line: bool = False
@@ -137,11 +156,18 @@ class Axis:
 
 @dataclass(frozen=True)
 class Panel:
-    """Marks over a y axis. Those of a figure that are not `in_pictures` are on the page alone."""
+    """Marks over a y axis. Those of a figure that are not `in_pictures` are on the page alone.
+
+    Attributes:
+        x: its own x axis, where the panels of a figure have not one in common; then each is a picture by itself.
+        facets: as the figure's, of this panel alone.
+    """
 
     y: Axis
     marks: Sequence[Mark]
     in_pictures: bool = True
+    x: Axis | None = None
+    facets: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +181,7 @@ class Figure:
         key: what a picture must say of its marks, as the note is not beside it.
         x: the x axes by name; the page switches between them, a picture has a column for each.
         panels: by what they show, as a metric's name; the page switches between them, a picture has a row for each.
+        choose: what the names of the panels are.
         facets: the contenders that have a panel each in a picture, where lines in one would hide each other.
         symbols: markers with the same meaning in every colour, for a legend: meaning to marker.
         wide: takes the whole width of the page.
@@ -167,6 +194,7 @@ class Figure:
     x: Mapping[str, Axis]
     panels: Mapping[str, Panel]
     key: str = ""
+    choose: str = "metric"
     facets: Sequence[str] = ()
     symbols: Mapping[str, str] = field(default_factory=dict)
     wide: bool = False
@@ -174,4 +202,22 @@ class Figure:
     @property
     def needs_legend(self) -> bool:
         """Whether colours have to be explained: an axis with names does it otherwise."""
-        return not any(axis.names for axis in (*self.x.values(), *(panel.y for panel in self.panels.values())))
+        axes = [axis for panel in self.panels.values() for axis in (panel.x, panel.y) if axis is not None]
+        return not any(axis.names for axis in (*self.x.values(), *axes))
+
+    def pictures(self) -> "list[Figure]":
+        """The figure as it is drawn outside the page: itself, or one for each panel with an x axis of its own."""
+        if not any(panel.x for panel in self.panels.values()):
+            return [self]
+        several = len(self.panels) > 1
+        return [
+            replace(
+                self,
+                file=f"{self.file}-{slug(name)}" if several else self.file,
+                title=f"{self.title}: {name}" if several else self.title,
+                x=self.x if panel.x is None else dict.fromkeys(self.x, panel.x),
+                panels={name: replace(panel, x=None, facets=())},
+                facets=panel.facets or self.facets,
+            )
+            for name, panel in self.panels.items()
+        ]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 from matplotlib.ticker import EngFormatter, MaxNLocator, NullFormatter
@@ -22,6 +23,7 @@ from optlab.analysis.show.figures.description import (
     Panel,
     Points,
     Span,
+    Text,
     on,
 )
 from optlab.record import cannot_write
@@ -69,6 +71,13 @@ POINTS = {
     "star": "*",
     "hexagon": "h",
 }
+ANCHORS: dict[str, dict[str, Any]] = {
+    "left": {"ha": "left", "va": "center"},
+    "right": {"ha": "right", "va": "center"},
+    "top": {"ha": "center", "va": "top"},
+    "bottom": {"ha": "center", "va": "bottom"},
+    "middle": {"ha": "center", "va": "center"},
+}
 STEPS = {"after": "steps-post", "before": "steps-pre"}
 GREY, ALARM = "#5b616b", "#c0392b"
 MOST_COLUMNS = 4  # of panels beside each other
@@ -81,8 +90,9 @@ def draw_all(figures: Described, labels: Sequence[str], folder: Path) -> list[Pa
         UserError: the folder cannot be written.
     """
     prefixes = [f"{slug(label)}-" if len(labels) > 1 else "" for label in labels]
-    named = [(p + f.file, f) for p, each in zip(prefixes, figures.of_contests, strict=True) for f in each]
-    named += [(figure.file, figure) for figure in figures.across]
+    pairs = zip(prefixes, figures.of_contests, strict=True)
+    named = [(p + picture.file, picture) for p, each in pairs for f in each for picture in f.pictures()]
+    named += [(picture.file, picture) for figure in figures.across for picture in figure.pictures()]
     with mpl.rc_context(STYLE):
         return [path for name, figure in named if grid(figure) for path in save(draw(figure), folder / name)]
 
@@ -185,6 +195,10 @@ def scale(panel: Axes, which: Literal["x", "y"], axis: Axis) -> None:
         names = [name.replace(" · ", "\n") if which == "x" else name for name in axis.names]
         ticks.set_ticks(range(len(names)), names)
         panel.grid(axis=which, visible=False)
+    elif axis.ticks is not None:
+        ticks.set_ticks(list(axis.ticks), list(axis.ticks.values()))
+        panel.grid(axis=which, visible=bool(axis.ticks))
+        panel.spines["left" if which == "y" else "bottom"].set_visible(bool(axis.ticks))
     elif which == "x":
         ticks.set_major_locator(MaxNLocator(6, integer=axis.whole, steps=[1, 2, 5, 10]))
     if axis.thousands:
@@ -218,6 +232,10 @@ def draw_mark(panel: Axes, mark: Mark, cell: Cell, zorder: float) -> None:
         case Span():
             shade = ALARM if cell.alone else mark.color  # where colours need not tell contenders apart
             panel.axvspan(mark.low, mark.high, color=shade, alpha=0.09, linewidth=0, zorder=0)
+        case Text():
+            for x, y, word in zip(np.asarray(mark.x), np.asarray(mark.y), mark.words, strict=True):
+                how = ANCHORS[mark.anchor] | {"fontsize": mark.size, "color": mark.color or GREY}
+                panel.text(float(x), float(y), word.replace("$", r"\$"), zorder=zorder, **how)
         case _:
             raise TypeError(f"{type(mark).__name__} is no mark that a picture can draw")
 

@@ -22,6 +22,7 @@ from optlab.analysis.show.figures.description import (
     Places,
     Points,
     Span,
+    Text,
     on,
 )
 
@@ -30,8 +31,16 @@ Trace = dict[str, Any]
 MOST_NARROW = 6  # names on the x axis of a figure of half the width
 LINE = 1.25  # pixels a point of a line's width
 MARKER = 1.6  # pixels a point of a marker's size
+WORDS = 1.35  # pixels a point of the size of words
 STEPS = {"": "linear", "after": "hv", "before": "vh"}
 ZERO_LINE = {"zeroline": True, "zerolinewidth": 1.5, "zerolinecolor": "rgb(140,148,160)"}
+ANCHORS = {
+    "left": "middle right",  # Plotly names where the words lie as seen from the point
+    "right": "middle left",
+    "top": "bottom center",
+    "bottom": "top center",
+    "middle": "middle center",
+}
 CENTRES = {
     "dash": {"symbol": "line-ew-open", "size": 14, "line": {"width": 3}},
     "full": {"symbol": "circle", "size": 13},
@@ -40,19 +49,21 @@ CENTRES = {
 
 
 def spec(figure: Figure) -> dict[str, Any]:
-    """A figure for figures.js: {id, title, note, axes, choices, legend, wide}.
+    """A figure for figures.js: {id, title, note, axes, choices, choose, legend, wide}.
 
-    `choices` maps what may be chosen (a metric) to {data, layout}; `axes` maps each x axis to {label, whole}, and is {}
-    where there is but one.
+    `choices` maps what may be chosen (`choose`: a metric) to {data, layout}; `axes` maps each x axis to {label, whole},
+    and is {} where there is but one.
     """
     several = {key: {"label": axis.label, "whole": axis.whole} for key, axis in figure.x.items()}
-    names = max(len(axis.names) for axis in figure.x.values())
+    below = [*figure.x.values(), *(panel.x for panel in figure.panels.values() if panel.x is not None)]
+    names = max(len(axis.names) for axis in below)
     return {
         "id": figure.id,
         "title": figure.title,
         "note": figure.note,
         "axes": several if len(figure.x) > 1 else {},
         "choices": {name: choice(figure, panel) for name, panel in figure.panels.items()},
+        "choose": figure.choose,
         "legend": figure.needs_legend,  # in print; on the screen the buttons above are the legend
         "wide": figure.wide or names > MOST_NARROW,
     }
@@ -60,7 +71,7 @@ def spec(figure: Figure) -> dict[str, Any]:
 
 def choice(figure: Figure, panel: Panel) -> dict[str, Any]:
     """One panel: its traces, and the layout, which figures.js completes."""
-    first = next(iter(figure.x.values()))
+    first = panel.x or next(iter(figure.x.values()))
     layout: dict[str, Any] = {"xaxis": axis_of(first), "yaxis": axis_of(panel.y)}
     if len(figure.x) > 1:
         layout["hovermode"] = "x unified"
@@ -77,6 +88,9 @@ def axis_of(axis: Axis) -> dict[str, Any]:
         n = len(axis.names)
         drawn |= {"tickmode": "array", "tickvals": list(range(n)), "ticktext": list(axis.names)}
         drawn |= {"zeroline": False, "range": [-0.5, n - 0.5]}
+    if axis.ticks is not None:
+        drawn |= {"tickmode": "array", "tickvals": list(axis.ticks), "ticktext": list(axis.ticks.values())}
+        drawn |= {} if axis.ticks else {"showgrid": False, "zeroline": False, "showline": False}
     if axis.range is not None:
         drawn["range"] = [round(end, 6) for end in axis.range]
     if axis.from_zero:
@@ -100,7 +114,7 @@ def trace(mark: Mark, figure: Figure, panel: Panel) -> Trace:
 def places(mark: Mark, panel: Panel) -> tuple[Places, Places]:
     """Where the points of a trace stand; of an area, the way round it."""
     match mark:
-        case Line() | Points():
+        case Line() | Points() | Text():
             return mark.x, mark.y
         case Interval():
             return [mark.x], [mark.y]
@@ -147,6 +161,10 @@ def style(mark: Mark) -> Trace:
             return drawn
         case Span():
             return area(mark.color, 0.08)
+        case Text():
+            font = {"size": mark.size * WORDS} | ({"color": mark.color} if mark.color else {})
+            said_here = {"text": list(mark.words), "textposition": ANCHORS[mark.anchor], "textfont": font}
+            return {"mode": "text", "cliponaxis": False, "hoverinfo": "skip"} | said_here
     raise TypeError(f"{type(mark).__name__} is no mark that the page can draw")
 
 
