@@ -1,62 +1,27 @@
-"""Weights & Biases and TensorBoard: mirrors of the record on disk, never its source, and never a reason to fail.
-
-The loggers are Lightning's, so that a user's own callbacks find them under `trainer.loggers`.
-"""
+"""Weights & Biases: online where there is a key and a host that answers, offline otherwise; never asks."""
 
 import logging
 import netrc
 import os
-import socket
 import tempfile
-from collections.abc import Callable, Mapping
-from importlib.util import find_spec
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import Logger, WandbLogger
 
 from optlab.adapters import process
 from optlab.config.given import configuration
-from optlab.config.schema import Loggers, Wandb
-from optlab.errors import UserError
+from optlab.config.schema import Wandb
 from optlab.record import RunRecord, finite, shortest
+from optlab.tracking.guard import Guard, answers, one_line
 
 log = logging.getLogger(__name__)
 
 Mode = Literal["auto", "online", "offline"]
-PROBE_SECONDS = 2.0
 INIT_SECONDS = 20.0
 FINISH_SECONDS = 60.0
-
-
-def check(config: Loggers) -> None:
-    """Raise UserError for a logger whose package is not installed."""
-    if config.tensorboard is not None and find_spec("tensorboard") is None:
-        raise UserError("logger=tensorboard needs a package: pip install -e '.[tensorboard]'")
-
-
-def build(config: Loggers, record: RunRecord, folder: Path) -> list[Logger]:
-    """The loggers that the config group `logger` names; `csv` is the record's own metrics.csv and needs none."""
-    loggers: list[Logger] = []
-    if config.tensorboard is not None:
-        log.info("TensorBoard: tensorboard --logdir %s", shortest(folder / "tensorboard"))
-        loggers.append(TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False))
-    if config.wandb is not None:
-        loggers += wandb_logger(config.wandb, record, folder)
-    return loggers
-
-
-def finish(loggers: list[Logger], record: RunRecord) -> None:
-    """Close every logger with the run's summary and exit state: W&B shows finished, failed or interrupted."""
-    for logger in loggers:
-        if isinstance(logger, MirrorToWandb):
-            logger.finish(record)
-        else:
-            logger.finalize("success" if record.status in ("finished", "diverged") else "failed")
-
-
-# -- Weights & Biases
 
 
 class MirrorToWandb(WandbLogger):
@@ -65,19 +30,16 @@ class MirrorToWandb(WandbLogger):
     def __init__(self, run: Any, folder: Path) -> None:
         super().__init__(experiment=run, save_dir=str(folder))
         self.run = run
-        self.alive = True
+        self.guard = Guard("W&B")
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        if self.alive:
-            self.guard(lambda: super(MirrorToWandb, self).log_metrics(metrics, step))
+        self.guard(lambda: super(MirrorToWandb, self).log_metrics(metrics, step))
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
         """Nothing: the resolved config is the run's config from the start."""
 
     def finish(self, record: RunRecord) -> None:
         """Write the summary and close the run; an interrupted or failed run gets a non-zero exit code."""
-        if not self.alive:
-            return
         summary: dict[str, Any] = {"status": record.status, "epochs": record.epochs, "steps": record.steps}
         summary |= {f"last/{name}": value for name, value in record.metrics.items()}
         summary |= {f"best/{name}": value for name, value in record.best.items()}
@@ -85,17 +47,6 @@ class MirrorToWandb(WandbLogger):
         self.guard(lambda: self.run.config.update({"status": record.status}, allow_val_change=True))
         exit_code = {"finished": 0, "diverged": 0, "interrupted": 130}.get(record.status, 1)
         self.guard(lambda: self.run.finish(exit_code=exit_code))
-
-    def guard(self, action: Callable[[], Any]) -> None:
-        try:
-            action()
-        except Exception as error:  # whatever it is: W&B is a mirror, and the run goes on
-            self.alive = False
-            log.warning(
-                "W&B stopped recording this run (%s: %s); the run folder has everything",
-                type(error).__name__,
-                error,
-            )
 
 
 def wandb_logger(config: Wandb, record: RunRecord, folder: Path) -> list[Logger]:
@@ -160,10 +111,6 @@ def described(record: RunRecord) -> dict[str, Any]:
     return {"sweep": None} | record.config | of_groups
 
 
-def one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
 def choose_mode(wanted: Mode) -> tuple[Literal["online", "offline", "disabled"], str]:
     """The mode of W&B and the reason for it.
 
@@ -203,19 +150,6 @@ def has_key(url: str) -> bool:
         except (OSError, netrc.NetrcParseError):
             continue
     return False
-
-
-def answers(url: str) -> bool:
-    """Whether the host takes a connection within two seconds (or a proxy stands between, which is trusted)."""
-    if os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"):
-        return True
-    parts = urlsplit(url)
-    try:
-        port = parts.port or (80 if parts.scheme == "http" else 443)
-        with socket.create_connection((parts.hostname or "", port), timeout=PROBE_SECONDS):
-            return True
-    except OSError:
-        return False
 
 
 def use_writable_cache() -> None:
