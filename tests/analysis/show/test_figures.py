@@ -19,7 +19,6 @@ from optlab.analysis.judge.verdict import judge
 from optlab.analysis.read.published import Published, read_published
 from optlab.analysis.read.runs import read_runs
 from optlab.analysis.show import colors, figures, ranking
-from optlab.analysis.show.colors import Palette
 from optlab.analysis.show.figures import Described, figures_across, figures_of, series
 from optlab.analysis.show.figures.curves import learning_curves
 from optlab.analysis.show.figures.description import Axis, Band, Figure, Interval, Line, Panel, Points, Span, Text, on
@@ -359,61 +358,3 @@ def test_the_ranking_has_round_ticks_and_says_no_more_than_it_draws(tmp_path: Pa
     make_sweep(tmp_path, {"adam": [0.9512, 0.9603, 0.955], "sgd": [0.9301, 0.9402, 0.935]})
     build([tmp_path], figures=False)
     assert "the bar its 95 % interval" in page.read_text()
-
-
-# -- colours
-
-
-def luminance(shade: str) -> float:
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(shade)]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(a: str, b: str) -> float:
-    high, low = sorted((luminance(a), luminance(b)), reverse=True)
-    return (high + 0.05) / (low + 0.05)
-
-
-def seen(shade: str, kind: str) -> np.ndarray:
-    """The colour as a dichromat sees it: Machado, Oliveira and Fernandes 2009, severity 1, in linear RGB."""
-    matrices = {
-        "deuteranopia": [
-            [0.367322, 0.860646, -0.227968],
-            [0.280085, 0.672501, 0.047413],
-            [-0.01182, 0.04294, 0.968881],
-        ],
-        "protanopia": [
-            [0.152286, 1.052583, -0.204868],
-            [0.114503, 0.786281, 0.099216],
-            [-0.003882, -0.048116, 1.051998],
-        ],
-    }
-    linear = np.array([c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(shade)])
-    mixed = np.clip(np.array(matrices[kind]) @ linear, 0, 1)
-    seen: np.ndarray = np.where(mixed <= 0.0031308, 12.92 * mixed, 1.055 * mixed ** (1 / 2.4) - 0.055)
-    return seen
-
-
-def test_every_colour_shows_on_both_grounds() -> None:
-    for shade in (*colors.OPTIMIZERS.values(), *colors.OTHERS):
-        assert contrast(shade, "#ffffff") > 2, shade
-        assert contrast(shade, "#171a1f") > 2.8, shade
-
-
-@pytest.mark.parametrize("kind", ["deuteranopia", "protanopia"])
-def test_the_optimizers_compared_most_differ_for_the_colour_blind(kind: str) -> None:
-    most = ["sgd", "momentum", "adam", "rmsprop", "adamw", "nesterov"]
-    views = {name: seen(colors.OPTIMIZERS[name], kind) for name in most}
-    for i, a in enumerate(most):
-        for b in most[i + 1 :]:
-            assert np.linalg.norm(views[a] - views[b]) > 0.15, (a, b)
-
-
-def test_a_colour_belongs_to_its_optimizer() -> None:
-    assert len(set(colors.OPTIMIZERS.values())) == len(colors.OPTIMIZERS)
-    names = ["lion", "adam", "sophia", "lamb", "tiger", "sgd"]
-    palette = Palette.of(names)
-    assert palette == Palette.of(names[::-1])
-    assert palette.color("adam") == Palette.of(["adam"]).color("adam")
-    assert len({palette.color(name) for name in names}) == len({palette.marker(name) for name in names}) == len(names)
-    assert colors.dash("constant") != colors.dash("cosine")

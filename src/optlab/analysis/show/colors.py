@@ -1,40 +1,45 @@
 """One colour and marker per optimizer, the same in every figure of a report, and readable by the colour-blind.
 
-The first seven are Okabe and Ito's ("Color Universal Design", 2008) for the optimizers that are compared most; the
-rest extend them with Paul Tol's muted scheme, with shades that show on white and on near-black. Names that are not
-known here are given the colours that are left, in order. Schedules of one optimizer share its colour and differ in
-dash, so that no figure depends on colour alone.
+The colours were searched for: each has a contrast of 3:1 with white and with the page's near-black, over its own band
+too (WCAG 2.2, 1.4.11), and so that the two that are most alike are as far apart as could be had, for dichromats as
+well, the optimizers that are compared most farthest. What colour alone cannot tell apart among many, the marker does.
+Names that are not known here are given the colours that are left, the least alike first. Schedules of one optimizer
+share its colour and marker and differ in dash.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from optlab.analysis.show.vision import difference
+
 OPTIMIZERS = {
     "sgd": "#0072B2",
-    "momentum": "#E69F00",
-    "adam": "#D55E00",
-    "rmsprop": "#009E73",
-    "adamw": "#CC79A7",
-    "nesterov": "#56B4E9",
-    "muon": "#8B7CF6",
-    "adagrad": "#999933",
-    "nadam": "#B5446E",
-    "radam": "#AA66CC",
-    "adamax": "#C9B04C",
-    "adadelta": "#44AA99",
-    "asgd": "#6C8EBF",
-    "lbfgs": "#888888",
-    "rprop": "#A0785A",
+    "momentum": "#CB7500",
+    "adam": "#CC2A1C",
+    "rmsprop": "#007D46",
+    "adamw": "#D26596",
+    "nesterov": "#2D96B0",
+    "muon": "#9179E8",
+    "adagrad": "#7F9252",
+    "nadam": "#CF55D3",
+    "radam": "#1D7AFF",
+    "adamax": "#8E5C95",
+    "adadelta": "#6A54E9",
+    "asgd": "#099A78",
+    "lbfgs": "#6B7268",
+    "rprop": "#CB278A",
 }
-OTHERS = ("#CC6677", "#7FA650", "#5F9EA0", "#B07AA1", "#C08552", "#7A8B99", "#D4778E", "#6B9080")
+OTHERS = ("#A37E6E", "#A47DA8", "#9456CC", "#BC4A66", "#70711A", "#B233B3", "#F4447F", "#9F5D47")
 
 GREY = "#8c94a0"  # of no optimizer
 
 SCHEDULES = ("constant", "cosine", "step", "linear", "exponential", "onecycle", "multistep", "plateau")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")  # Plotly's names
-MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "hexagon")
+MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "hexagon")  # Plotly's names
+GLYPHS = dict(zip(MARKERS, "●■◆▲✚✖★⬢", strict=True))  # in a terminal
+BAND = 0.12  # how much of its colour a band has; more, and lines over it would lose contrast
 
 
 @dataclass(frozen=True)
@@ -49,15 +54,20 @@ class Palette:
         """The palette of some optimizers, the same in whatever order they are named.
 
         Known ones keep their colour in every report; the others get those that are left, by name. No two share a
-        colour before there are more of them than colours.
+        colour before there are more of them than colours, and none a marker before there are more than markers; those
+        that do are as far apart in colour as can be.
         """
         names = sorted(set(optimizers), key=lambda name: (known(name), name))
-        taken = [OPTIMIZERS[name.lower()] for name in names if name.lower() in OPTIMIZERS]
-        free = [shade for shade in (*OTHERS, *OPTIMIZERS.values()) if shade not in taken] or list(OTHERS)
-        strangers = [name for name in names if name.lower() not in OPTIMIZERS]
-        colors = {name: OPTIMIZERS[name.lower()] for name in names if name.lower() in OPTIMIZERS}
-        colors |= {name: free[place % len(free)] for place, name in enumerate(strangers)}
-        return cls(colors, {name: MARKERS[place % len(MARKERS)] for place, name in enumerate(names)})
+        colors: dict[str, str] = {}
+        markers: dict[str, str] = {}
+        for name in names:
+            own = OPTIMIZERS.get(name.lower())
+            taken = list(colors.values())
+            colors[name] = own if own is not None and own not in taken else least_alike(taken)
+        for name, shade in colors.items():
+            alike = {m: [colors[other] for other, its in markers.items() if its == m] for m in MARKERS}
+            markers[name] = max(MARKERS, key=lambda marker: apart(shade, alike[marker]))
+        return cls(colors, markers)
 
     def color(self, optimizer: str) -> str:
         """The colour of an optimizer; of one that the report does not show, its own or grey."""
@@ -67,10 +77,28 @@ class Palette:
         """The marker of an optimizer."""
         return self.markers.get(optimizer, MARKERS[0])
 
+    def glyph(self, optimizer: str) -> str:
+        """The marker of an optimizer as a character."""
+        return GLYPHS[self.marker(optimizer)]
+
 
 def known(name: str) -> int:
     """The place of an optimizer among the known ones; after them for any other."""
     return list(OPTIMIZERS).index(name.lower()) if name.lower() in OPTIMIZERS else len(OPTIMIZERS)
+
+
+def least_alike(taken: Sequence[str]) -> str:
+    """The free colour that is farthest from all taken: of no known optimizer, as long as there are such."""
+    free = [shade for shade in OTHERS if shade not in taken] or [s for s in OPTIMIZERS.values() if s not in taken]
+    if not free:  # every colour is taken as often as another, or once less
+        every = [*OTHERS, *OPTIMIZERS.values()]
+        free = [shade for shade in every if taken.count(shade) == min(map(taken.count, every))]
+    return max(free, key=lambda shade: apart(shade, taken))
+
+
+def apart(shade: str, others: Iterable[str]) -> float:
+    """How far a colour is from the nearest of others."""
+    return min((difference(shade, other) for other in others), default=float("inf"))
 
 
 def dash(schedule: str) -> str:

@@ -67,6 +67,7 @@ def render(summary: Summary, figures: Described) -> str:
         specs=script_json(specs),
         bundle=plotly_bundle(),
         color_of=contender_color(contests, summary.palette),
+        marker_of=contender_marker(contests, summary.palette),
         plural=plural,
         style="".join(part(f"{name}.css") for name in STYLES),
         script="".join(part(f"{name}.js") for name in SCRIPTS),
@@ -105,6 +106,10 @@ def chips(contests: Sequence[Contest], palette: Palette) -> list[tuple[str, str,
     return list(found.values())
 
 
+def contender_marker(contests: Sequence[Contest], palette: Palette) -> dict[str, str]:
+    return {c.name: palette.marker(c.optimizer) for contest in contests for c in contest.contenders}
+
+
 def contender_color(contests: Sequence[Contest], palette: Palette) -> dict[str, str]:
     return {c.name: palette.color(c.optimizer) for contest in contests for c in contest.contenders}
 
@@ -112,7 +117,7 @@ def contender_color(contests: Sequence[Contest], palette: Palette) -> dict[str, 
 # -- what the page carries with it
 
 
-STYLES = ("base", "verdict", "figures", "tables", "phone", "print")  # in this order
+STYLES = ("base", "markers", "verdict", "figures", "tables", "phone", "print")  # in this order
 SCRIPTS = ("page", "figures", "theme", "settings", "tables")
 
 

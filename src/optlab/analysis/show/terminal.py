@@ -79,9 +79,10 @@ def worth_showing(column: Column[Any], rows: Sequence[Row], contest: Contest) ->
 
 
 def text_of(cell: Cell, contest: Contest, palette: Palette) -> Text:
-    """A cell, with its contender's colour before it; a zero is left empty."""
+    """A cell, with its contender's marker in its colour before it; a zero is left empty."""
     if cell.contender:
-        return Text.assemble(("● ", palette.color(contest.contender(cell.contender).optimizer)), cell.text)
+        optimizer = contest.contender(cell.contender).optimizer
+        return Text.assemble((f"{palette.glyph(optimizer)} ", palette.color(optimizer)), cell.text)
     return Text("" if cell.text == "0" else cell.text)
 
 

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 from matplotlib.ticker import EngFormatter, MaxNLocator, NullFormatter
 
+from optlab.analysis.show.colors import BAND
 from optlab.analysis.show.figures import Described
 from optlab.analysis.show.figures.description import (
     Axis,
@@ -227,7 +228,7 @@ def draw_mark(panel: Axes, mark: Mark, cell: Cell, zorder: float) -> None:
             draw_interval(panel, mark, zorder)
         case Band():
             if (x := on(mark.x, cell.axis)) is not None:
-                hatched = {"alpha": 0.12, "hatch": "////"} if mark.hatched else {"alpha": 0.15}
+                hatched = {"alpha": 0.12, "hatch": "////"} if mark.hatched else {"alpha": BAND}
                 panel.fill_between(x, mark.low, mark.high, color=mark.color, linewidth=0, zorder=zorder, **hatched)
         case Span():
             shade = ALARM if cell.alone else mark.color  # where colours need not tell contenders apart

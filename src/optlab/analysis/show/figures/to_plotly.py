@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from optlab.analysis.judge.statistics import FloatArray
-from optlab.analysis.show.colors import faint
+from optlab.analysis.show.colors import BAND, faint
 from optlab.analysis.show.figures.description import (
     Axis,
     Band,
@@ -154,7 +154,7 @@ def style(mark: Mark) -> Trace:
             drawn = {"mode": "markers", f"error_{mark.along}": bar, "marker": marker}
             return drawn | said(mark.label, [mark.hover] if mark.hover else [])
         case Band():
-            drawn = area(mark.color, 0.1 if mark.hatched else 0.16)
+            drawn = area(mark.color, 0.1 if mark.hatched else BAND)
             if mark.hatched:
                 shade = faint(mark.color, 0.5)
                 drawn["fillpattern"] = {"shape": "/", "size": 5, "solidity": 0.2, "fgcolor": shade}
