@@ -29,7 +29,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--reference", metavar="CSV", help="published curves to draw behind one's own; default: those of the plan"
     )
-    parser.add_argument("--no-figures", action="store_true", help="leave out PNG and SVG, which take seconds")
+    parser.add_argument(
+        "--no-figures", action="store_true", help="leave out PNG and SVG (on the page too): seconds less"
+    )
     return parser
 
 

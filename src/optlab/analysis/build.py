@@ -40,7 +40,7 @@ def build(
         sweeps: sweep folders, or single run folders; sweeps of one setting are compared together.
         out: where to write; without it the sweep's own folder, or outputs/reports/<names> for several sweeps and for
             runs of none.
-        figures: also write PNG and SVG figures, which takes seconds.
+        figures: also write PNG and SVG figures, and put them into the page for where no script runs; it takes seconds.
         metric: what to judge by, like `val/acc`; without it what the runs say, on the test split where all have it.
         target: the value of time-to-target, in the metric's own unit (0.9 for 90 %).
         reference: published curves to draw behind the learning curves: a CSV file, or the name of shipped ones.
@@ -121,8 +121,12 @@ def write(summary: Summary, *, figures: bool) -> None:
     write_whole(folder / "tables.md", markdown(static))
     write_whole(folder / "tables.tex", latex(static))
     described = describe(summary)
+    pictures = {}
     if figures:
-        from optlab.analysis.show.figures.to_matplotlib import draw_all  # its import takes a second
+        from optlab.analysis.show.figures.stills import stills  # these imports take a second
+        from optlab.analysis.show.figures.to_matplotlib import draw_all
 
-        draw_all(described, [contest.label for contest in summary.contests], folder / "figures")
-    write_whole(summary.report, render(summary, described))
+        labels = [contest.label for contest in summary.contests]
+        written = draw_all(described, labels, folder / "figures")
+        pictures = stills(described, labels, summary.places, written)
+    write_whole(summary.report, render(summary, described, pictures))

@@ -4,6 +4,8 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+PLACES = ("sweep=", "hydra.sweep.dir=")  # the words that say which folder a sweep goes to
+
 
 def run_command(overrides: Iterable[str]) -> str:
     """What repeats one run."""
@@ -15,6 +17,17 @@ def sweep_command(overrides: Mapping[str, Any]) -> str:
     words = [str(word) for word in overrides.get("hydra") or [] if not str(word).startswith("hydra.mode=")]
     words += [str(word) for word in overrides.get("task") or [] if not str(word).startswith("retry=")]
     return " ".join(["python train.py -m", *map(shlex.quote, words)])
+
+
+def once_more(command: str) -> str:
+    """A sweep's command without the folder that it went to: all of it runs again, in a new folder named by the time."""
+    return shlex.join(word for word in shlex.split(command) if not word.startswith(PLACES))
+
+
+def going_on(command: str, sweep: str) -> str:
+    """A sweep's command with its folder: the runs that are there stay, and those that are missing are run."""
+    words = shlex.split(command)
+    return command if any(word.startswith(PLACES) for word in words) else shlex.join([*words, f"sweep={sweep}"])
 
 
 def sweep_commands(plan: Mapping[str, Any]) -> list[str]:

@@ -147,7 +147,9 @@ def test_the_command_of_a_sweep(tmp_path: Path) -> None:
     make_run(tmp_path)
     overrides = {"hydra": ["hydra.mode=MULTIRUN", "hydra/sweeper=study"], "task": ["optimizer=sgd,adam", "sweep=x"]}
     (tmp_path / "multirun.yaml").write_text(json.dumps({"hydra": {"overrides": overrides}}))
-    assert read_runs([tmp_path]).commands == ["python train.py -m hydra/sweeper=study optimizer=sgd,adam sweep=x"]
+    assert read_runs([tmp_path]).commands == {
+        tmp_path: ["python train.py -m hydra/sweeper=study optimizer=sgd,adam sweep=x"]
+    }
 
 
 def test_a_damaged_list_of_commands_is_named_and_the_runs_are_read(tmp_path: Path) -> None:
@@ -155,7 +157,7 @@ def test_a_damaged_list_of_commands_is_named_and_the_runs_are_read(tmp_path: Pat
     (tmp_path / "multirun.yaml").write_text(": [")
     runs = read_runs([tmp_path])
     assert len(runs.runs) == 1
-    assert runs.commands == []
+    assert runs.commands == {}
     assert "multirun.yaml: cannot be read" in runs.skipped[0].text
 
 

@@ -1,10 +1,7 @@
 """report.html in a real browser: it draws, sorts, toggles and switches, says nothing on the console, fits a phone."""
 
 import base64
-import os
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,31 +9,10 @@ import pytest
 
 from optlab.analysis import build
 from tests.analysis.made import make_run, make_study, make_sweep
+from tests.analysis.show.chromium import browser as browser
+from tests.analysis.show.chromium import click, needed, opened
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-NEEDS = "needs Debian's chromium and chromium-driver"
-MISSING = CHROMIUM is None or DRIVER is None
-pytestmark = pytest.mark.skipif(MISSING and not os.environ.get("CI"), reason=NEEDS)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if MISSING:
-        pytest.fail(f"{NEEDS}; where CI is set, that is no reason to skip")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,900"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
-    driver.execute_cdp_cmd("Network.enable", {})
-    driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["http://*", "https://*"]})
-    yield driver
-    driver.quit()
+pytestmark = needed
 
 
 @pytest.fixture(scope="module")
@@ -52,25 +28,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def page(browser: Any, report: Path) -> Any:
     return opened(browser, report)
-
-
-def opened(browser: Any, path: Path) -> Any:
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    browser.get(path.as_uri())
-    WebDriverWait(browser, 20).until(
-        lambda d: d.execute_script("return document.documentElement.dataset.ready") == "yes"
-    )
-    return browser
-
-
-def click(page: Any, selector: str) -> None:
-    """A real click, where the middle of the element is: what covers it would get it instead."""
-    from selenium.webdriver.common.by import By
-
-    element = page.find_element(By.CSS_SELECTOR, selector)
-    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
-    element.click()
 
 
 def column(page: Any, table: str, index: int) -> list[str]:
@@ -101,7 +58,7 @@ def test_it_is_one_file_that_asks_for_nothing(page: Any, report: Path) -> None:
     assert page.execute_script("return performance.getEntriesByType('resource').length") == 0
     outside = re.sub(r'<script type="text/plain".*?</script>', "", report.read_text(), flags=re.S)
     assert not re.findall(r'(?:src|href)="(?:https?:)?//', outside)
-    assert report.stat().st_size < 3_000_000
+    assert report.stat().st_size < 1_000_000
 
 
 def test_the_verdict_stands_first_in_words(page: Any) -> None:
@@ -209,7 +166,14 @@ def test_the_runs_are_found_by_value_and_an_empty_search_says_so(page: Any) -> N
 
 def test_commands_to_repeat_it(page: Any) -> None:
     commands = page.execute_script("return [...document.querySelectorAll('#reproduce code')].map(c => c.innerText)")
+    # A sweep without a name makes a folder of its own each time, so going on in this one takes its name.
     assert commands[0] == "python train.py -m hydra/sweeper=study optimizer=sgd,adam"
+    assert commands[1] == "python train.py -m hydra/sweeper=study optimizer=sgd,adam sweep=which"
+    said = page.execute_script("return [...document.querySelectorAll('#reproduce .note')].map(n => n.innerText)")
+    assert said[:2] == [
+        "the whole sweep once more, in a new folder",
+        "go on in which: only runs that are missing there",
+    ]
     # With -m, what a study's preset sets would be refused: the loop is what can be typed.
     loop = "for seed in 2 3 4 5 6; do python train.py optimizer=adam optimizer.lr=0.001 seed=$seed; done"
     assert loop in commands

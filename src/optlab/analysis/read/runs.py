@@ -91,7 +91,7 @@ class Runs:
     runs: list[Run]
     skipped: list[Message] = field(default_factory=list)
     duplicates: int = 0
-    commands: list[str] = field(default_factory=list)  # what was typed for the sweeps, where their folders say
+    commands: dict[Path, list[str]] = field(default_factory=dict)  # what was typed for each sweep, where it says so
 
     def counts(self) -> dict[str, int]:
         """Number of runs by status, every status named."""
@@ -114,7 +114,7 @@ def read_runs(folders: Sequence[Path]) -> Runs:
     """
     found: list[Run] = []
     skipped: list[Message] = []
-    commands: list[str] = []
+    commands: dict[Path, list[str]] = {}
     for folder in folders:
         runs, bad = read_sweep(folder)
         if not runs:
@@ -123,7 +123,7 @@ def read_runs(folders: Sequence[Path]) -> Runs:
         found += runs
         skipped += bad
         try:
-            commands += sweep_commands(read_yaml(folder / SWEEP_FILE))
+            commands[folder] = sweep_commands(read_yaml(folder / SWEEP_FILE))
         except UserError as error:  # the runs are whole without it
             skipped.append(unreadable(folder, error))
     lend_fingerprints(found)

@@ -1,7 +1,6 @@
 """report.html: one file that needs no network, with the verdict in words, figures to explore and tables to sort."""
 
 import base64
-import gzip
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from optlab.analysis.judge.contest import Contest
+from optlab.analysis.read.runs import Runs
 from optlab.analysis.show.colors import Palette, dash
 from optlab.analysis.show.figures import Described
 from optlab.analysis.show.figures.to_plotly import spec
@@ -21,11 +21,16 @@ from optlab.analysis.show.ranking import axis_ticks, tracks
 from optlab.analysis.show.summary import Summary
 from optlab.analysis.show.tables import tables_of
 from optlab.analysis.show.tables.overview import overview
+from optlab.rules.commands import going_on, once_more
 from optlab.rules.words import plural
 
 
-def render(summary: Summary, figures: Described) -> str:
-    """The page."""
+def render(summary: Summary, figures: Described, stills: Mapping[tuple[str, str], str]) -> str:
+    """The page.
+
+    Args:
+        stills: for where no script runs, `<svg>` elements by section and figure; none where no pictures are wanted.
+    """
     contests, verdicts, runs = summary.contests, summary.verdicts, summary.runs
     environment = Environment(
         loader=PackageLoader("optlab.analysis.show", "page"),
@@ -61,8 +66,10 @@ def render(summary: Summary, figures: Described) -> str:
         sections=sections,
         overview=overview(verdicts, summary.places),
         across=across,
+        stills=stills,
+        problems=bool(runs.failures() or runs.skipped),
         chips=chips(contests, summary.palette),
-        sweep_commands=runs.commands,
+        sweep_commands=sweep_commands(runs),
         links=summary.relative,
         specs=script_json(specs),
         bundle=plotly_bundle(),
@@ -78,6 +85,18 @@ def render(summary: Summary, figures: Described) -> str:
 
 
 OF_THE_SWEEP = ("seed=", "sweep=", "phase=", "protocol=")  # a repetition goes into folders of its own
+
+
+def sweep_commands(runs: Runs) -> list[tuple[str, str]]:
+    """What each command for a whole sweep does, and the command: all of it once more, and what is missing of it."""
+    found = []
+    several = len(runs.folders) > 1
+    for folder, typed in runs.commands.items():
+        name = folder.absolute().name
+        of = f" of {name}" if several else ""
+        found += [(f"the whole sweep{of} once more, in a new folder", once_more(command)) for command in typed]
+        found += [(f"go on in {name}: only runs that are missing there", going_on(command, name)) for command in typed]
+    return found
 
 
 def commands(contest: Contest) -> list[tuple[str, str]]:
@@ -117,8 +136,8 @@ def contender_color(contests: Sequence[Contest], palette: Palette) -> dict[str, 
 # -- what the page carries with it
 
 
-STYLES = ("base", "markers", "verdict", "figures", "tables", "phone", "print")  # in this order
-SCRIPTS = ("page", "figures", "theme", "settings", "tables")
+STYLES = ("base", "markers", "verdict", "figures", "tables", "names", "phone", "print")  # in this order
+SCRIPTS = ("page", "figures", "zoom", "numbers", "theme", "settings", "tables", "copy")
 
 
 def part(name: str) -> str:
@@ -127,9 +146,9 @@ def part(name: str) -> str:
 
 @cache
 def plotly_bundle() -> str:
-    """plotly.js from the plotly package, gzipped, as base64: 2 MB instead of 5. The browser unpacks it by itself."""
-    script = (files("plotly") / "package_data" / "plotly.min.js").read_bytes()
-    return base64.b64encode(gzip.compress(script, compresslevel=9, mtime=0)).decode("ascii")
+    """plotly.js's basic bundle, gzipped, as base64: half a megabyte. The browser unpacks it by itself."""
+    packed = files("optlab.analysis.show") / "page" / "vendor" / "plotly-basic.min.js.gz"
+    return base64.b64encode(packed.read_bytes()).decode("ascii")
 
 
 def script_json(content: Mapping[str, Any]) -> str:

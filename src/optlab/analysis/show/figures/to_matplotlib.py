@@ -13,7 +13,7 @@ from matplotlib.figure import Figure as Picture
 from matplotlib.ticker import EngFormatter, MaxNLocator, NullFormatter
 
 from optlab.analysis.show.colors import BAND
-from optlab.analysis.show.figures import Described
+from optlab.analysis.show.figures import Described, named
 from optlab.analysis.show.figures.description import (
     Axis,
     Band,
@@ -28,7 +28,6 @@ from optlab.analysis.show.figures.description import (
     on,
 )
 from optlab.record import cannot_write
-from optlab.rules.words import slug
 
 STYLE: Any = {  # typed as a mapping from a closed set of names in Matplotlib's stubs
     "font.family": "sans-serif",
@@ -90,12 +89,9 @@ def draw_all(figures: Described, labels: Sequence[str], folder: Path) -> list[Pa
     Raises:
         UserError: the folder cannot be written.
     """
-    prefixes = [f"{slug(label)}-" if len(labels) > 1 else "" for label in labels]
-    pairs = zip(prefixes, figures.of_contests, strict=True)
-    named = [(p + picture.file, picture) for p, each in pairs for f in each for picture in f.pictures()]
-    named += [(picture.file, picture) for figure in figures.across for picture in figure.pictures()]
+    drawn = [(name, picture) for _, _, name, picture in named(figures, labels) if grid(picture)]
     with mpl.rc_context(STYLE):
-        return [path for name, figure in named if grid(figure) for path in save(draw(figure), folder / name)]
+        return [path for name, figure in drawn for path in save(draw(figure), folder / name)]
 
 
 def save(picture: Picture, stem: Path) -> list[Path]:

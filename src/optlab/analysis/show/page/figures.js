@@ -24,6 +24,7 @@ function placesOf(state) {
 
 function layout(state, element) {
   const given = state.spec.choices[state.choice].layout;
+  const zoom = state.zoom ?? {};
   const lines = { gridcolor: css("--grid"), linecolor: css("--line"), zerolinecolor: css("--line"), automargin: true };
   const wide = element.closest(".wide") !== null;
   const x = { ...lines, ...given.xaxis };
@@ -39,33 +40,43 @@ function layout(state, element) {
   }
   return {
     ...given,
-    xaxis: x,
-    yaxis: { ...lines, ...given.yaxis },
+    xaxis: { ...x, ...zoom.xaxis },
+    yaxis: { ...lines, ...given.yaxis, ...zoom.yaxis },
     height: given.height ?? (wide ? 400 : 330),
     width: printing ? 640 : element.clientWidth,
     margin: { l: 56, r: 12, t: printing && state.spec.legend ? 30 : 8, b: 44 },
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: css("--sans"), size: 12, color: css("--soft") },
-    hoverlabel: { bgcolor: css("--card"), bordercolor: css("--line"), font: { color: css("--ink") } },
+    hoverlabel: { namelength: -1, bgcolor: css("--card"), bordercolor: css("--line"), font: { color: css("--ink") } },
     showlegend: printing && state.spec.legend, // on the screen the buttons above are the legend
     legend: { orientation: "h", y: 1.02, yanchor: "bottom" },
-    uirevision: `${state.choice} ${state.axis}`, // toggles keep the zoom, another axis starts afresh
+    uirevision: `${state.choice} ${state.axis} ${state.resets}`, // toggles keep the zoom, another axis starts afresh
   };
 }
 
 const settings = { displayModeBar: false };
 
-function draw(figure) {
-  const element = figure.querySelector(".plot");
-  if (!window.Plotly || !element.clientWidth) return;
+function stateOf(figure) {
   let state = drawn.get(figure);
   if (!state) {
     const spec = specs[figure.dataset.section].find((entry) => entry.id === figure.dataset.figure);
-    state = { spec, choice: Object.keys(spec.choices)[0], axis: Object.keys(spec.axes)[0] };
+    state = { spec, choice: Object.keys(spec.choices)[0], axis: Object.keys(spec.axes)[0], zoom: null, resets: 0 };
     drawn.set(figure, state);
   }
+  return state;
+}
+
+function draw(figure) {
+  const element = figure.querySelector(".plot");
+  if (!window.Plotly || !element.clientWidth) return;
+  const state = stateOf(figure);
   Plotly.react(element, traces(state), layout(state, element), settings);
+  if (!figure.classList.contains("drawn")) {
+    figure.classList.add("drawn");
+    zoomable(figure, element);
+  }
+  tell(figure, state);
 }
 
 const redraw = () => all(".fig").forEach(draw);
@@ -74,10 +85,10 @@ for (const button of all(".fig [data-axis], .fig [data-choice]")) {
   button.addEventListener("click", () => {
     press(button);
     const figure = button.closest(".fig");
-    const state = drawn.get(figure);
-    if (!state) return;
+    const state = stateOf(figure);
     if (button.dataset.axis) state.axis = button.dataset.axis;
     else state.choice = button.dataset.choice;
+    state.zoom = null;
     draw(figure);
   });
 }
@@ -100,14 +111,17 @@ async function unpack(id) {
 }
 
 async function begin() {
-  if (typeof DecompressionStream === "undefined") {
+  try {
+    if (typeof DecompressionStream === "undefined") throw new Error("no DecompressionStream");
+    const script = document.createElement("script");
+    script.textContent = await unpack("bundle");
+    document.head.append(script);
+    redraw();
+  } catch (error) { // the pictures, where the page has them
+    console.warn("optlab: the figures are not drawn:", error);
+    root.classList.add("stills");
     document.getElementById("too-old").hidden = false;
-    return;
   }
-  const script = document.createElement("script");
-  script.textContent = await unpack("bundle");
-  document.head.append(script);
-  redraw();
   root.dataset.ready = "yes";
 }
 
@@ -116,5 +130,15 @@ addEventListener("resize", () => {
   clearTimeout(waiting);
   waiting = setTimeout(redraw, 120);
 });
-addEventListener("beforeprint", () => { printing = true; redraw(); });
-addEventListener("afterprint", () => { printing = false; redraw(); });
+
+// Paper shows every setting: those that were looked at as they are, the others by their pictures, or drawn now.
+addEventListener("beforeprint", () => {
+  printing = true;
+  root.classList.add("printing");
+  all(".fig").filter((figure) => figure.matches(".drawn, :not(:has(.still svg))")).forEach(draw);
+});
+addEventListener("afterprint", () => {
+  printing = false;
+  root.classList.remove("printing");
+  redraw();
+});

@@ -52,16 +52,3 @@ for (const link of all("[data-find]")) {
     find(input);
   });
 }
-
-for (const button of all("[data-copy]")) {
-  button.addEventListener("click", async () => {
-    try {
-      await navigator.clipboard.writeText(button.dataset.copy);
-      button.textContent = "copied";
-    } catch {
-      prompt("Copy this command:", button.dataset.copy); // no clipboard for a page opened from a file
-      return;
-    }
-    setTimeout(() => { button.textContent = "copy"; }, 1200);
-  });
-}
