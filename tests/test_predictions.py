@@ -65,8 +65,8 @@ def test_the_sheet_shows_the_samples_of_the_table(train: Train, monkeypatch: pyt
     drawn = []
     draw = pictures.contact_sheet
 
-    def watched(wrong: Any) -> Any:
-        drawn.append(draw(wrong))
+    def watched(wrong: Any, names: Any) -> Any:
+        drawn.append(draw(wrong, names))
         return drawn[-1]
 
     monkeypatch.setattr(pictures, "contact_sheet", watched)
@@ -120,7 +120,10 @@ def test_names_of_classes_are_written_as_they_are(train: Train, caplog: pytest.L
     assert {row["label"] for row in worst} == {"a <b>cat & $x_1$ with a very long name", "猫"}
     assert len({row["index"] for row in worst}) == len(worst)  # each once, though more were asked for
     assert Path("run/predictions/worst.png").exists()
-    assert caplog.text.count("the pictures lack letters") in (0, 1)  # where a font has them, none
+    assert caplog.text.count("the font lacks letters of class names (1 of them)") in (
+        0,
+        1,
+    )  # where a font has them, none
 
 
 def make_images(root: Path) -> None:

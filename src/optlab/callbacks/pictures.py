@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import warnings
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 
 if TYPE_CHECKING:
     from optlab.callbacks.predictions import Wrong
@@ -24,7 +23,12 @@ LONGEST = 14  # characters of a name under a picture
 
 
 def confusion_picture(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> Figure:
-    """Rows are true classes and columns predictions; the shade is the share of the row, the number the count."""
+    """Rows are true classes and columns predictions; the shade is the share of the row, the number the count.
+
+    Args:
+        confusion: counts, [true class][predicted class].
+        classes: the names of the classes, as `names_to_draw` gives them.
+    """
     counts = np.asarray(confusion, dtype=float)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     side = min(12.0, 2.6 + 0.36 * len(classes))
@@ -32,7 +36,7 @@ def confusion_picture(confusion: Sequence[Sequence[int]], classes: Sequence[str]
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     ticks = range(0, len(classes), 1 if len(classes) <= NAMED else len(classes) // 20)
-    names = [short(classes[i]) for i in ticks]
+    names = [classes[i] for i in ticks]
     axes.set_xticks(ticks, names, rotation=90 if max(map(len, names)) > 2 else 0, parse_math=False)
     axes.set_yticks(ticks, names, parse_math=False)
     axes.set(xlabel="prediction", ylabel="label", title=f"{int(counts.sum()):,} samples of the test split")
@@ -45,8 +49,8 @@ def confusion_picture(confusion: Sequence[Sequence[int]], classes: Sequence[str]
     return figure
 
 
-def contact_sheet(wrong: Sequence[Wrong]) -> Figure:
-    """The pictures in the order of their losses, each with its label, and what it was taken for."""
+def contact_sheet(wrong: Sequence[Wrong], names: Mapping[str, str]) -> Figure:
+    """The pictures in the order of their losses, each with its label, and what it was taken for, by drawn names."""
     columns = min(WIDEST, len(wrong))
     rows = -(-len(wrong) // columns)
     figure = Figure(figsize=(1.9 * columns, 2.2 * rows + 0.4), dpi=DPI, layout="constrained")
@@ -59,20 +63,19 @@ def contact_sheet(wrong: Sequence[Wrong]) -> Figure:
         picture = each.image[:, :, 0] if gray else each.image
         axes.imshow(picture, cmap="gray" if gray else None, vmin=0, vmax=255, interpolation="nearest")
         how = "taken for" if each.prediction != each.label else "rightly"
-        said = f"{how} {short(each.prediction)} ({100 * each.probability:.0f} %)"
-        axes.set_title(f"{short(each.label)}\n{said}", fontsize=8, parse_math=False)
+        said = f"{how} {names[each.prediction]} ({100 * each.probability:.0f} %)"
+        axes.set_title(f"{names[each.label]}\n{said}", fontsize=8, parse_math=False)
     figure.suptitle(f"the {len(wrong)} samples of the test split with the highest loss", fontsize=9)
     return figure
 
 
-def save(figures: Iterable[tuple[Figure, Path]]) -> None:
-    """Write the pictures, and say in one line where letters of the names cannot be drawn."""
-    with warnings.catch_warnings(record=True) as seen:
-        warnings.filterwarnings("always", "Glyph .* missing from font")
-        for figure, path in figures:
-            figure.savefig(path)
-    if seen:
-        log.info("predictions: the pictures lack letters that no font here has; the tables have the names")
+def names_to_draw(classes: Sequence[str]) -> list[str]:
+    """The names of classes, cut to fit; `class 3` for one with letters that the font lacks, and a line that says so."""
+    letters = get_font(findfont(FontProperties())).get_charmap()
+    lacking = [place for place, name in enumerate(classes) if not all(ord(letter) in letters for letter in name)]
+    if lacking:
+        log.info("predictions: the font lacks letters of class names (%d of them); the tables have all", len(lacking))
+    return [f"class {place}" if place in lacking else short(name) for place, name in enumerate(classes)]
 
 
 def short(name: str) -> str:

@@ -194,10 +194,11 @@ def write(folder: Path, confusion: list[list[int]], wrong: list[Wrong], classes:
     counts = [[name, *row] for name, row in zip(classes, confusion, strict=True)]
     write_whole(folder / "confusion_matrix.csv", as_csv(["label", *classes], counts))
     write_whole(folder / "worst.csv", as_csv(COLUMNS, [each.row for each in wrong]))
-    figures = [(pictures.confusion_picture(confusion, classes), folder / "confusion_matrix.png")]
+    names = pictures.names_to_draw(classes)
+    pictures.confusion_picture(confusion, names).savefig(folder / "confusion_matrix.png")
     if wrong and wrong[0].image is not None:
-        figures.append((pictures.contact_sheet(wrong), folder / "worst.png"))
-    pictures.save(figures)
+        sheet = pictures.contact_sheet(wrong, dict(zip(classes, names, strict=True)))
+        sheet.savefig(folder / "worst.png")
 
 
 def as_csv(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
