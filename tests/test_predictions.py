@@ -18,7 +18,7 @@ from optlab.errors import UserError
 from optlab.inputs import load_data
 from tests.conftest import Train, words_of
 from tests.test_resume import weights
-from tests.test_tracking import leet
+from tests.tracking.test_wandb import leet
 
 ON = "+callbacks.predictions._target_=optlab.callbacks.Predictions"
 KEEPS = ("callbacks=default", "callbacks.progress=null")

@@ -18,4 +18,5 @@ def content_of(workspace: ws.Workspace) -> dict[str, Any]:
 
 def read_back(workspace: ws.Workspace) -> ws.Workspace:
     """The workspace as the library reads it back from its JSON: a panel of no kind that it knows is left as one."""
-    return ws.Workspace._from_model(workspace._to_model())
+    read: ws.Workspace = ws.Workspace._from_model(workspace._to_model())
+    return read

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
@@ -23,7 +23,8 @@ from optlab.data.batches import Batch, DeviceBatches
 from optlab.errors import UserError
 from optlab.module import TrainingModule
 from optlab.record import shortest, write_whole
-from optlab.tracking import MirrorToWandb
+from optlab.tracking.tensorboard import MirrorToTensorBoard
+from optlab.tracking.wandb import MirrorToWandb
 
 log = logging.getLogger(__name__)
 
@@ -217,11 +218,14 @@ def show(
 ) -> None:
     """Give a tracker what it can show of it: W&B tables and pictures, TensorBoard the pictures."""
     if isinstance(logger, MirrorToWandb):
-        if logger.alive:
-            logger.guard(lambda: show_in_wandb(logger.run, media(folder, confusion, classes, wrong)))
-    elif isinstance(logger, TensorBoardLogger):
-        for path in sorted(folder.glob("*.png")):
-            logger.experiment.add_image(f"{FOLDER}/{path.stem}", pixels_of(path), dataformats="HWC")
+        logger.guard(lambda: show_in_wandb(logger.run, media(folder, confusion, classes, wrong)))
+    elif isinstance(logger, MirrorToTensorBoard):
+        logger.guard(lambda: show_in_tensorboard(logger, folder))
+
+
+def show_in_tensorboard(logger: MirrorToTensorBoard, folder: Path) -> None:
+    for path in sorted(folder.glob("*.png")):
+        logger.experiment.add_image(f"{FOLDER}/{path.stem}", pixels_of(path), dataformats="HWC")
 
 
 def show_in_wandb(run: Any, content: dict[str, Any]) -> None:

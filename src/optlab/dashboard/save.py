@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 import wandb
 import wandb_workspaces.workspaces as ws
 
-from optlab import tracking
 from optlab.errors import UserError
+from optlab.tracking.guard import answers
+from optlab.tracking.wandb import default_url, has_key
 
 SAVE_SECONDS = 60.0
 
@@ -23,10 +24,10 @@ def check_login() -> str:
     Raises:
         UserError: there is no key, or the host does not answer.
     """
-    url = os.environ.get("WANDB_BASE_URL") or tracking.default_url()
-    if not tracking.has_key(url):
+    url = os.environ.get("WANDB_BASE_URL") or default_url()
+    if not has_key(url):
         raise UserError("saving needs a login: type wandb login (or set WANDB_API_KEY); --dry-run needs none")
-    if not tracking.answers(url):
+    if not answers(url):
         raise UserError(f"{urlsplit(url).hostname} does not answer, so nothing was saved; --dry-run needs no network")
     return url
 
@@ -51,7 +52,7 @@ def save(workspace: ws.Workspace) -> str:
     """
 
     def send() -> str:
-        workspace.save()
+        workspace.save()  # type: ignore[no-untyped-call]
         return str(workspace.url)
 
     return in_time(send)

@@ -18,11 +18,11 @@ from optlab.adapters.wandb_workspaces import content_of
 from optlab.analysis.judge.contest import Contest
 from optlab.analysis.judge.metric import Metric
 from optlab.analysis.judge.verdict import Verdict
-from optlab.analysis.show.figures.to_matplotlib import slug
 from optlab.analysis.show.tables.outcome import standings
 from optlab.analysis.show.tables.write import markdown
 from optlab.dashboard.mirrored import Mirrored, is_logarithmic
 from optlab.rules.tracked import CONFIRM_EPOCH, COUNT, DIVERGED, LAST, TIMING
+from optlab.rules.words import slug
 
 QUALITY = re.compile(r"(train|val|test)/(loss|acc|top5|f1|ece)")  # what learning curves show
 BOOKKEEPING = ("epoch", "step", "seconds", "lr")
@@ -43,6 +43,7 @@ def build(mirrored: Mirrored, entity: str, project: str) -> ws.Workspace:
         cost(mirrored),
         instruments(mirrored),
     ]
+    colors: dict[object, object] = {words: color for words, color in mirrored.configurations.items()}  # noqa: C416
     most = min(MOST_RUNS, max(10, len(mirrored.runs)))
     return ws.Workspace(
         entity=entity,
@@ -54,7 +55,7 @@ def build(mirrored: Mirrored, entity: str, project: str) -> ws.Workspace:
             filters=f"Config('sweep') in {literal(mirrored.sweeps)}",
             groupby=[ws.Config(GROUP)],
             order=[ws.Ordering(ws.Summary(LAST + metric), ascending=not Metric(metric).higher_is_better)],
-            group_colors=dict(mirrored.configurations),
+            group_colors=colors,
             run_settings={
                 id: ws.RunSettings(color=mirrored.color(run)) for run, ids in mirrored.ids.items() for id in ids
             },

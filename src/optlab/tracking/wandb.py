@@ -15,6 +15,7 @@ from optlab.adapters import process
 from optlab.config.given import configuration
 from optlab.config.schema import Wandb
 from optlab.record import RunRecord, finite, shortest
+from optlab.rules.tracked import CONFIRM_EPOCH, COUNT, DIVERGED, LAST, TIMING
 from optlab.tracking.guard import Guard, answers, one_line
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ class MirrorToWandb(WandbLogger):
         self.guard = Guard("W&B")
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        if "epoch" in metrics and self.run.job_type == "confirm":
+            metrics = {**metrics, CONFIRM_EPOCH: metrics["epoch"]}
         self.guard(lambda: super(MirrorToWandb, self).log_metrics(metrics, step))
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
@@ -41,8 +44,10 @@ class MirrorToWandb(WandbLogger):
     def finish(self, record: RunRecord) -> None:
         """Write the summary and close the run; an interrupted or failed run gets a non-zero exit code."""
         summary: dict[str, Any] = {"status": record.status, "epochs": record.epochs, "steps": record.steps}
-        summary |= {f"last/{name}": value for name, value in record.metrics.items()}
+        summary |= {f"{LAST}{name}": value for name, value in record.metrics.items()}
         summary |= {f"best/{name}": value for name, value in record.best.items()}
+        summary |= {f"{TIMING}{name}": value for name, value in record.timing.items()}
+        summary |= {COUNT: 1, DIVERGED: int(record.status == "diverged")}
         self.guard(lambda: self.run.summary.update(finite(summary)))
         self.guard(lambda: self.run.config.update({"status": record.status}, allow_val_change=True))
         exit_code = {"finished": 0, "diverged": 0, "interrupted": 130}.get(record.status, 1)
