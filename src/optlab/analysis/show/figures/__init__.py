@@ -6,7 +6,7 @@ To add one, write a function that describes it and name it in `FIGURES`, or in `
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from optlab.analysis.show.figures import curves, outcome, search
+from optlab.analysis.show.figures import curves, outcome, parallel, search
 from optlab.analysis.show.figures.description import Figure
 from optlab.analysis.show.figures.subject import Subject
 from optlab.analysis.show.summary import Summary
@@ -18,6 +18,8 @@ FIGURES: list[Callable[[Subject], Figure | None]] = [
     outcome.differences,
     search.lr_sensitivity,
     search.best_against_budget,
+    parallel.importance,
+    parallel.parallel_coordinates,
     curves.time_to_target,
     outcome.generalisation_gap,
 ]

@@ -44,7 +44,7 @@ class Line(Mark):
         label: in the legend and beside what is said of a point.
         steps: whether y is kept until the next x ("after"), or reached at once and kept until this x ("before").
         marker: of every point; "" for none.
-        hover: what is said of each point; nothing where it is empty.
+        hover: what is said of each point, or of all alike; nothing where it is empty.
     """
 
     x: Places
@@ -54,7 +54,7 @@ class Line(Mark):
     width: float = 1.8
     steps: Literal["", "after", "before"] = ""
     marker: str = ""
-    hover: Sequence[str] = ()
+    hover: Sequence[str] | str = ()
 
 
 @dataclass(frozen=True, kw_only=True)

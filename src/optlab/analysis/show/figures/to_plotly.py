@@ -173,11 +173,13 @@ def area(color: str, alpha: float) -> Trace:
     return line | {"fill": "toself", "fillcolor": faint(color, alpha)}
 
 
-def said(label: str, hover: Sequence[str]) -> Trace:
-    """The name of a trace, and what is said of each of its points."""
+def said(label: str, hover: Sequence[str] | str) -> Trace:
+    """The name of a trace, and what is said of each of its points, or of all of them."""
     name = {"name": label} if label else {}
     if not hover:
         return name | {"hoverinfo": "skip"}
+    if isinstance(hover, str):
+        return name | {"hovertext": hover, "hovertemplate": "%{hovertext}<extra></extra>"}
     return name | {"customdata": list(hover), "hovertemplate": "%{customdata}"}
 
 

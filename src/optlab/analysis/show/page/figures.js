@@ -32,6 +32,7 @@ function layout(state, element) {
   if (axis) x.title = { text: axis.label };
   if (!printing && element.clientWidth < 420) { // a phone
     if (x.type === "log") x.dtick = 2; // every second decade, or the labels would be turned
+    if (x.ticktext?.length > 3) x.tickangle = -35; // turned the other way, the last one would be left out
     if (x.title) x.title = { text: x.title.text.replace(" (", "<br>(") };
   }
   if (axis?.whole) {

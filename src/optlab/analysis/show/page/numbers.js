@@ -7,14 +7,18 @@ function plain(text) {
 }
 
 function place(axis, value) {
-  return axis.ticktext ? plain(axis.ticktext[Math.round(value)] ?? "") : value === null ? "–" : String(value);
+  if (value === null) return "–";
+  if (!axis.ticktext) return String(value);
+  const far = axis.tickvals.map((tick) => Math.abs(tick - value));
+  return plain(axis.ticktext[far.indexOf(Math.min(...far))] ?? "");
 }
 
 function rowsOf(state) {
   const { xaxis, yaxis } = state.spec.choices[state.choice].layout;
   return traces(state)
-    .filter((trace) => trace.visible && trace.customdata)
+    .filter((trace) => trace.visible && (trace.customdata || trace.hovertext))
     .flatMap((trace) =>
+      trace.hovertext ? [[plain(trace.name ?? ""), "", "", plain(trace.hovertext)]] : // said of the whole line
       trace.customdata.map((said, i) => [plain(trace.name ?? ""), place(xaxis, trace.x[i]), place(yaxis, trace.y[i]), plain(said)]),
     );
 }
