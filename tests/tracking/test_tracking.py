@@ -8,7 +8,7 @@ import pytest
 from optlab.record import RunRecord
 from tests.conftest import Train
 from tests.metrics import read_metrics
-from tests.tracking.test_wandb import leet, no_key
+from tests.tracking.leet import leet, no_key
 
 __all__ = ["no_key"]  # a fixture
 

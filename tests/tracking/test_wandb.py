@@ -2,34 +2,21 @@
 
 import json
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from optlab.errors import UserError
 from optlab.tracking import wandb as tracking_wandb
 from tests.conftest import Train
 from tests.metrics import read_metrics
 from tests.test_resume import interrupted
+from tests.tracking.leet import leet, no_key
+from tests.tracking.wandb_server import sync, wandb_server
 
-
-@pytest.fixture(autouse=True)
-def no_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("WANDB_API_KEY", "WANDB_MODE", "NETRC"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(Path.cwd()))
-
-
-def leet(folder: Path) -> dict[str, Any]:
-    """What W&B's own reader finds in the offline run under a run folder."""
-    (place,) = folder.glob("wandb/offline-run-*")
-    program = Path(sys.executable).with_name("wandb")
-    done = subprocess.run([program, "leet", "inspect", "--summary", "--json", place], capture_output=True, check=True)
-    content: dict[str, Any] = json.loads(done.stdout)
-    return content
+__all__ = ["no_key"]  # a fixture
 
 
 def test_the_offline_record_holds_config_history_and_summary(train: Train) -> None:
@@ -56,6 +43,59 @@ def test_every_run_of_a_process_has_its_own_record_and_exit_state(train: Train, 
         train("logger=wandb", "model=linear", "model._target_=tests.test_run.Broken", folder="broken")
     found = {name: leet(Path(name))["summary"]["status"] for name in ("good", "diverged", "stopped", "broken")}
     assert found == {"good": "finished", "diverged": "diverged", "stopped": "interrupted", "broken": "failed"}
+
+
+def test_an_offline_run_is_uploaded(train: Train) -> None:
+    """As far as a stand-in for the server can tell: the run with its config, its history, its files."""
+    train("logger=wandb", "logger.wandb.group=first")
+    [place] = Path("run").glob("wandb/offline-run-*")
+    with wandb_server() as server:
+        assert "Finished syncing" in sync(place, server)
+    first = server.of("UpsertBucket")[0]
+    assert (first["project"], first["groupName"], first["jobType"]) == ("optlab", "first", "train")
+    assert json.loads(first["config"])["configuration"]["value"].startswith("adam lr=0.001 constant")
+    assert json.loads(server.files["wandb-summary.json"])["status"] == "finished"
+
+
+def test_the_best_checkpoint_is_an_artifact(train: Train) -> None:
+    """It is uploaded from where it lies, so that offline it is not there twice."""
+    train("logger=wandb", "logger.wandb.log_model=best")
+    [place] = Path("run").glob("wandb/offline-run-*")
+    assert not list(Path.home().glob(".local/share/wandb/artifacts/staging/*"))
+    with wandb_server() as server:
+        sync(place, server)
+    [artifact] = server.of("CreateArtifact")
+    assert artifact["input"]["artifactTypeName"] == "model"
+    assert {alias["alias"] for alias in artifact["input"]["aliases"]} == {"latest", "best"}
+    assert server.files["artifact/best.ckpt"] == Path("run/checkpoints/best.ckpt").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ("all", "logger.wandb.log_model=all: must be one of False, best; every checkpoint of every run would take"),
+        ("best callbacks=no_checkpoints", "logger.wandb.log_model=best: these callbacks keep no best.ckpt; type callb"),
+        ("best callbacks.checkpoint.best=false", "logger.wandb.log_model=best: these callbacks keep no best.ckpt"),
+    ],
+)
+def test_a_checkpoint_that_is_not_there_is_refused_before_the_run(train: Train, words: str, problem: str) -> None:
+    with pytest.raises(UserError, match=problem):
+        train("logger=wandb", *f"logger.wandb.log_model={words}".split())
+    assert not Path("run").exists()
+
+
+def test_a_run_that_goes_on_in_its_folder_is_one_wandb_run(train: Train, tmp_path: Path) -> None:
+    """Two parts of one run offline, which `wandb sync` puts together: it asks the server where the first one ended."""
+    interrupted(tmp_path / "run", 30, "logger=wandb")
+    train("logger=wandb", "ckpt=run/checkpoints/last.ckpt")
+    first, second = sorted(Path("run").glob("wandb/offline-run-*/*.wandb"))
+    assert first.name == second.name
+    with wandb_server() as server:
+        sync(second.parent, server)
+    assert [each["name"] for each in server.of("RunResumeStatus")] == [first.stem.removeprefix("run-")]
+    train("logger=wandb", "ckpt=run/checkpoints/last.ckpt", "trainer.max_epochs=3", folder="longer")
+    [other] = Path("longer").glob("wandb/offline-run-*/*.wandb")
+    assert other.name != first.name
 
 
 def test_without_a_key_the_mode_is_offline_and_says_why() -> None:

@@ -134,11 +134,13 @@ class Wandb(Node):
     tags: list[str] = Field([])
     mode: Literal["auto", "offline"] = Field("auto", description="logger=none does without W&B")
     system_metrics: bool = False
+    log_model: Literal[False, "best"] = Field(False, description="every checkpoint of every run would take too long")
 
     @property
     def arguments(self) -> dict[str, Any]:
         """The keyword arguments for `wandb.init`."""
-        return {key: value for key, value in self.plain.items() if key not in ("mode", "system_metrics")}
+        ours = ("mode", "system_metrics", "log_model")
+        return {key: value for key, value in self.plain.items() if key not in ours}
 
 
 class Loggers(Node):
@@ -183,6 +185,17 @@ class Config(Node):
     loss: Option
     logger: Loggers
     callbacks: dict[str, Callback | None]
+
+    @model_validator(mode="after")
+    def _best_checkpoint(self) -> Self:
+        checkpoint = self.callbacks.get("checkpoint")
+        keeps_best = checkpoint is not None and checkpoint.plain.get("best", True)
+        if self.logger.wandb is not None and self.logger.wandb.log_model == "best" and not keeps_best:
+            raise UserError(
+                "logger.wandb.log_model=best: these callbacks keep no best.ckpt; "
+                "type callbacks=default, or logger.wandb.log_model=false"
+            )
+        return self
 
     @classmethod
     def unknown(cls, path: str, key: str) -> str:

@@ -4,7 +4,7 @@ import logging
 import netrc
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import Logger, WandbLogger
 from optlab.adapters import process
 from optlab.config.given import configuration
 from optlab.config.schema import Wandb
-from optlab.record import RunRecord, finite, shortest
+from optlab.record import CHECKPOINT_FOLDER, RunRecord, finite, shortest
 from optlab.rules.tracked import CONFIRM_EPOCH, COUNT, DIVERGED, LAST, TIMING
 from optlab.tracking.guard import Guard, answers, one_line
 
@@ -28,9 +28,10 @@ FINISH_SECONDS = 60.0
 class MirrorToWandb(WandbLogger):
     """Lightning's logger around a W&B run that is already open; what W&B raises is said once and then ignored."""
 
-    def __init__(self, run: Any, folder: Path) -> None:
+    def __init__(self, run: Any, folder: Path, *, keeps_best: bool = False) -> None:
         super().__init__(experiment=run, save_dir=str(folder))
         self.run = run
+        self.best = folder / CHECKPOINT_FOLDER / "best.ckpt" if keeps_best else None
         self.guard = Guard("W&B")
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
@@ -50,37 +51,92 @@ class MirrorToWandb(WandbLogger):
         summary |= {COUNT: 1, DIVERGED: int(record.status == "diverged")}
         self.guard(lambda: self.run.summary.update(finite(summary)))
         self.guard(lambda: self.run.config.update({"status": record.status}, allow_val_change=True))
+        if self.best is not None and record.status in ("finished", "diverged"):
+            self.guard(lambda: self.log_best(record))
         exit_code = {"finished": 0, "diverged": 0, "interrupted": 130}.get(record.status, 1)
         self.guard(lambda: self.run.finish(exit_code=exit_code))
+
+    def log_best(self, record: RunRecord) -> None:
+        """Log the best checkpoint as an artifact; it is not copied, so that offline it takes no more room."""
+        import wandb
+
+        if self.best is None or not self.best.exists():  # no epoch was validated
+            log.warning("W&B gets no checkpoint: this run has no best.ckpt")
+            return
+        artifact = wandb.Artifact(f"model-{self.run.id}", type="model", metadata=finite(record.best))
+        artifact.add_file(str(self.best), policy="immutable")
+        self.run.log_artifact(artifact, aliases=["best"])
 
 
 def wandb_logger(config: Wandb, record: RunRecord, folder: Path) -> list[Logger]:
     """A W&B run for this record, or nothing (and one line that says why) when W&B cannot start."""
-    mode, reason = choose_mode(config.mode)
-    if mode == "disabled":
+    about = {
+        "name": f"{record.optimizer}-lr{record.lr:g}-seed{record.seed}",
+        "job_type": record.phase,
+        "config": described(record),
+    }
+    started = start(config, folder, about, log.warning, continues=continued(record, folder))
+    if started is None:
         return []
-    use_writable_cache()
-    try:
-        run = open_run(mode, config, record, folder)
-    except Exception as error:  # whatever it is: W&B is a mirror, and the run goes on
-        log.warning("W&B could not start (%s: %s)", type(error).__name__, one_line(error))
-        if mode == "offline":
-            return []
-        mode, reason = "offline", "it could not start online"
-        try:
-            run = open_run(mode, config, record, folder)
-        except Exception as again:
-            log.warning("W&B could not start offline either (%s: %s)", type(again).__name__, one_line(again))
-            return []
-    if mode == "offline":
+    run, reason = started
+    if reason is not None:
         place = shortest(Path(run.dir).parent)
         log.info("W&B offline (%s): view with `wandb leet %s`, upload with `wandb sync %s`", reason, place, place)
     else:
         log.info("W&B: %s", run.url)
-    return [MirrorToWandb(run, folder)]
+    # The x axis of Lightning's logger; min, max and last of each metric in the summary.
+    run.define_metric("trainer/global_step")
+    run.define_metric("*", step_metric="trainer/global_step", summary="min,max,last")
+    return [MirrorToWandb(run, folder, keeps_best=config.log_model == "best")]
 
 
-def open_run(mode: Literal["online", "offline"], config: Wandb, record: RunRecord, folder: Path) -> Any:
+def continued(record: RunRecord, folder: Path) -> str | None:
+    """The id of the W&B run that a run of the same folder began, where this one goes on from its checkpoint."""
+    if record.config.get("ckpt") is None or folder.resolve() not in Path(record.config["ckpt"]).resolve().parents:
+        return None
+    begun = sorted(
+        folder.glob("wandb/*run-*-*/run-*.wandb"), key=lambda path: path.parent.name.removeprefix("offline-")
+    )
+    return begun[-1].stem.removeprefix("run-") if begun else None
+
+
+def start(
+    config: Wandb,
+    folder: Path,
+    about: Mapping[str, Any],
+    say: Callable[[str], None],
+    continues: str | None = None,
+) -> tuple[Any, str | None] | None:
+    """Open a W&B run in a folder, offline where it cannot be online; it never asks, and never waits long.
+
+    Args:
+        about: name, job_type and config of the run.
+        say: takes the line that says why W&B cannot start.
+        continues: the id of the W&B run that this one is a part of. An offline part names it too, so that
+            `wandb sync` puts the parts together.
+
+    Returns:
+        The run, and why it is offline (None: it is online); None where W&B is switched off or does not start.
+    """
+    mode, reason = choose_mode(config.mode)
+    if mode == "disabled":
+        return None
+    use_writable_cache()
+    about = {**about, **({} if continues is None else {"id": continues, "resume": "allow"})}
+    try:
+        return open_run(mode, config, folder, about), reason if mode == "offline" else None
+    except Exception as error:  # whatever it is: W&B is a mirror, and the run goes on
+        say(f"W&B could not start ({type(error).__name__}: {one_line(error)})")
+        if mode == "offline":
+            return None
+    try:
+        return open_run("offline", config, folder, about), "it could not start online"
+    except Exception as again:
+        say(f"W&B could not start offline either ({type(again).__name__}: {one_line(again)})")
+        return None
+
+
+def open_run(mode: Literal["online", "offline"], config: Wandb, folder: Path, about: Mapping[str, Any]) -> Any:
     import wandb
 
     settings = wandb.Settings(
@@ -91,20 +147,13 @@ def open_run(mode: Literal["online", "offline"], config: Wandb, record: RunRecor
         finish_timeout=FINISH_SECONDS,
         x_disable_stats=not config.system_metrics,
     )
-    run = wandb.init(
+    return wandb.init(
         dir=str(folder),
         mode=mode,
-        name=f"{record.optimizer}-lr{record.lr:g}-seed{record.seed}",
-        job_type=record.phase,
-        config=finite(described(record)),
         reinit="create_new",
         settings=settings,
-        **config.arguments,
+        **config.arguments | finite(about),
     )
-    # The x axis of Lightning's logger; min, max and last of each metric in the summary.
-    run.define_metric("trainer/global_step")
-    run.define_metric("*", step_metric="trainer/global_step", summary="min,max,last")
-    return run
 
 
 def described(record: RunRecord) -> dict[str, Any]:
