@@ -119,7 +119,7 @@ def make_sweep(sweep: Path, values: Mapping[str, Sequence[float]], **more: Any) 
     return sweep
 
 
-def make_study(sweep: Path, seeds: int = 5) -> Path:
+def make_study(sweep: Path, seeds: int = 5, **more: Any) -> Path:
     """Four optimizers, three learning rates, two tuning seeds, a divergence, confirmation on fresh seeds."""
     centres = {"sgd": 0.1, "momentum": 0.03, "adam": 0.001, "rmsprop": 0.001}
     levels = {"sgd": 0.90, "momentum": 0.95, "adam": 0.952, "rmsprop": 0.93}
@@ -129,11 +129,11 @@ def make_study(sweep: Path, seeds: int = 5) -> Path:
             for seed in (0, 1):
                 final = levels[optimizer] - 0.05 * abs(math.log10(factor)) + 0.002 * seed
                 status: Status = "diverged" if factor == 10 and optimizer == "sgd" and seed else "finished"
-                make_run(sweep, optimizer, lr, seed, val=final, status=status, phase="tune", epochs=6)
+                make_run(sweep, optimizer, lr, seed, val=final, status=status, phase="tune", epochs=6, **more)
         for seed in range(2, 2 + seeds):
             wobble = 0.004 * math.sin(7 * seed + len(optimizer))
             final = levels[optimizer] + wobble
-            make_run(sweep, optimizer, centre, seed, val=final, test=final - 0.005, phase="confirm", epochs=6)
+            make_run(sweep, optimizer, centre, seed, val=final, test=final - 0.005, phase="confirm", epochs=6, **more)
     hydra = {"overrides": {"hydra": ["hydra.mode=MULTIRUN", "hydra/sweeper=study"], "task": ["optimizer=sgd,adam"]}}
     (sweep / "multirun.yaml").write_text(json.dumps({"hydra": hydra}))
     return sweep

@@ -4,6 +4,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 from rich.console import Console
@@ -12,6 +13,9 @@ from optlab.record import shortest
 from optlab.rules.words import failure, plural
 from optlab.sweep.folder import LOCKS
 from optlab.sweep.job import Outcome, SweepInterrupted
+
+if TYPE_CHECKING:
+    from optlab.analysis import Summary
 
 MAX_FAILURES = 20  # lines on the terminal; report.html has them all
 
@@ -32,10 +36,12 @@ def conclude(folder: Path, work: Callable[[], Sequence[Outcome]]) -> None:
     console = Console(highlight=False)
     if any(outcome.record is not None for outcome in outcomes):
         try:
-            summarize(folder)
+            summary = summarize(folder)
         except KeyboardInterrupt:
             signum = signum or signal.SIGINT
             console.print(f"the report is not complete; python scripts/report.py {shortest(folder)} writes it")
+        else:
+            signum = signum or into_wandb(folder, summary, console)
     print_problems(outcomes, console)
     print_mirror(folder, console)
     if signum:
@@ -46,7 +52,7 @@ def conclude(folder: Path, work: Callable[[], Sequence[Outcome]]) -> None:
         sys.exit(1)
 
 
-def summarize(folder: Path) -> None:
+def summarize(folder: Path) -> "Summary":
     """Write the sweep's summary, figures and report, and print its table; one process of a sweep at a time."""
     from optlab import analysis
 
@@ -54,6 +60,19 @@ def summarize(folder: Path) -> None:
     with FileLock(folder / LOCKS / "summary.lock"):
         summary = analysis.build([folder])
     analysis.print_table(summary)
+    return summary
+
+
+def into_wandb(folder: Path, summary: "Summary", console: Console) -> int:
+    """Make the report run in W&B, and return the signal that the user broke it off with, or 0."""
+    from optlab.sweep.mirror import mirror
+
+    try:
+        mirror(folder, summary, console)
+    except KeyboardInterrupt:
+        console.print("the report is not whole in W&B; the same command logs it again")
+        return signal.SIGINT
+    return 0
 
 
 def print_problems(outcomes: Sequence[Outcome], console: Console) -> None:
@@ -75,5 +94,6 @@ def print_problems(outcomes: Sequence[Outcome], console: Console) -> None:
 
 def print_mirror(folder: Path, console: Console) -> None:
     """How to upload what W&B recorded offline."""
-    if any(folder.glob("*/wandb/offline-run-*")):
-        console.print(f"W&B offline: wandb sync {shortest(folder)}/*/wandb/offline-run-*", soft_wrap=True)
+    places = [place for place in ("*/wandb/offline-run-*", "wandb/offline-run-*") if any(folder.glob(place))]
+    if places:
+        console.print("W&B offline: wandb sync", *(f"{shortest(folder)}/{place}" for place in places), soft_wrap=True)
