@@ -35,6 +35,18 @@ def test_the_workspace_of_a_study_is_the_golden_one(tmp_path: Path) -> None:
     assert seen == golden, "where the change is meant: python -m tests.dashboard.write"
 
 
+def test_the_verdict_stands_there_in_the_reports_words(tmp_path: Path) -> None:
+    sweep = study(tmp_path / "s")
+    (verdict,) = mirrored.read(sweep).summary.verdicts
+    (panel,) = panels(built(sweep), "best")
+    said = [verdict.headline, *verdict.sentences, *map(str, verdict.warnings)]
+    assert len(said) > 3
+    for sentence in said:
+        assert sentence.replace("&", "&amp;").replace("<", "&lt;") in panel.markdown
+    for standing in verdict.standings:
+        assert f"| {standing.name} | {standing.configuration} |" in panel.markdown
+
+
 def test_every_panel_is_one_that_the_library_knows(tmp_path: Path) -> None:
     kinds = {type(panel) for section in built(study(tmp_path / "s")).sections for panel in section.panels}
     assert UnknownPanel not in kinds
@@ -77,19 +89,22 @@ def test_colours_are_the_reports_for_groups_and_for_runs(tmp_path: Path) -> None
         assert settings.run_settings[id].color == color
 
 
-def test_axes_are_what_was_swept_and_no_more(tmp_path: Path) -> None:
+def test_axes_are_what_was_swept_and_no_more_and_every_run_has_a_line(tmp_path: Path) -> None:
     for rate in (0.01, 0.1, 1.0):
         logged_run(tmp_path / "s", ("optimizer=momentum", "optimizer.momentum=0.5"), rate, 0)
         logged_run(tmp_path / "s", ("optimizer=momentum", "optimizer.momentum=0.9"), rate, 0)
-    logged_run(tmp_path / "s", ("optimizer=adam",), 0.001, 0)
-    (plot,) = [each for each in panels(built(tmp_path / "s"), "swept") if isinstance(each, wr.ParallelCoordinatesPlot)]
-    assert [column.metric.name for column in plot.columns] == [
-        "optimizer.name",
-        "optimizer.lr",
-        "optimizer.momentum",
-        "last/val/acc",
-    ]
-    assert [column.log for column in plot.columns] == [None, True, None, None]
+    logged_run(tmp_path / "s", ("optimizer=adam",), 0.001, 0)  # has no momentum, and would be left out of its axis
+    plots = [each for each in panels(built(tmp_path / "s"), "swept") if isinstance(each, wr.ParallelCoordinatesPlot)]
+    axes = {plot.title: [(column.metric.name, column.log) for column in plot.columns] for plot in plots}
+    last = ("last/val/acc", None)
+    assert axes == {
+        "what was swept, and validation accuracy": [("optimizer.name", None), ("optimizer.lr", True), last],
+        "what was swept of momentum, and validation accuracy": [
+            ("optimizer.lr", True),
+            ("optimizer.momentum", None),
+            last,
+        ],
+    }
 
 
 def test_a_loss_is_better_below_everywhere(tmp_path: Path) -> None:

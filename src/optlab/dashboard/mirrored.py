@@ -93,14 +93,34 @@ class Mirrored:
         Optimizer and schedule where there are several, and what else takes several values under one of them: what an
         optimizer has and another lacks was not swept.
         """
+        values = by_key(each for group in self.settings.values() for each in group)
+        varied = {key for group in self.settings.values() for key, each in by_key(group).items() if len(each) > 1}
+        names = [key for key in ("optimizer.name", "lr.name") if len(values.get(key, [])) > 1]
+        return {key: values[key] for key in [*names, *sorted(varied - set(names), key=order)]}
+
+    @property
+    def axes(self) -> dict[str, dict[str, list[Any]]]:
+        """What was swept, for one plot each: what all runs have, and by optimizer what else was swept of it.
+
+        A run that lacks the key of an axis has no line, so what one optimizer has alone stands in a plot of its own.
+        """
+        everything = [each for group in self.settings.values() for each in group]
+        shared = {key: each for key, each in self.swept.items() if all(key in config for config in everything)}
+        found = {"": shared} if shared else {}
+        for (optimizer, _), group in self.settings.items():
+            values = by_key(group)
+            own = {key: values[key] for key in self.swept if len(values.get(key, [])) > 1}
+            if own.keys() - shared.keys():
+                found[optimizer] = found.get(optimizer, {}) | own
+        return found
+
+    @cached_property
+    def settings(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
+        """The config of each run as dotted keys, by optimizer and schedule."""
         groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
         for run in self.runs:
             groups.setdefault(run.contender, []).append(settings(run.record.config))
-        everything = [each for group in groups.values() for each in group]
-        varied = {key for group in groups.values() for key, values in by_key(group).items() if len(values) > 1}
-        values = by_key(everything)
-        names = [key for key in ("optimizer.name", "lr.name") if len(values.get(key, [])) > 1]
-        return {key: values[key] for key in [*names, *sorted(varied - set(names), key=order)]}
+        return groups
 
     @property
     def project(self) -> str:

@@ -8,7 +8,7 @@ key; colours of groups follow the grouping of the table of runs.
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import wandb_workspaces.reports.v2 as wr
@@ -145,21 +145,26 @@ def search(mirrored: Mirrored) -> ws.Section | None:
         return None
     panels: list[Any] = []
     for name in mirrored.metrics:
-        axes = [
-            wr.ParallelCoordinatesPlotColumn(
-                metric=wr.Config(key), display_name=key, log=True if is_logarithmic(values) else None
-            )
-            for key, values in mirrored.swept.items()
-        ]
-        metric = Metric(name)
-        last = wr.ParallelCoordinatesPlotColumn(
-            metric=wr.SummaryMetric(LAST + name),
-            display_name=metric.label,
-            inverted=None if metric.higher_is_better else True,  # better is up
-        )
-        panels.append(wr.ParallelCoordinatesPlot(title=f"what was swept, and {metric.label}", columns=[*axes, last]))
+        panels += [coordinates(Metric(name), optimizer, keys) for optimizer, keys in mirrored.axes.items()]
         panels.append(wr.ParameterImportancePlot(with_respect_to=LAST + name))
     return section("What was swept, and what of it mattered?", panels, columns=2)
+
+
+def coordinates(metric: Metric, optimizer: str, keys: Mapping[str, Sequence[Any]]) -> wr.ParallelCoordinatesPlot:
+    """A line a run over the values of these keys to the metric, on which better is up."""
+    axes = [
+        wr.ParallelCoordinatesPlotColumn(
+            metric=wr.Config(key), display_name=key, log=True if is_logarithmic(values) else None
+        )
+        for key, values in keys.items()
+    ]
+    last = wr.ParallelCoordinatesPlotColumn(
+        metric=wr.SummaryMetric(LAST + metric.name),
+        display_name=metric.label,
+        inverted=None if metric.higher_is_better else True,
+    )
+    title = f"what was swept{f' of {optimizer}' if optimizer else ''}, and {metric.label}"
+    return wr.ParallelCoordinatesPlot(title=title, columns=[*axes, last])
 
 
 def divergences() -> ws.Section:
