@@ -23,6 +23,7 @@ from optlab.analysis.show.figures import Described, figures_across, figures_of, 
 from optlab.analysis.show.figures.curves import learning_curves
 from optlab.analysis.show.figures.description import Axis, Band, Figure, Interval, Line, Panel, Points, Span, Text, on
 from optlab.analysis.show.figures.outcome import differences
+from optlab.analysis.show.figures.sensitivity import diverged_regions
 from optlab.analysis.show.figures.subject import Subject
 from optlab.analysis.show.figures.to_matplotlib import draw, draw_all, grid
 from optlab.analysis.show.figures.to_plotly import spec
@@ -77,8 +78,7 @@ def test_a_long_curve_is_thinned_and_keeps_its_ends(tmp_path: Path) -> None:
 
 
 def test_the_region_where_runs_diverged_reaches_half_way_to_its_neighbours() -> None:
-    points = [series.LrPoint(lr, 0.5, 0.5, 0.5, 2, diverged, False) for lr, diverged in ((0.01, 0), (0.1, 1), (1, 2))]
-    ((start, end),) = series.diverged_regions(points)
+    ((start, end),) = diverged_regions([0.01, 0.1, 1], [0, 1, 2], Axis(log=True))
     assert (start, end) == pytest.approx((10**-1.5, 10**0.5))
 
 

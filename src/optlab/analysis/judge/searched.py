@@ -118,17 +118,20 @@ class Scale:
             place, low, high = (scaled(self.kind, float(v)) for v in (value, self.values[0], self.values[-1]))
         return (place - low) / (high - low) if high > low else 0.5
 
+    def marked(self) -> list[tuple[float, str]]:
+        """The numbers to write at an axis: the values themselves where there are few, else round ones."""
+        given = [float(value) for value in self.values]
+        found: list[float] = []
+        for value in given if len(given) <= FEW else self._round_numbers():
+            if not found or self.position(value) - self.position(found[-1]) >= APART:
+                found.append(value)
+        return [(value, word(value)) for value in found]
+
     def ticks(self) -> dict[float, str]:
-        """What to write at which positions: the values themselves where there are few, else round numbers."""
+        """What to write at which positions: every word, and some numbers."""
         if self.kind == "words":
             return {self.position(value): word(value) for value in self.values}
-        few = len(self.values) <= FEW
-        shown = {self.position(value): word(value) for value in (self.values if few else self._round_numbers())}
-        kept: dict[float, str] = {}
-        for place in sorted(shown):
-            if not kept or place - max(kept) >= APART:
-                kept[place] = shown[place]
-        return kept
+        return {self.position(value): text for value, text in self.marked()}
 
     def _round_numbers(self) -> Sequence[float]:
         """Round numbers between the lowest and the highest; these two where there are not two of them."""

@@ -6,7 +6,7 @@ To add one, write a function that describes it and name it in `FIGURES`, or in `
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from optlab.analysis.show.figures import curves, outcome, parallel, search
+from optlab.analysis.show.figures import curves, outcome, parallel, search, sensitivity
 from optlab.analysis.show.figures.description import Figure
 from optlab.analysis.show.figures.subject import Subject
 from optlab.analysis.show.summary import Summary
@@ -16,7 +16,8 @@ FIGURES: list[Callable[[Subject], Figure | None]] = [
     curves.learning_curves,
     outcome.final_per_seed,
     outcome.differences,
-    search.lr_sensitivity,
+    sensitivity.lr_sensitivity,
+    sensitivity.key_sensitivity,
     search.best_against_budget,
     parallel.importance,
     parallel.parallel_coordinates,
@@ -24,7 +25,10 @@ FIGURES: list[Callable[[Subject], Figure | None]] = [
     outcome.generalisation_gap,
 ]
 LONGEST_NAME = 100  # bytes of a setting in a file's name; a file system takes 255 with what stands behind it
-ACROSS: list[Callable[[Sequence[Subject]], Figure | None]] = [outcome.performance_profile]
+ACROSS: list[Callable[[Sequence[Subject]], Figure | None]] = [
+    outcome.performance_profile,
+    sensitivity.setting_sensitivity,
+]
 
 
 @dataclass(frozen=True)

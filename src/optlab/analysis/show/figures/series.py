@@ -1,9 +1,7 @@
 """The numbers behind every figure, computed once for the pictures (Matplotlib) and the report (Plotly)."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
@@ -31,19 +29,6 @@ class Curve:
     q1: FloatArray
     q3: FloatArray
     seeds: int
-
-
-@dataclass(frozen=True)
-class LrPoint:
-    """One learning rate of a contender: mean, lowest and highest of its runs, of which some diverged."""
-
-    lr: float
-    mean: float
-    low: float
-    high: float
-    runs: int
-    diverged: int
-    chosen: bool
 
 
 @dataclass(frozen=True)
@@ -132,32 +117,7 @@ def window(found: Sequence[Curve], bands: Sequence[Band] = ()) -> tuple[float, f
     return low - margin, high + margin
 
 
-def diverged_regions(points: Sequence[LrPoint]) -> list[tuple[float, float]]:
-    """Where runs diverged, as ranges of lr that reach half-way to the neighbours on the log scale."""
-    lrs = [p.lr for p in points]
-    middles = [math.sqrt(a * b) for a, b in pairwise(lrs)]
-    ends = [lrs[0] ** 2 / middles[0], *middles, lrs[-1] ** 2 / middles[-1]] if middles else [lrs[0] / 2, lrs[0] * 2]
-    regions: list[tuple[float, float]] = []
-    for i, p in enumerate(points):
-        if not p.diverged:
-            continue
-        start = regions.pop()[0] if regions and regions[-1][1] == ends[i] else ends[i]
-        regions.append((start, ends[i + 1]))
-    return regions
-
-
 # -- tuning
-
-
-def lr_points(contender: Contender, metric: Metric) -> list[LrPoint]:
-    """The learning rates that a contender tried, all else as in its chosen configuration."""
-    points = []
-    for c in contender.lr_only:
-        values = list(c.tuning_values(metric).values())
-        if values:
-            mean, diverged = float(np.mean(values)), sum(run.record.status == "diverged" for run in c.tuning)
-            points.append(LrPoint(c.lr, mean, min(values), max(values), len(values), diverged, c is contender.chosen))
-    return points
 
 
 def search(contender: Contender, metric: Metric) -> Search | None:

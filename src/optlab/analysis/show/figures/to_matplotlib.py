@@ -188,6 +188,8 @@ def scale(panel: Axes, which: Literal["x", "y"], axis: Axis) -> None:
     if axis.log:
         panel.set(**{f"{which}scale": "log"})
         ticks.set_minor_formatter(NullFormatter())
+        if axis.ticks is not None:
+            ticks.set_ticks(list(axis.ticks), list(axis.ticks.values()))
     elif axis.names:
         names = [name.replace(" · ", "\n") if which == "x" else name for name in axis.names]
         ticks.set_ticks(range(len(names)), names)
