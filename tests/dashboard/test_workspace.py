@@ -39,7 +39,7 @@ def test_the_verdict_stands_there_in_the_reports_words(tmp_path: Path) -> None:
     sweep = study(tmp_path / "s")
     (verdict,) = mirrored.read(sweep).summary.verdicts
     (panel,) = panels(built(sweep), "best")
-    said = [verdict.headline, *verdict.sentences, *map(str, verdict.warnings)]
+    said = [verdict.headline, *verdict.sentences, *map(str, verdict.said_once)]
     assert len(said) > 3
     for sentence in said:
         assert sentence.replace("&", "&amp;").replace("<", "&lt;") in panel.markdown

@@ -1,13 +1,15 @@
 """What is said is data: a kind and a subject for programs, words for people, which stand in one table."""
 
 import ast
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 import optlab
 from optlab.rules import english
-from optlab.rules.messages import Message, fields_of, message, phrase
+from optlab.rules.messages import Message, fields_of, merged, message, phrase
 from optlab.rules.warnings import EDGE_KINDS
 
 FOLDERS = [Path(optlab.__file__).parent / name for name in ("rules", "sweep", "analysis")]
@@ -76,3 +78,39 @@ def test_a_message_is_its_text_to_people_and_survives_json() -> None:
     assert f"{said}" == "adam, cosine: nothing could be chosen, as every trial has a failed run."
     assert Message.read({"kind": said.kind, "subject": said.subject, "text": said.text}) == said
     assert Message.read("a text of before") == Message("said", "", "a text of before")
+
+
+def test_what_is_said_of_several_is_one_line_and_what_differs_stays_apart() -> None:
+    of = {"n": 2, "seeds": 2, "score": "10.00 %"}
+    said = [
+        message("diverged", "adam", configuration="lr 1", **of),
+        message("failed_runs", n=2),
+        message("diverged", "sgd", configuration="lr 10", **of),
+        message("diverged", "lbfgs", configuration="lr 1", **of | {"score": "25.00 %"}),
+    ]
+    together, failed, other = merged(said)
+    assert together.text == (
+        "Diverged: adam (2 of 2 seeds at lr 1) and sgd (2 of 2 seeds at lr 10); each of these runs counts as 10.00 %."
+    )
+    assert (together.kind, together.subject, together.fields) == ("diverged", "", {"subjects": ["adam", "sgd"]})
+    assert (failed, other) == (said[1], said[3])
+    assert merged(said[:1]) == said[:1]
+
+
+def test_messages_of_a_file_are_merged_too_and_those_of_before_stay_as_they_are() -> None:
+    said = [message("failed_trials", name, failed=1, trials=3) for name in ("adam", "sgd")]
+    read = [Message.read(json.loads(json.dumps(asdict(each)))) for each in said]
+    (one,) = merged(read)
+    assert one.text == "Trials with a failed run, which are not in the choice: adam (1 of 3) and sgd (1 of 3)."
+    before = [Message(each.kind, each.subject, each.text) for each in said]
+    assert merged(before) == before
+
+
+@pytest.mark.parametrize("kind", english.TOGETHER)
+def test_what_is_said_of_several_needs_no_field_that_one_has_not(kind: str) -> None:
+    alone, together = english.TOGETHER[kind]
+    assert (fields_of(alone) | fields_of(together)) - {"subject", "each"} <= fields_of(english.MESSAGES[kind])
+    fields: dict[str, object] = dict.fromkeys(fields_of(english.MESSAGES[kind]) - {"subject"}, 3)
+    (one,) = merged([message(kind, "adam", **fields), message(kind, "sgd", **fields)])
+    assert "{" not in one.text
+    assert one.fields == {"subjects": ["adam", "sgd"]}

@@ -130,6 +130,7 @@ def test_a_study_ends_with_a_report_that_says_who_won_and_who_is_tuned() -> None
     assert [standing["final"]["n"] for standing in verdict["standings"]] == [2, 2]
     assert any("not tuned" in warning["text"] for warning in verdict["warnings"])  # two trials: each is on an edge
     page = (folder / "report.html").read_text()
-    assert html.escape(verdict["headline"]) in page
+    assert html.escape(verdict["conclusion"]) in page
+    assert all(html.escape(said["text"]) in page for said in verdict["qualifiers"])
     assert "hydra/sweeper=study" in page[page.index('id="reproduce"') :]
     assert list((folder / "figures").glob("*.png"))

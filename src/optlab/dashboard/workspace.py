@@ -103,7 +103,7 @@ def in_words(contest: Contest, verdict: Verdict, *, several: bool) -> str:
     """The verdict as the report says it: headline, sentences, warnings, and the table of standings."""
     parts = [f"## {escaped(contest.label)}"] if several else []
     parts += [f"### {escaped(verdict.headline)}", *map(escaped, verdict.sentences)]
-    parts += ["\n".join(f"- ⚠ {escaped(str(warning))}" for warning in verdict.warnings)] if verdict.warnings else []
+    parts += ["\n".join(f"- ⚠ {escaped(str(warning))}" for warning in verdict.said_once)] if verdict.said_once else []
     table = escaped(markdown([standings(verdict)])).replace("## Standings\n\n", "")
     facts = ", ".join(f"{key} {value}" for key, value in verdict.facts.items())
     parts += [table.strip(), f"{escaped(facts)}. Made from the run folders, as report.html is."]

@@ -57,6 +57,18 @@ MESSAGES: dict[str, Template] = {
         "hydra/sweeper=study confirms the winners on fresh seeds."
     ),
     "several_plans": ("Runs of several plans are compared together; budgets and seeds may not be those of one study."),
+    # what a headline must not be read without
+    "all_diverged": "A diverged run counts as {score}, whatever the optimizer. Smaller learning rates may train.",
+    "at_chance": "Nothing learned: even the best, {best}, is no more than guessing scores ({chance}).",
+    "untuned": (
+        "Not tuned: each optimizer ran at one learning rate, so this compares these rates as much as the optimizers."
+    ),
+    "partly_untuned": "Not tuned: {names} ran at one learning rate only.",
+    "on_edge": "Not tuned: the chosen values of {names} lie on the edge of what was searched.",
+    "typical_run": (
+        "Means and typical runs disagree: {subject} has the better mean but the worse median ({median} against {other} "
+        "of {worse}), and a run of it beats one of {worse} with a chance of {share:.2f} only."
+    ),
     # what a study warns of, and its report after it
     "edge_remains": ("{subject} is not tuned: its best has {edges} edge of what was tried, without an extension."),
     "edge_remains_extended": (
@@ -70,6 +82,48 @@ MESSAGES: dict[str, Template] = {
     "other_schema": "{error}; update optlab, or type another sweep=",
     "unreadable": "{error}",
     "unreadable_schema": "{error}",
+}
+
+# Of the kinds that may say the same of several subjects: what is said of each, and the one sentence for all.
+TOGETHER: dict[str, tuple[Template, Template]] = {
+    "passed_over": (
+        "{subject} ({configuration})",
+        "Better means, but failed runs, so these were not in the choice: {each}.",
+    ),
+    "diverged": (
+        "{subject} ({n} of {seeds} seeds at {configuration})",
+        "Diverged: {each}; each of these runs counts as {score}.",
+    ),
+    "diverged_without_chance_level": (
+        "{subject} ({n} of {seeds} seeds at {configuration})",
+        "Diverged: {each}. {metric} has no chance level: each of these runs counts as {score}, the worst seen, in "
+        "means, tests and figures, and is never chosen before a run that finished.",
+    ),
+    "not_tuned": ("{subject} ({edges})", "Not tuned, as the winner is on the edge of what was searched: {each}."),
+    "validation_above_test": (
+        "{subject} ({gap}, {errors:.1f} standard errors)",
+        "{high} is above {low}: {each}. Chosen or leaked from validation.",
+    ),
+    "validation_above_training": (
+        "{subject} ({gap}, {errors:.1f} standard errors)",
+        "{high} is above {low}: {each}. Look for training samples in the validation split.",
+    ),
+    "edge_remains": (
+        "{subject} ({edges} edge)",
+        "Not tuned, as the best is on the edge of what was tried, without an extension: {each}.",
+    ),
+    "edge_remains_extended": (
+        "{subject} ({edges} edge)",
+        (
+            "Not tuned, as the best is on the edge of what was tried, after {n} extension: {each}.",
+            "Not tuned, as the best is on the edge of what was tried, after {n} extensions: {each}.",
+        ),
+    ),
+    "failed_trials": (
+        "{subject} ({failed} of {trials})",
+        "Trials with a failed run, which are not in the choice: {each}.",
+    ),
+    "nothing_chosen": ("{subject}", "Nothing could be chosen, as every trial has a failed run: {each}."),
 }
 
 PHRASES: dict[str, Template] = {
@@ -90,6 +144,14 @@ PHRASES: dict[str, Template] = {
     "no_verdict": "No verdict yet: no run has finished.",
     "alone": "{name} alone: {score} at {configuration}",
     "only_one": "Only {name} has finished: {score} at {configuration}. Nothing to compare it with.",
+    "alone_of": "{name} alone: {score} at {configuration}, the best of {tried} configurations tried. {sure}",
+    "sure_one_seed": "With one seed each, chance may have chosen it.",
+    "sure_alike": "On {metric} it cannot be told apart from {names} with {seeds}.",
+    "sure_apart": "On {metric} it is {margin} better than {next}, the next.",
+    "every_run_diverged": "Nothing to compare: every run diverged.",
+    "alone_diverged": "{name} alone: every run diverged, at {configuration}.",
+    "one_seed": "No winner with one seed each: {name} scored best ({score}), {next} next ({other}).",
+    "one_seed_level": "No winner with one seed each: {names} scored best, alike ({score}).",
     "best_above": "{name} is best: {score}, {margin} above {next}, the next.",
     "best_below": "{name} is best: {score}, {margin} below {next}, the next.",
     "no_winner": "No winner: {said}",
@@ -115,7 +177,10 @@ PHRASES: dict[str, Template] = {
     "uncorrected": " ({interval}, but the t-test that decides has p {p:.2g})",
     "settle_unknown": "more seeds are needed to say anything.",
     "settle_never": "if the true gap is this small, even {most:,} seeds would not settle it.",
-    "settle_about": "about {seeds:,} seeds would settle it if the true gap is this large.",
+    "settle_about": "{seeds} would settle it if the true gap is this large.",
+    "seeds_range": "{low:,} to {high:,} seeds",
+    "seeds_exact": "about {low:,} seeds",
+    "seeds_least": "{low:,} seeds or more, perhaps over {most:,},",
 }
 
 PARTS = {"train": "training", "val": "validation", "test": "test"}

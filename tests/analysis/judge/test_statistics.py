@@ -119,6 +119,25 @@ def test_seeds_needed_is_the_fewest(gap: float) -> None:
     assert n == statistics.LEAST_SEEDS or statistics.power(gap, 1.0, n - 1) < 0.8
 
 
+def test_the_range_of_the_seeds_needed_is_that_of_the_spread() -> None:
+    # chi2(4) at 97.5 and 2.5 %: 11.143 and 0.4844, so the sd of five seeds may be 0.599 or 2.874 times what it seems.
+    fewest, most = statistics.seeds_needed(0.5, 0.5991), statistics.seeds_needed(0.5, 2.8736)
+    assert statistics.seeds_range(0.5, 1.0, 4) == (fewest, most)
+    assert (fewest, most) == (14, 262)
+    assert statistics.seeds_range(0.2, 1.0, 4) == (73, None)  # above 1,000
+    assert statistics.seeds_range(0.01, 1.0, 4) is None
+    known = statistics.seeds_range(0.5, 1.0, 10_000)
+    assert known == (33, 35)  # where the spread is known there is one number, 34
+    assert statistics.seeds_range(1.0, 0.0, 4) == (6, 6)
+
+
+def test_the_freedom_of_two_samples_is_satterthwaites() -> None:
+    x, y = [1.0, 2.0, 3.0], [1.0, 1.1, 0.9, 1.0]
+    assert statistics.believed_freedom(x, [2.0, 1.0, 4.0], paired=True) == 2
+    assert 2 < statistics.believed_freedom(x, y, paired=False) < 2.1  # almost all variance is that of the first
+    assert statistics.believed_freedom([1.0, 1.0], [1.0, 1.0, 1.0], paired=False) == 1
+
+
 def test_seeds_needed_gives_up() -> None:
     assert statistics.seeds_needed(0.01, 1.0) is None
     assert statistics.seeds_needed(0.0, 1.0) is None

@@ -9,6 +9,7 @@ from optlab.analysis.judge import tuning
 from optlab.analysis.judge.compare import Comparison
 from optlab.analysis.judge.contest import Contender, Contest, passed_over
 from optlab.analysis.judge.metric import Metric
+from optlab.analysis.judge.qualify import typical_runs, unfinished
 from optlab.analysis.judge.statistics import MOST_SEEDS
 from optlab.analysis.judge.studies import arm_of, still_tuning, warnings_of
 from optlab.analysis.read.plans import Study
@@ -37,17 +38,13 @@ def cautions(contest: Contest, comparisons: Sequence[Comparison], found: Sequenc
         *train_alarm(contest),
         *seeds(contest, comparisons, found),
         *disputed(comparisons),
+        *typical_runs(contest, comparisons),
         *unpaired(comparisons),
         *numerics(contest),
         *still_improving(contest),
         *chosen_on_the_same(contest),
         *several_plans(contest),
     ]
-
-
-def unfinished(contest: Contest) -> list[Message]:
-    count = contest.unfinished
-    return [message("unfinished", n=count, runs=len(contest.runs))] if count else []
 
 
 def failed(contest: Contest) -> list[Message]:
@@ -238,9 +235,23 @@ def settle(comparison: Comparison) -> str:
     """How many seeds would tell a pair apart that cannot be told apart yet."""
     if comparison.sd is None:
         return phrase("settle_unknown")
-    if comparison.seeds_needed is None:
+    if comparison.seeds_range is None:
         return phrase("settle_never", most=MOST_SEEDS)
-    return phrase("settle_about", seeds=comparison.seeds_needed)
+    return phrase("settle_about", seeds=seeds_in_words(*comparison.seeds_range))
+
+
+def seeds_in_words(fewest: int, most: int | None) -> str:
+    """`20 to 350 seeds`, no more exact than they are known."""
+    low = roughly(fewest)
+    if most is None:
+        return phrase("seeds_least", low=low, most=MOST_SEEDS)
+    high = roughly(most)
+    return phrase("seeds_exact", low=low) if low == high else phrase("seeds_range", low=low, high=high)
+
+
+def roughly(seeds: int) -> int:
+    """Two digits of a number of seeds: 352 is 350."""
+    return seeds if seeds < 100 else round(seeds, 1 - math.floor(math.log10(seeds)))
 
 
 def shown(value: object) -> str:

@@ -20,9 +20,10 @@ class Comparison:
     of independent samples otherwise; the `unpaired` ones are of all runs. `sd` is the one that the t-test believes.
     p-values ending in `_holm` are corrected over all `family` pairs of the setting; the intervals are not.
 
-    `seeds_needed` is all that is said anywhere about the seeds that a pair takes: the fewest with power 0.8 at the
-    level of Holm's first step, 5 % over the number of pairs; more than there are where the pair cannot be told apart;
-    None where no number up to 1,000 would do.
+    `seeds_needed` is the fewest seeds with power 0.8 at the level of Holm's first step, 5 % over the number of pairs,
+    if gap and sd are the true ones; more than there are where the pair cannot be told apart; None where no number up to
+    1,000 would do. `seeds_range` is the same over the 95 % interval of the sd, and what is said to people: its second
+    is None above 1,000, and it is None where even its first is.
     """
 
     better: str
@@ -43,6 +44,8 @@ class Comparison:
     wilcoxon_p_holm: float | None = None
     differ: bool = False
     seeds_needed: int | None = None
+    seeds_range: tuple[int, int | None] | None = None
+    freedom: float = 1.0
     family: int = 1
 
     @property
@@ -92,6 +95,7 @@ def _pair(a: str, of_a: dict[int, float], b: str, of_b: dict[int, float], metric
         difference=float(left.mean() - right.mean()),
         interval=metric.clip(interval, least=-1.0),
         sd=statistics.believed_sd(left, right, paired=paired, resolution=metric.resolution),
+        freedom=statistics.believed_freedom(left, right, paired=paired) if min(len(left), len(right)) > 1 else 1.0,
         unpaired_difference=float(x.mean() - y.mean()),
         unpaired_interval=metric.clip(statistics.difference_interval(x, y), least=-1.0),
         improvement=statistics.probability_of_improvement(x, y),
@@ -107,11 +111,14 @@ def _decide(pairs: list[Comparison]) -> list[Comparison]:
     rank = statistics.holm([1.0 if pair.wilcoxon_p is None else pair.wilcoxon_p for pair in pairs])
     decided = []
     for index, pair in enumerate(pairs):
-        needed, differ = None, pair.n >= LEAST_SEEDS and t[index] <= ALPHA
+        needed, ends, differ = None, None, pair.n >= LEAST_SEEDS and t[index] <= ALPHA
         if pair.sd is not None:
-            needed = statistics.seeds_needed(pair.difference, pair.sd, ALPHA / len(pairs), paired=pair.paired)
-        if needed is not None and not differ:
-            needed = max(needed, pair.n + 1)  # Welch's freedom is less than the plan's where one sample is larger
+            gap, sd, level = pair.difference, pair.sd, ALPHA / len(pairs)
+            needed = statistics.seeds_needed(gap, sd, level, paired=pair.paired)
+            ends = statistics.seeds_range(gap, sd, pair.freedom, level, paired=pair.paired)
+        if not differ:  # Welch's freedom is less than the plan's where one sample is larger
+            needed = None if needed is None else max(needed, pair.n + 1)
+            ends = None if ends is None else (max(ends[0], pair.n + 1), ends[1] and max(ends[1], pair.n + 1))
         decided.append(
             replace(
                 pair,
@@ -120,6 +127,7 @@ def _decide(pairs: list[Comparison]) -> list[Comparison]:
                 wilcoxon_p_holm=None if pair.wilcoxon_p is None else rank[index],
                 differ=differ,
                 seeds_needed=needed,
+                seeds_range=ends,
                 family=len(pairs),
             )
         )

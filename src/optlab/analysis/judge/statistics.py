@@ -161,6 +161,16 @@ def believed_sd(a: ArrayLike, b: ArrayLike, *, paired: bool, resolution: float =
     return math.sqrt(sum(_error(z, rounding)[0] ** 2 * len(z) for z in (x, y)) / 2)
 
 
+def believed_freedom(a: ArrayLike, b: ArrayLike, *, paired: bool) -> float:
+    """The degrees of freedom of `believed_sd`: n - 1 of differences, or Satterthwaite's of two variances' mean."""
+    x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    if paired:
+        return len(x) - 1.0
+    variances = [(float(z.var(ddof=1)), len(z) - 1.0) for z in (x, y)]
+    together = sum(v for v, _ in variances)
+    return together**2 / sum(v**2 / f for v, f in variances) if together else min(f for _, f in variances)
+
+
 def sign_flip(differences: ArrayLike) -> float:
     """Two-sided p of the sign-flip permutation test of a mean difference of zero.
 
@@ -252,8 +262,8 @@ def power(gap: float, sd: float, n: int, alpha: float = ALPHA, *, paired: bool =
 def seeds_needed(gap: float, sd: float, alpha: float = ALPHA, *, paired: bool = True) -> int | None:
     """The fewest seeds with which `t_test` at level `alpha` finds this gap with power 0.8; None above 1,000.
 
-    The gap and sd that were seen stand in for the true ones, so this is a rough guide. Without any spread it is the
-    number at which the permutations that `t_test` then counts are enough.
+    The gap and sd that were seen stand in for the true ones, so this is a rough guide (see `seeds_range`). Without any
+    spread it is the number at which the permutations that `t_test` then counts are enough.
     """
     if not gap:
         return None
@@ -270,3 +280,19 @@ def seeds_needed(gap: float, sd: float, alpha: float = ALPHA, *, paired: bool = 
         middle = (low + enough) // 2
         low, enough = (low, middle) if power(gap, sd, middle, alpha, paired=paired) >= POWER else (middle, enough)
     return max(enough, LEAST_SEEDS) if enough <= MOST_SEEDS else None
+
+
+def seeds_range(
+    gap: float, sd: float, freedom: float, alpha: float = ALPHA, *, paired: bool = True
+) -> tuple[int, int | None] | None:
+    """`seeds_needed` at both ends of the 95 % interval of the sd, whose estimate has `freedom` degrees of freedom.
+
+    The number goes with the square of the sd, and an sd from five seeds may be off by a factor of 0.6 to 2.9: the
+    interval is chi-square's (R. H. Browne, "On the use of a pilot sample for sample size determination", Statistics in
+    Medicine 14, 1995, plans with its upper end). The gap is taken to be the true one. The second is None where it is
+    above 1,000, and everything is where even the first is.
+    """
+    shares = ((1 + LEVEL) / 2, (1 - LEVEL) / 2)
+    ends = [sd * math.sqrt(freedom / float(stats.chi2.ppf(share, freedom))) for share in shares]
+    fewest, most = (seeds_needed(gap, end, alpha, paired=paired) for end in ends)
+    return None if fewest is None else (fewest, most)

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 from optlab.analysis.judge import statistics, tuning
+from optlab.analysis.judge.alone import how_sure
 from optlab.analysis.judge.cautions import cautions, label, settle
 from optlab.analysis.judge.compare import Comparison, compare, find, letters
 from optlab.analysis.judge.contest import Contender, Contest
 from optlab.analysis.judge.metric import Metric
+from optlab.analysis.judge.qualify import SHOWN, all_diverged, qualifiers
 from optlab.analysis.judge.statistics import ALPHA, Interval, Spread, spread
 from optlab.analysis.judge.studies import still_tuning, target_of
 from optlab.analysis.judge.target import TimeToTarget, default_target, times_to_target
 from optlab.analysis.judge.tuning import Budget, Gain, Plateau
 from optlab.analysis.read.plans import Study, default_lrs
-from optlab.rules.messages import Message, phrase
+from optlab.rules.messages import Message, merged, phrase
 from optlab.rules.words import enumerated, plural
-
-SHOWN = 4  # names in a sentence; above, their number
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,18 @@ class Standing:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict of one contest; `target` is what time-to-target means, on `target_metric`."""
+    """The verdict of one contest; `target` is what time-to-target means, on the selection metric.
+
+    `conclusion` is one sentence that answers the question, `qualifiers` what it must not be read without (see
+    `judge.qualify` for their kinds), and `headline` both as a text.
+    """
 
     label: str
     facts: Mapping[str, str]
     metric: Metric
     selection: Metric
-    headline: str
+    conclusion: str
+    qualifiers: list[Message]
     sentences: list[str]
     warnings: list[Message]
     standings: list[Standing]
@@ -59,6 +64,16 @@ class Verdict:
     groups: list[list[str]]
     target: float | None
     target_given: bool
+
+    @property
+    def headline(self) -> str:
+        """The conclusion and its qualifiers in one text."""
+        return " ".join([self.conclusion, *(said.text for said in self.qualifiers)])
+
+    @property
+    def said_once(self) -> list[Message]:
+        """The warnings that people read: those that say the same in one, and none that the headline has said."""
+        return merged(warning for warning in self.warnings if warning not in self.qualifiers)
 
     def leading_comparisons(self, most: int) -> list[Comparison]:
         """All comparisons, or where there are more than `most`, those with the leader."""
@@ -93,7 +108,8 @@ def judge(contest: Contest, target: float | None = None, studies: Sequence[Study
         facts=contest.facts,
         metric=contest.metric,
         selection=contest.selection,
-        headline=progress(contest, studies) if tuning_on else headline(contest, standings, comparisons, studies),
+        conclusion=progress(contest, studies) if tuning_on else conclusion(contest, standings, comparisons, studies),
+        qualifiers=[] if tuning_on else qualifiers(contest, comparisons, studies),
         sentences=[] if tuning_on else sentences(contest, standings, comparisons),
         warnings=cautions(contest, comparisons, studies),
         standings=standings,
@@ -148,7 +164,7 @@ def progress(contest: Contest, studies: Sequence[Study]) -> str:
     return phrase("still_tuning", runs=runs)
 
 
-def headline(
+def conclusion(
     contest: Contest, standings: Sequence[Standing], comparisons: Sequence[Comparison], studies: Sequence[Study] = ()
 ) -> str:
     """One sentence that answers the question."""
@@ -160,9 +176,13 @@ def headline(
     score = f"{metric.text(first.final.mean)} {metric.label}"
     if len(ranked) == 1:
         others = len(contest.contenders) > 1 or any(len(study.arms(contest.typed)) > 1 for study in studies)
-        if not others and not contest.unfinished:
-            return phrase("alone", name=first.name, score=score, configuration=first.configuration)
-        return phrase("only_one", name=first.name, score=score, configuration=first.configuration)
+        if others or contest.unfinished:
+            return phrase("only_one", name=first.name, score=score, configuration=first.configuration)
+        return alone(contest, first, score)
+    if all_diverged(contest):
+        return phrase("every_run_diverged")
+    if all(s.final.n == 1 for s in ranked):
+        return of_one_seed(metric, ranked, score)
     alike = indistinguishable(first, ranked, comparisons)
     if not alike:
         lead = find(comparisons, first.name, ranked[1].name)
@@ -188,6 +208,28 @@ def headline(
     return phrase("no_winner", said=said) if len(alike) == len(ranked) - 1 else said
 
 
+def alone(contest: Contest, first: Standing, score: str) -> str:
+    """The conclusion on one optimizer without a rival: its best configuration, and how sure that is."""
+    named = {"name": first.name, "configuration": first.configuration}
+    if all_diverged(contest):
+        return phrase("alone_diverged", **named)
+    contender = contest.contender(first.name)
+    sure = how_sure(contender, contest.selection)
+    if not sure:
+        return phrase("alone", score=score, **named)
+    return phrase("alone_of", score=score, tried=len(contender.judged), sure=sure, **named)
+
+
+def of_one_seed(metric: Metric, ranked: Sequence[Standing], score: str) -> str:
+    """The conclusion where each has a single run, so that nothing can be said of chance."""
+    level = [s.name for s in ranked if metric.text(s.final.mean) == metric.text(ranked[0].final.mean)]
+    if len(level) > 1:
+        names = enumerated(level) if len(level) <= SHOWN else phrase("optimizers", optimizers=len(level))
+        return phrase("one_seed_level", names=names, score=score)
+    other = metric.text(ranked[1].final.mean)
+    return phrase("one_seed", name=ranked[0].name, score=score, next=ranked[1].name, other=other)
+
+
 def indistinguishable(first: Standing, ranked: Sequence[Standing], comparisons: Sequence[Comparison]) -> list[Standing]:
     """Those that cannot be told apart from the first."""
     return [s for s in ranked[1:] if (c := find(comparisons, first.name, s.name)) is not None and not c.differ]
@@ -207,7 +249,8 @@ def sentences(contest: Contest, standings: Sequence[Standing], comparisons: Sequ
     elif behind and (len(behind) < len(ranked) - 1 or len(behind) > 1):
         parts = enumerated(phrase("ahead_by", name=c.worse, margin=margin(metric, c)) for c in behind)
         found.append(phrase("ahead_of", name=first.name, others=parts))
-    alike = indistinguishable(first, ranked, comparisons)
+    silent = all_diverged(contest) or all(s.final.n == 1 for s in ranked)  # there is nothing to say of a difference
+    alike = [] if silent else indistinguishable(first, ranked, comparisons)
     for s in alike[:SHOWN]:
         if (c := find(comparisons, first.name, s.name)) is not None:
             apart = margin(metric, c, "apart")

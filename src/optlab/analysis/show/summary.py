@@ -94,6 +94,8 @@ def described(verdict: Verdict, summary: Summary) -> dict[str, Any]:
         "selection_metric": verdict.selection.name,
         "target": verdict.target,
         "headline": verdict.headline,
+        "conclusion": verdict.conclusion,
+        "qualifiers": [asdict(said) for said in verdict.qualifiers],
         "sentences": verdict.sentences,
         "warnings": [asdict(warning) for warning in verdict.warnings],
         "groups": verdict.groups,

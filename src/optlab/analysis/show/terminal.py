@@ -87,9 +87,10 @@ def text_of(cell: Cell, contest: Contest, palette: Palette) -> Text:
 
 
 def words_of(verdict: Verdict) -> RenderableType:
-    lines: list[RenderableType] = [Text(verdict.headline, style="bold")]
+    lines: list[RenderableType] = [Text(verdict.conclusion, style="bold")]
+    lines += [Text(str(said), style="bold yellow") for said in verdict.qualifiers]
     lines += [Text(sentence) for sentence in verdict.sentences]
-    lines += [Text.assemble(("! ", "bold yellow"), str(warning)) for warning in verdict.warnings]
+    lines += [Text.assemble(("! ", "bold yellow"), str(warning)) for warning in verdict.said_once]
     return Padding(Group(*lines), (1, 0))
 
 

@@ -3,9 +3,10 @@
 import math
 from collections.abc import Callable, Sequence
 
+from optlab.analysis.judge.cautions import roughly
 from optlab.analysis.judge.compare import Comparison
 from optlab.analysis.judge.metric import Metric
-from optlab.analysis.judge.statistics import LEAST_SEEDS, smallest_p
+from optlab.analysis.judge.statistics import LEAST_SEEDS, MOST_SEEDS, smallest_p
 from optlab.analysis.judge.target import TimeToTarget
 from optlab.analysis.judge.verdict import Standing, Verdict
 from optlab.analysis.show.tables.table import Column, Row, Table, cells, named, shown
@@ -102,7 +103,7 @@ def difference_columns(metric: Metric) -> list[Column[Comparison]]:
         Column("improvement", "P(better)", lambda c: c.improvement, lambda c: f"{c.improvement:.2f}"),
         Column("n", "n", lambda c: c.n),
         Column("verdict", "verdict", lambda c: "differ" if c.differ else "not told apart", left=True),
-        Column("seeds_needed", "seeds needed", seeds_needed, lambda c: more_than(seeds_needed(c))),
+        Column("seeds_needed", "seeds needed", seeds_needed, seeds_text),
     ]
 
 
@@ -113,8 +114,15 @@ def seeds_needed(c: Comparison) -> float | None:
     return math.inf if c.seeds_needed is None else c.seeds_needed
 
 
-def more_than(seeds: float | None) -> str:
-    return "> 1,000" if seeds == math.inf else shown(seeds)
+def seeds_text(c: Comparison) -> str:
+    """`20 to 350`: how far the number is known."""
+    if c.differ or c.sd is None:
+        return shown(None)
+    if c.seeds_range is None:
+        return f"> {MOST_SEEDS:,}"
+    fewest, most = c.seeds_range
+    ends = [f"{roughly(fewest):,}", f"> {MOST_SEEDS:,}" if most is None else f"{roughly(most):,}"]
+    return " to ".join(dict.fromkeys(ends))
 
 
 def how_decided(comparisons: Sequence[Comparison]) -> str:
@@ -126,7 +134,8 @@ def how_decided(comparisons: Sequence[Comparison]) -> str:
         f"{LEAST_SEEDS} seeds on. The sign-flip and Wilcoxon tests beside it assume less and do not decide: with "
         f"{plural(n, 'seed')} they cannot go below {smallest_p(n):.4g} before correction, however large the gap. All "
         "p-values are two-sided and corrected, the intervals are not. P(better): the chance that a run of the better "
-        "one beats one of the other. Seeds needed: for power 0.8 if the gap and spread seen are the true ones."
+        "one beats one of the other. Seeds needed: for power 0.8 if the gap seen is the true one, over the 95 % "
+        "interval of the spread."
     )
 
 
