@@ -100,7 +100,13 @@ MISTAKES: dict[str, list[tuple[Any, str]]] = {
         (1, "callbacks.nope=1: must be a _target_ with its arguments or null"),
         ({}, "callbacks.nope._target_ is missing; type callbacks.nope._target_=VALUE"),
     ],
-    "logger.nope": [({}, "logger.nope: not a logger; known: csv, tensorboard, wandb")],
+    "logger.nope": [
+        (
+            {},
+            "logger.nope: not a logger; known: csv, tensorboard, wandb, mlflow, aim, swanlab; "
+            "any other of Lightning's kind: +logger.nope._target_=package.module.Class",
+        )
+    ],
     "logger.csv": [(5, "logger.csv=5: must be keys with values or null")],
     "logger.wandb.mode": [
         ("online", "logger.wandb.mode=online: must be one of auto, offline; logger=none does without W&B"),

@@ -144,15 +144,32 @@ class Wandb(Node):
 
 
 class Loggers(Node):
-    """The group `logger`: each that is there is used, besides the record on disk."""
+    """The group `logger`: each that is there is used, besides the record on disk.
+
+    Under any other name stands one of Lightning's kind, a _target_ with its arguments.
+    """
+
+    model_config = Open
 
     csv: Nothing | None = None
     tensorboard: Nothing | None = None
     wandb: Wandb | None = None
 
-    @classmethod
-    def unknown(cls, path: str, key: str) -> str:
-        return f"{path}{key}: not a logger; known: {', '.join(cls.model_fields)}"
+    @model_validator(mode="after")
+    def _are_calls(self) -> Self:
+        for name, values in (self.model_extra or {}).items():
+            if values is not None and not (isinstance(values, dict) and isinstance(values.get("_target_"), str)):
+                raise UserError(
+                    f"logger.{name}: not a logger; known: {', '.join(type(self).model_fields)}, mlflow, aim, swanlab; "
+                    f"any other of Lightning's kind: +logger.{name}._target_=package.module.Class"
+                )
+        return self
+
+    @property
+    def others(self) -> dict[str, Call]:
+        """Those that are called by their class, by name."""
+        extra = self.model_extra or {}
+        return {name: Call.parse(values, f"logger.{name}.") for name, values in extra.items() if values is not None}
 
 
 class Config(Node):
