@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def media(sweep: Path, kind: str) -> list[Path]:
 
 def table(sweep: Path, name: str) -> list[dict[str, Any]]:
     """The rows of a table, as it lies in the folder of the W&B run."""
-    [path] = sweep.glob(f"wandb/offline-run-*/files/media/table/{name}_0_*.table.json")
+    [path] = sweep.glob(f"wandb/offline-run-*/files/media/table/{name}_[0-9]_*.table.json")
     content = json.loads(path.read_text())
     return [dict(zip(content["columns"], row, strict=True)) for row in content["data"]]
 
@@ -151,6 +152,17 @@ def test_a_report_run_that_breaks_costs_a_line(
     assert said == [
         "W&B has no report run (CommError: the service died); outputs/reports/sweep/report.html has everything"
     ]
+
+
+def test_a_report_run_that_hangs_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("optlab.sweep.mirror.MOST_SECONDS", 0.2)
+    monkeypatch.setattr("optlab.sweep.report_run.numbers", lambda _: time.sleep(5))
+    started = time.monotonic()
+    assert exit_code(ended("finished", "diverged")) == 0
+    assert time.monotonic() - started < 5
+    assert "W&B has no report run (TimeoutError: nothing in 0.2 s)" in capsys.readouterr().out
 
 
 def test_ctrl_c_while_it_is_made_ends_the_sweep(

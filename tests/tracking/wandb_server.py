@@ -91,6 +91,10 @@ def answers(operation: str, variables: dict[str, Any], url: str) -> dict[str, An
     """As little of what W&B answers as its client goes on with."""
     project = {"name": "optlab", "entity": {"name": "somebody"}}
     manifest = {"id": "M", "file": {"name": "", "uploadUrl": f"{url}/storage/manifest", "uploadHeaders": []}}
+    if operation == "Viewer":
+        return {"viewer": {"id": "V", "username": "somebody", "entity": "somebody", "flags": "{}"}}
+    if operation == "ArtifactType":
+        return {"project": {"artifactType": {"id": "T", "name": "run_table", "description": "", "createdAt": ""}}}
     if operation == "UpsertBucket":
         bucket = {"id": "B", "name": variables["name"], "displayName": "", "config": "{}", "project": project}
         return {"upsertBucket": {"bucket": {**bucket, "historyLineCount": 0}, "inserted": True}}

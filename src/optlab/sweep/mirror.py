@@ -3,9 +3,11 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -19,7 +21,7 @@ from optlab.sweep.folder import LOCKS
 
 FOLDER = "wandb"  # of a sweep, W&B's own: the report runs and nothing else
 MADE_FILE = "report.json"  # in it: which W&B run the report is, and of which numbers
-WAIT_SECONDS = 100.0  # for another process that is making it: as long as W&B may take to start and to finish
+MOST_SECONDS = 120.0  # that making it may take online; W&B's client asks a server that hangs again and again
 
 
 def mirror(folder: Path, summary: Summary, console: Console) -> None:
@@ -37,7 +39,10 @@ def mirror(folder: Path, summary: Summary, console: Console) -> None:
     try:
         with alone(folder) as made:
             digest = hashlib.sha256((summary.folder / SUMMARY_FILE).read_bytes()).hexdigest()
-            if made.get("digest") != digest and (run := log(config, folder, summary, made.get("id"), console)):
+            if made.get("digest") == digest:
+                return
+            run = within(MOST_SECONDS, lambda: log(config, folder, summary, made.get("id"), console))
+            if run is not None:
                 write_whole(folder / FOLDER / MADE_FILE, json.dumps({"id": run, "digest": digest}) + "\n")
     except Timeout:
         console.print("W&B: another process is making the report run")
@@ -58,12 +63,35 @@ def settings(summary: Summary) -> Wandb | None:
 @contextmanager
 def alone(folder: Path) -> Iterator[dict[str, Any]]:
     """What stands in the report file, for one process at a time; empty where there is none that can be read."""
-    with FileLock(folder / LOCKS / "report_run.lock", timeout=WAIT_SECONDS):
+    with FileLock(folder / LOCKS / "report_run.lock", timeout=MOST_SECONDS):
         try:
             content = json.loads((folder / FOLDER / MADE_FILE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             content = {}
         yield content if isinstance(content, dict) else {}
+
+
+def within(seconds: float, work: Callable[[], str | None]) -> str | None:
+    """What the work returns, in a thread of its own that is given up when it takes too long.
+
+    Raises:
+        TimeoutError: it did.
+        Exception: what the work raised.
+    """
+    done: Future[str | None] = Future()
+
+    def fulfil() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    thread = Thread(target=fulfil, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise TimeoutError(f"nothing in {seconds:g} s")
+    return done.result()
 
 
 def log(config: Wandb, folder: Path, summary: Summary, id: str | None, console: Console) -> str | None:

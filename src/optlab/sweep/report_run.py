@@ -23,9 +23,15 @@ Row = dict[str, str | float | int | bool | None]
 
 
 def log_report(run: Any, summary: Summary) -> None:
-    """Log the verdict's numbers, tables, learning curves, page and figures of a sweep to an open W&B run."""
+    """Log the verdict's numbers, page, figures, tables and learning curves of a sweep to an open W&B run.
+
+    Tables come last: online, W&B asks the server about each before it takes it, and what went before is then safe.
+    """
     import wandb
 
+    run.summary.update(finite(numbers(summary)))
+    pages = {"report": wandb.Html(str(summary.report), inject=False)}
+    run.log(pages | {f"figures/{path.stem}": wandb.Image(str(path)) for path in pictures(summary)})
     logged: dict[str, Any] = {}
     for prefix, contest, verdict in settings(summary):
         for name, rows in (("verdict", standings(contest, verdict)), ("configurations", configurations(contest))):
@@ -40,10 +46,7 @@ def log_report(run: Any, summary: Summary) -> None:
                 xname="epoch",
                 split_table=True,
             )
-    logged["report"] = wandb.Html(str(summary.report), inject=False)
-    logged |= {f"figures/{path.stem}": wandb.Image(str(path)) for path in pictures(summary)}
     run.log(logged)
-    run.summary.update(finite(numbers(summary)))
 
 
 def settings(summary: Summary) -> Iterator[tuple[str, Contest, Verdict]]:
