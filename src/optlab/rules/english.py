@@ -127,6 +127,10 @@ TOGETHER: dict[str, tuple[Template, Template]] = {
 }
 
 PHRASES: dict[str, Template] = {
+    "no_glyphs": (
+        "figures: no font of this machine has {characters}, so pictures (PNG) show boxes there; install one that has, "
+        "such as Noto Sans CJK"
+    ),
     "seeds_of": "{name} ({part} of {seeds} seeds)",
     "edge_low": "{name} {value:g} on the low",
     "edge_high": "{name} {value:g} on the high",

@@ -188,3 +188,29 @@ def test_paper_shows_every_setting(page: Any) -> None:
         page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
         page.execute_script("dispatchEvent(new Event('afterprint'))")
     assert page.get_log("browser") == []
+
+
+LONG = "an_optimizer_whose_name_tells_everything_that_was_changed_in_it_since_the_first_"
+ODD = "<b>x</b> & $a_b$ 優化器"
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_long_and_odd_names_fit_and_are_text(browser: Any, tmp_path: Path, width: int) -> None:
+    for seed in range(3):
+        for name, value in ((LONG, 0.9), (LONG + "again", 0.8), (ODD, 0.7)):
+            make_run(tmp_path / LONG, name, seed=seed, val=value, test=value, config={"model": {"name": LONG}})
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE | {"width": width, "mobile": width < 400})
+    try:
+        page = opened(browser, build([tmp_path / LONG], figures=False).report)
+        assert page.execute_script("return document.documentElement.scrollWidth") <= width
+        wide = "return [...document.querySelectorAll('main *')].filter(e => !e.closest('.scroll, .chips') && "
+        wide += "e.getBoundingClientRect().right > innerWidth + 1).map(e => e.className.baseVal ?? e.className)"
+        assert page.execute_script(wide) == []
+        room = "return [...document.querySelectorAll('.plot .nsewdrag')].map(e => e.getBoundingClientRect().width)"
+        assert min(page.execute_script(room)) > 0.3 * width / 2, "names leave no room for what is drawn"
+        ticks = "return [...document.querySelectorAll('[data-figure=finals] .xtick')].map(t => t.textContent)"
+        assert ODD.replace(" ", "") in [tick.replace(" ", "") for tick in page.execute_script(ticks)]  # in two lines
+        assert page.execute_script("return document.querySelectorAll('main .card:not(.verdict) b').length") == 0
+        assert page.get_log("browser") == []
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

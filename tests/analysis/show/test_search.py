@@ -249,7 +249,7 @@ def test_every_trial_is_a_line_from_what_it_set_to_what_it_scored(tmp_path: Path
     best = lines[-1]  # on top
     assert best.width > lines[0].width
     assert list(best.y) == [1.0, 1.0, 1.0]  # the largest lr, the largest beta1 and the best value
-    assert best.hover == "lr 0.0316, beta1 0.99<br>83.38\u00a0% (mean of 2 runs)"
+    assert best.hover == "lr 0.0316, beta1 0.99\n83.38\u00a0% (mean of 2 runs)"
     assert (best.color, lines[0].color) == (parallel.SHADES[-1], parallel.SHADES[0])
     ends = [mark for mark in panel.marks if isinstance(mark, Points)]
     assert [mark.marker for mark in ends] == ["x", "circle", "circle", "circle", "star"]

@@ -48,7 +48,7 @@ def test_latex_escapes_and_marks_strong_rows() -> None:
     text = latex([TABLE])
     assert r"\begin{tabular}{lr}" in text
     assert r"name & acc \% \\" in text
-    assert r"\textbf{a|b} & \textbf{1 $\pm$ 2} \\" in text
+    assert r"\textbf{a\textbar{}b} & \textbf{1 $\pm$ 2} \\" in text
     assert r"\caption{A\_b. x $<$ 1}" in text
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -16,6 +17,7 @@ from optlab.analysis.judge.contest import Contest
 from optlab.analysis.read.runs import Runs
 from optlab.analysis.show.colors import Palette, dash
 from optlab.analysis.show.figures import Described
+from optlab.analysis.show.figures.names import brief
 from optlab.analysis.show.figures.to_plotly import spec
 from optlab.analysis.show.ranking import axis_ticks, tracks
 from optlab.analysis.show.summary import Summary
@@ -76,6 +78,7 @@ def render(summary: Summary, figures: Described, stills: Mapping[tuple[str, str]
         color_of=contender_color(contests, summary.palette),
         marker_of=contender_marker(contests, summary.palette),
         plural=plural,
+        brief=brief,
         style="".join(part(f"{name}.css") for name in STYLES),
         script="".join(part(f"{name}.js") for name in SCRIPTS),
     )
@@ -109,8 +112,8 @@ def commands(contest: Contest) -> list[tuple[str, str]]:
         if not contender.entered:
             continue
         seeds = [str(run.record.seed) for run in contender.entered]
-        words = contender.entered[0].command.split(" ")[2:]
-        kept = " ".join(word for word in words if not word.startswith(OF_THE_SWEEP))
+        words = shlex.split(contender.entered[0].command)[2:]
+        kept = shlex.join(word for word in words if not word.startswith(OF_THE_SWEEP))
         if contender.entered[0].record.phase == "confirm":
             command = f"for seed in {' '.join(seeds)}; do python train.py {kept} seed=$seed; done"
         else:

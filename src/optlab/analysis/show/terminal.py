@@ -34,7 +34,7 @@ def print_table(summary: Summary, console: Console | None = None, *, problems: b
         console.print(problems_of(summary))
     counts = ", ".join(f"{n} {status}" for status, n in summary.counts.items() if n)
     console.print(f"{plural(len(summary.runs.runs), 'run')}: {counts}")
-    console.print(f"report  {shortest(summary.report)}", soft_wrap=True)
+    console.print(f"report  {shortest(summary.report)}", soft_wrap=True, markup=False)
 
 
 def table_of(contest: Contest, palette: Palette) -> Table:
@@ -46,7 +46,7 @@ def table_of(contest: Contest, palette: Palette) -> Table:
         rows = [row for row in rows if row.strong]
     columns = [column for column in table.columns if worth_showing(column, rows, contest)]
     drawn = Table(
-        title=contest.label,
+        title=Text(contest.label),
         title_justify="left",
         title_style="bold",
         caption=note,

@@ -108,7 +108,7 @@ def differences(subject: Subject) -> Figure | None:
                 marker="full" if pair.differ else "open",
                 color=palette.color(contest.contender(pair.better).optimizer),
                 label=f"{pair.better} − {pair.worse}",
-                hover=f"{metric.gap(pair.difference)} {metric.interval(pair.interval)}<br>"
+                hover=f"{metric.gap(pair.difference)} {metric.interval(pair.interval)}\n"
                 f"p {pair.t_p_holm:.3g}: {told}, n = {pair.n}",
             )
         )

@@ -99,7 +99,7 @@ def said(trial: Trial, names: Sequence[str], metric: Metric) -> str:
     settings = ", ".join(f"{name} {word(trial.settings[name])}" for name in names)
     runs = len(trial.configuration.tuning_values(metric))
     diverged = f", {trial.diverged} diverged" if trial.diverged else ""
-    return f"{settings}<br>{metric.text(trial.mean)} ({f'mean of {runs} runs' if runs > 1 else '1 run'}{diverged})"
+    return f"{settings}\n{metric.text(trial.mean)} ({f'mean of {runs} runs' if runs > 1 else '1 run'}{diverged})"
 
 
 # -- importance
@@ -149,7 +149,7 @@ def bars(told: Importances, subject: Subject) -> Panel:
                 marker="full" if stands_out else "open",
                 color=shade,
                 label=each.name,
-                hover=f"{each.name}: {share:.0f} % [{low:.0f}, {high:.0f}]<br>{told.trials} trials, {told.good} good",
+                hover=f"{each.name}: {share:.0f} % [{low:.0f}, {high:.0f}]\n{told.trials} trials, {told.good} good",
             ),
             Text(x=[103], y=[row], words=[f"{share:.0f} %"], anchor="left"),
         ]

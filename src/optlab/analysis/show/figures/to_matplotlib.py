@@ -1,6 +1,7 @@
 """Figures as PNG and SVG by Matplotlib, for papers and slides."""
 
 import io
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,9 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
-from matplotlib.ticker import EngFormatter, MaxNLocator, NullFormatter
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+from matplotlib.text import Text as Words
+from matplotlib.ticker import EngFormatter, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from optlab.analysis.show.colors import BAND
 from optlab.analysis.show.figures import Described, named
@@ -27,10 +30,13 @@ from optlab.analysis.show.figures.description import (
     Text,
     on,
 )
+from optlab.analysis.show.figures.names import brief, in_lines, without_glyphs
 from optlab.record import cannot_write
+from optlab.rules.messages import phrase
+
+log = logging.getLogger(__name__)
 
 STYLE: Any = {  # typed as a mapping from a closed set of names in Matplotlib's stubs
-    "font.family": "sans-serif",
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -52,7 +58,22 @@ STYLE: Any = {  # typed as a mapping from a closed set of names in Matplotlib's 
     "savefig.dpi": 160,
     "svg.fonttype": "none",
     "svg.hashsalt": "optlab",
+    "text.parse_math": False,  # a name may hold a $
 }
+OWN_FONT = "DejaVu Sans"  # comes with Matplotlib
+OTHER_SCRIPTS = (  # where they are installed
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Source Han Sans SC",
+    "PingFang SC",
+    "Hiragino Sans GB",
+    "Microsoft YaHei",
+    "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei",
+    "Arial Unicode MS",
+    "Noto Sans",
+)
+BOXES = "Last Resort High-Efficiency"  # Matplotlib's too, from 3.11 on: a box for any letter that no other font has
 LINES = {
     "solid": "-",
     "dash": "--",
@@ -89,9 +110,17 @@ def draw_all(figures: Described, labels: Sequence[str], folder: Path) -> list[Pa
     Raises:
         UserError: the folder cannot be written.
     """
-    drawn = [(name, picture) for _, _, name, picture in named(figures, labels) if grid(picture)]
-    with mpl.rc_context(STYLE):
-        return [path for name, figure in drawn for path in save(draw(figure), folder / name)]
+    drawn = [(name, figure) for _, _, name, figure in named(figures, labels) if grid(figure)]
+    missing = ""
+    paths = []
+    with mpl.rc_context(STYLE | {"font.family": families()}):
+        for name, figure in drawn:
+            picture = draw(figure)
+            missing += unknown(picture)
+            paths += save(picture, folder / name)
+    if missing:
+        log.warning(phrase("no_glyphs", characters=" ".join(sorted(set(missing)))))
+    return paths
 
 
 def save(picture: Picture, stem: Path) -> list[Path]:
@@ -110,6 +139,28 @@ def save(picture: Picture, stem: Path) -> list[Path]:
             raise cannot_write(path, error) from error
         paths.append(path)
     return paths
+
+
+# -- letters
+
+
+def families() -> list[str]:
+    """The font families of pictures: Matplotlib's own, and those of this machine that know other scripts."""
+    installed = {font.name for font in fontManager.ttflist}
+    return [OWN_FONT, *(family for family in (*OTHER_SCRIPTS, BOXES) if family in installed), "sans-serif"]
+
+
+def unknown(picture: Picture) -> str:
+    """The characters in a picture that no font of it has."""
+    families = [family for family in mpl.rcParams["font.family"] if family != BOXES]
+    fonts = [get_font(findfont(FontProperties(family=[family]))) for family in families]
+    texts = [text.get_text() for text in picture.findobj(Words) if isinstance(text, Words)]
+    return without_glyphs(texts, [font.get_charmap() for font in fonts])
+
+
+def in_legend(label: str) -> str | None:
+    """A label as Matplotlib shows it: one that begins with an underscore is left out."""
+    return (f" {brief(label)}" if label.startswith("_") else brief(label)) or None
 
 
 # -- panels
@@ -175,7 +226,7 @@ def draw_cell(panel: Axes, cell: Cell, x: Axis, *, lowest: bool, first: bool) ->
     scale(panel, "x", x)
     scale(panel, "y", y)
     if cell.title:
-        panel.set_title(cell.title)
+        panel.set_title(brief(cell.title))
     if lowest and x.label:
         panel.set_xlabel(x.label)
     if first and y.label:
@@ -190,8 +241,10 @@ def scale(panel: Axes, which: Literal["x", "y"], axis: Axis) -> None:
         ticks.set_minor_formatter(NullFormatter())
         if axis.ticks is not None:
             ticks.set_ticks(list(axis.ticks), list(axis.ticks.values()))
+        else:
+            ticks.set_major_formatter(StrMethodFormatter("{x:g}"))
     elif axis.names:
-        names = [name.replace(" · ", "\n") if which == "x" else name for name in axis.names]
+        names = [in_lines(name).replace(" · ", "\n") if which == "x" else brief(name) for name in axis.names]
         ticks.set_ticks(range(len(names)), names)
         panel.grid(axis=which, visible=False)
     elif axis.ticks is not None:
@@ -221,7 +274,7 @@ def draw_mark(panel: Axes, mark: Mark, cell: Cell, zorder: float) -> None:
         case Line() | Points():
             x, y = on(mark.x, cell.axis), on(mark.y, cell.axis)
             if x is not None and y is not None:
-                panel.plot(x, y, label=mark.label or None, zorder=zorder, **style(mark))
+                panel.plot(x, y, label=in_legend(mark.label), zorder=zorder, **style(mark))
         case Interval():
             draw_interval(panel, mark, zorder)
         case Band():
@@ -234,7 +287,7 @@ def draw_mark(panel: Axes, mark: Mark, cell: Cell, zorder: float) -> None:
         case Text():
             for x, y, word in zip(np.asarray(mark.x), np.asarray(mark.y), mark.words, strict=True):
                 how = ANCHORS[mark.anchor] | {"fontsize": mark.size, "color": mark.color or GREY}
-                panel.text(float(x), float(y), word.replace("$", r"\$"), zorder=zorder, **how)
+                panel.text(float(x), float(y), brief(word), zorder=zorder, **how)
         case _:
             raise TypeError(f"{type(mark).__name__} is no mark that a picture can draw")
 

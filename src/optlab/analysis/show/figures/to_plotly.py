@@ -4,7 +4,7 @@ Plain dicts (tests check them against Plotly's schema) so that a report needs no
 which contenders it belongs to, for the toggles, and where its points stand on each x axis, for the switch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from optlab.analysis.show.figures.description import (
     Text,
     on,
 )
+from optlab.analysis.show.figures.names import brief, for_plotly, in_lines
 
 Trace = dict[str, Any]
 
@@ -54,7 +55,7 @@ def spec(figure: Figure) -> dict[str, Any]:
     `choices` maps what may be chosen (`choose`: a metric) to {data, layout}; `axes` maps each x axis to {label, whole},
     and is {} where there is but one.
     """
-    several = {key: {"label": axis.label, "whole": axis.whole} for key, axis in figure.x.items()}
+    several = {key: {"label": for_plotly(axis.label), "whole": axis.whole} for key, axis in figure.x.items()}
     below = [*figure.x.values(), *(panel.x for panel in figure.panels.values() if panel.x is not None)]
     names = max(len(axis.names) for axis in below)
     return {
@@ -72,7 +73,7 @@ def spec(figure: Figure) -> dict[str, Any]:
 def choice(figure: Figure, panel: Panel) -> dict[str, Any]:
     """One panel: its traces, and the layout, which figures.js completes."""
     first = panel.x or next(iter(figure.x.values()))
-    layout: dict[str, Any] = {"xaxis": axis_of(first), "yaxis": axis_of(panel.y)}
+    layout: dict[str, Any] = {"xaxis": axis_of(first, in_lines), "yaxis": axis_of(panel.y, brief)}
     if len(figure.x) > 1:
         layout["hovermode"] = "x unified"
     if panel.y.names:
@@ -80,16 +81,25 @@ def choice(figure: Figure, panel: Panel) -> dict[str, Any]:
     return {"data": [trace(mark, figure, panel) for mark in panel.marks], "layout": layout}
 
 
-def axis_of(axis: Axis) -> dict[str, Any]:
-    drawn: dict[str, Any] = {"title": {"text": axis.label}} if axis.label else {}
+def axis_of(axis: Axis, name: Callable[[str], str]) -> dict[str, Any]:
+    """The layout of an axis; `name` makes a name fit beside it."""
+    drawn: dict[str, Any] = {"title": {"text": for_plotly(axis.label)}} if axis.label else {}
     if axis.log:
         drawn |= {"type": "log", "dtick": 1, "tickformat": "~g"}
     if axis.names:
         n = len(axis.names)
-        drawn |= {"tickmode": "array", "tickvals": list(range(n)), "ticktext": list(axis.names)}
+        drawn |= {
+            "tickmode": "array",
+            "tickvals": list(range(n)),
+            "ticktext": [for_plotly(name(each)) for each in axis.names],
+        }
         drawn |= {"zeroline": False, "range": [-0.5, n - 0.5]}
     if axis.ticks is not None:
-        drawn |= {"tickmode": "array", "tickvals": list(axis.ticks), "ticktext": list(axis.ticks.values())}
+        drawn |= {
+            "tickmode": "array",
+            "tickvals": list(axis.ticks),
+            "ticktext": [for_plotly(word) for word in axis.ticks.values()],
+        }
         drawn |= {} if axis.ticks else {"showgrid": False, "zeroline": False, "showline": False}
     if axis.range is not None:
         drawn["range"] = [round(end, 6) for end in axis.range]
@@ -163,7 +173,11 @@ def style(mark: Mark) -> Trace:
             return area(mark.color, 0.08)
         case Text():
             font = {"size": mark.size * WORDS} | ({"color": mark.color} if mark.color else {})
-            said_here = {"text": list(mark.words), "textposition": ANCHORS[mark.anchor], "textfont": font}
+            said_here = {
+                "text": [for_plotly(brief(word)) for word in mark.words],
+                "textposition": ANCHORS[mark.anchor],
+                "textfont": font,
+            }
             return {"mode": "text", "cliponaxis": False, "hoverinfo": "skip"} | said_here
     raise TypeError(f"{type(mark).__name__} is no mark that the page can draw")
 
@@ -175,12 +189,12 @@ def area(color: str, alpha: float) -> Trace:
 
 def said(label: str, hover: Sequence[str] | str) -> Trace:
     """The name of a trace, and what is said of each of its points, or of all of them."""
-    name = {"name": label} if label else {}
+    name = {"name": for_plotly(brief(label))} if label else {}
     if not hover:
         return name | {"hoverinfo": "skip"}
     if isinstance(hover, str):
-        return name | {"hovertext": hover, "hovertemplate": "%{hovertext}<extra></extra>"}
-    return name | {"customdata": list(hover), "hovertemplate": "%{customdata}"}
+        return name | {"hovertext": for_plotly(hover), "hovertemplate": "%{hovertext}<extra></extra>"}
+    return name | {"customdata": [for_plotly(words) for words in hover], "hovertemplate": "%{customdata}"}
 
 
 def numbers(values: FloatArray | None) -> list[float | None]:

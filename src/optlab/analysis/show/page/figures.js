@@ -28,12 +28,16 @@ function layout(state, element) {
   const lines = { gridcolor: css("--grid"), linecolor: css("--line"), zerolinecolor: css("--line"), automargin: true };
   const wide = element.closest(".wide") !== null;
   const x = { ...lines, ...given.xaxis };
+  const y = { ...lines, ...given.yaxis };
   const axis = state.spec.axes[state.axis]; // none where there is but one
   if (axis) x.title = { text: axis.label };
   if (!printing && element.clientWidth < 420) { // a phone
     if (x.type === "log") x.dtick = 2; // every second decade, or the labels would be turned
     if (x.ticktext?.length > 3) x.tickangle = -35; // turned the other way, the last one would be left out
     if (x.title) x.title = { text: x.title.text.replace(" (", "<br>(") };
+  }
+  if (y.ticktext?.some((name) => 6 * name.length > (printing ? 640 : element.clientWidth) / 3)) { // of pairs
+    y.ticktext = y.ticktext.map((name) => name.replace(" − ", "<br>− "));
   }
   if (axis?.whole) {
     const last = Math.max(...placesOf(state));
@@ -42,7 +46,7 @@ function layout(state, element) {
   return {
     ...given,
     xaxis: { ...x, ...zoom.xaxis },
-    yaxis: { ...lines, ...given.yaxis, ...zoom.yaxis },
+    yaxis: { ...y, ...zoom.yaxis },
     height: given.height ?? (wide ? 400 : 330),
     width: printing ? 640 : element.clientWidth,
     margin: { l: 56, r: 12, t: printing && state.spec.legend ? 30 : 8, b: 44 },

@@ -2,13 +2,17 @@
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 
 from optlab.analysis.show.tables.table import Table
 
 LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}"}
-LATEX |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$"}
+LATEX |= {"|": r"\textbar{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$"}
 LATEX |= {"±": r"$\pm$", "−": "$-$", "–": "--", "∞": r"$\infty$", "★": r"$\star$", "·": r"$\cdot$", "≥": r"$\geq$"}
+# What Markdown takes for markup: HTML, entities, links, formulas, emphasis, cells. An underscore within a word is none.
+MARKUP = r"<(?=[\w/!?])|&(?=#?\w+;)|\](?=\()|[\\`*$|~]|(?<!\w)_|_(?!\w)"
+ENTITIES = {"<": "&lt;", "&": "&amp;"}
 
 
 def markdown(tables: Sequence[Table]) -> str:
@@ -17,15 +21,20 @@ def markdown(tables: Sequence[Table]) -> str:
     for table in tables:
         columns = table.headed
         rule = [":--" if column.left else "--:" for column in columns]
-        body = [[row.cells[column.name].text.replace("|", "\\|") for column in columns] for row in table.rows]
+        body = [[as_text(row.cells[column.name].text) for column in columns] for row in table.rows]
         lines = ["| " + " | ".join(row) + " |" for row in ([c.heading or "" for c in columns], rule, *body)]
-        parts.append(f"## {table.title}\n\n" + "\n".join(lines) + (f"\n\n{table.note}" if table.note else ""))
+        parts.append(f"## {as_text(table.title)}\n\n" + "\n".join(lines) + (f"\n\n{table.note}" if table.note else ""))
     return "\n\n".join(parts) + "\n"
+
+
+def as_text(text: str) -> str:
+    """A text that Markdown shows as it is: no markup, no HTML, no formula, and no end of a cell."""
+    return re.sub(MARKUP, lambda at: ENTITIES.get(at[0], "\\" + at[0]), re.sub(r"\s+", " ", text))
 
 
 def latex(tables: Sequence[Table]) -> str:
     """LaTeX with booktabs, a table environment each; strong rows in bold."""
-    parts = ["% needs \\usepackage{booktabs}"]
+    parts = ["% needs \\usepackage{booktabs}, and XeLaTeX or LuaLaTeX where names are in another script"]
     for table in tables:
         columns = table.headed
         align = "".join("l" if column.left else "r" for column in columns)
