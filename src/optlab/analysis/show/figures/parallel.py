@@ -107,10 +107,10 @@ def said(trial: Trial, names: Sequence[str], metric: Metric) -> str:
 
 def importance(subject: Subject) -> Figure | None:
     """The share of each hyperparameter in what makes trials good, for each contender with trials enough."""
-    found = [told for told in all_importances(subject) if told.shares]
-    if not found:
+    each = (importances(contender, subject.contest.selection) for contender in subject.contest.contenders)
+    panels = {told.contender: bars(told, subject) for told in each if told is not None and told.shares}
+    if not panels:
         return None
-    panels = {told.contender: bars(told, subject) for told in found}
     note = (
         "How far the good trials lie elsewhere than all (PED-ANOVA, Watanabe et al. 2023), as shares, with the 95 % "
         "interval over bootstrap samples of the trials. Full: the interval lies above an even share (dashed); open: it "
@@ -160,15 +160,12 @@ def bars(told: Importances, subject: Subject) -> Panel:
     )
 
 
-def all_importances(subject: Subject) -> list[Importances]:
-    found = (importances(contender, subject.contest.selection) for contender in subject.contest.contenders)
-    return [told for told in found if told is not None]
-
-
 def too_few(subject: Subject) -> list[str]:
     """Whose trials are too few for importance."""
-    few = [told for told in all_importances(subject) if told.trials < FEWEST]
+    metric = subject.contest.selection
+    each = {contender.name: trials(contender, metric) for contender in subject.contest.contenders}
+    few = {name: len(found) for name, found in each.items() if len(searched(found)) > 1 and len(found) < FEWEST}
     if not few:
         return []
-    whose = enumerated(f"{told.contender} {plural(told.trials, 'trial')}" for told in few)
+    whose = enumerated(f"{name} {plural(number, 'trial')}" for name, number in few.items())
     return [f"Too few trials to say which mattered: {whose}; from {FEWEST} on the report says it."]
