@@ -42,7 +42,7 @@ def make_search(folder: Path, number: int = 6) -> Contest:
     """Trials of adam over lr and beta1, better and better; the first failed, the second diverged in one of two."""
     for i in range(number):
         for seed in (0, 1):
-            status: Status = "failed" if i == 0 else "diverged" if i == 1 and seed else "finished"
+            status: Status = "failed" if i == 0 and seed else "diverged" if i == 1 and seed else "finished"
             betas = {"betas": [[0.5, 0.9, 0.99][i % 3], 0.999]}
             value = 0.5 + 0.4 * i / number + 0.001 * seed
             make_run(
