@@ -58,7 +58,24 @@ def test_its_files_hold_parameters_tags_and_every_epoch(train: Train, caplog: py
         seen = history(Path("mine/run/mlflow"), run.info.run_id, name)
         assert seen == [(row["step"], row[name]) for row in rows]
     assert run.data.metrics["test/loss"] == record.metrics["test/loss"]
-    assert not [each for each in caplog.records if each.levelno >= logging.WARNING and "optlab" in each.name]
+    assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
+
+
+def test_jobs_that_begin_together_share_an_experiment(
+    train: Train, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from mlflow.tracking import MlflowClient
+
+    make = MlflowClient.create_experiment
+
+    def made_by_another(self: Any, name: str, **words: Any) -> Any:
+        make(self, name, **words)
+        return make(self, name, **words)  # what is raised for a name that is taken
+
+    monkeypatch.setattr(MlflowClient, "create_experiment", made_by_another)
+    train("logger=mlflow")
+    assert [run.info.status for run in runs_in(Path("run/mlflow"))] == ["FINISHED"]
+    assert "stopped recording" not in caplog.text
 
 
 def test_every_run_of_a_process_ends_with_its_own_status(train: Train, tmp_path: Path) -> None:

@@ -46,7 +46,22 @@ class MLflow(Tracker):
             usual["run_id"] = run.read_text(encoding="utf-8").strip()
         return usual
 
+    def make_experiment(self, record: RunRecord, folder: Path) -> None:
+        """Make the experiment where it is missing: of jobs that begin together one can, and the others find it."""
+        from mlflow.exceptions import MlflowException
+        from mlflow.tracking import MlflowClient
+
+        client = MlflowClient(self.uri(folder))
+        name = str(self.call.arguments.get("experiment_name") or group_of(record, folder))
+        if client.get_experiment_by_name(name) is None:
+            try:
+                client.create_experiment(name, artifact_location=self.call.arguments.get("artifact_location"))
+            except MlflowException:
+                if client.get_experiment_by_name(name) is None:
+                    raise
+
     def begin(self, logger: Any, record: RunRecord, folder: Path) -> None:
+        self.make_experiment(record, folder)
         client = logger.experiment
         run = str(logger.version)
         (folder / MLFLOW_RUN).write_text(run + "\n", encoding="utf-8")
