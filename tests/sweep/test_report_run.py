@@ -146,12 +146,18 @@ def test_a_report_run_that_breaks_costs_a_line(
     def fail(*_: Any, **__: Any) -> None:
         raise wandb.errors.CommError("the service died")
 
-    monkeypatch.setattr(wandb.sdk.wandb_run.Run, "log", fail)
-    assert exit_code(ended("finished", "diverged")) == 0
+    with monkeypatch.context() as broken:
+        broken.setattr(wandb.sdk.wandb_run.Run, "log", fail)
+        assert exit_code(ended("finished", "diverged")) == 0
     said = [line for line in capsys.readouterr().out.splitlines() if "W&B has" in line]
     assert said == [
         "W&B has no report run (CommError: the service died); outputs/reports/sweep/report.html has everything"
     ]
+    [part] = Path("sweep").glob("wandb/offline-run-*/*.wandb")
+    assert exit_code(ended("finished", "diverged")) == 0  # the same run, whole
+    [whole] = Path("sweep").glob("wandb/offline-run-*/*.wandb")
+    assert whole.name == part.name
+    assert leet(Path("sweep"))["summary"]["report"]["_type"] == "html-file"
 
 
 def test_a_report_run_that_hangs_is_given_up(

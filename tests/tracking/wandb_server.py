@@ -94,7 +94,8 @@ def answers(operation: str, variables: dict[str, Any], url: str) -> dict[str, An
     if operation == "Viewer":
         return {"viewer": {"id": "V", "username": "somebody", "entity": "somebody", "flags": "{}"}}
     if operation == "ArtifactType":
-        return {"project": {"artifactType": {"id": "T", "name": "run_table", "description": "", "createdAt": ""}}}
+        kind = {"id": "T", "name": "run_table", "description": "", "createdAt": ""}
+        return {"project": {"artifactType": kind, "artifact": None}}
     if operation == "UpsertBucket":
         bucket = {"id": "B", "name": variables["name"], "displayName": "", "config": "{}", "project": project}
         return {"upsertBucket": {"bucket": {**bucket, "historyLineCount": 0}, "inserted": True}}

@@ -43,7 +43,7 @@ def mirror(folder: Path, summary: Summary, console: Console) -> None:
                 return
             run = within(MOST_SECONDS, lambda: log(config, folder, summary, made.get("id"), console))
             if run is not None:
-                write_whole(folder / FOLDER / MADE_FILE, json.dumps({"id": run, "digest": digest}) + "\n")
+                write_made(folder, id=run, digest=digest)
     except Timeout:
         console.print("W&B: another process is making the report run")
     except Exception as error:  # whatever it is: W&B is a mirror, and the sweep is done
@@ -69,6 +69,10 @@ def alone(folder: Path) -> Iterator[dict[str, Any]]:
         except (OSError, ValueError):
             content = {}
         yield content if isinstance(content, dict) else {}
+
+
+def write_made(folder: Path, **made: str) -> None:
+    write_whole(folder / FOLDER / MADE_FILE, json.dumps(made) + "\n")
 
 
 def within(seconds: float, work: Callable[[], str | None]) -> str | None:
@@ -107,6 +111,7 @@ def log(config: Wandb, folder: Path, summary: Summary, id: str | None, console: 
     if started is None:
         return None
     run, offline = started
+    write_made(folder, id=run.id)  # so that what breaks half-way is gone on with
     earlier = [path for path in (folder / FOLDER).glob("offline-run-*") if path != Path(run.dir).parent]
     try:
         log_report(run, summary)
