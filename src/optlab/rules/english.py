@@ -51,6 +51,10 @@ MESSAGES: dict[str, Template] = {
         "Not computed alike: {differences}. Such runs are rounded differently, and that grows as they train; to rule "
         "it out, repeat them alike."
     ),
+    "disturbed": (
+        "Seconds do not compare: a step of {subject} took {fastest:.3g} to {slowest:.3g} ms in runs computed alike, as "
+        "the machine did other work. Undisturbed seconds count each step as long as in the fastest run."
+    ),
     "still_improving": "The best epoch is the last one: {contenders}. More epochs may turn the order round.",
     "chosen_on_the_same": (
         "Configurations were chosen and compared on the same seeds, which flatters those that tried more. "
@@ -122,6 +126,11 @@ TOGETHER: dict[str, tuple[Template, Template]] = {
     "failed_trials": (
         "{subject} ({failed} of {trials})",
         "Trials with a failed run, which are not in the choice: {each}.",
+    ),
+    "disturbed": (
+        "{subject} {fastest:.3g} to {slowest:.3g} ms",
+        "Seconds do not compare: in runs computed alike a step took different times, as the machine did other work "
+        "({each}). Undisturbed seconds count each step as long as in the fastest run.",
     ),
     "nothing_chosen": ("{subject}", "Nothing could be chosen, as every trial has a failed run: {each}."),
 }

@@ -10,6 +10,7 @@ from optlab.analysis.judge.compare import Comparison
 from optlab.analysis.judge.contest import Contender, Contest, passed_over
 from optlab.analysis.judge.metric import Metric
 from optlab.analysis.judge.qualify import typical_runs, unfinished
+from optlab.analysis.judge.seconds import disturbed as disturbed_seconds
 from optlab.analysis.judge.statistics import MOST_SEEDS
 from optlab.analysis.judge.studies import arm_of, still_tuning, warnings_of
 from optlab.analysis.read.plans import Study
@@ -41,6 +42,7 @@ def cautions(contest: Contest, comparisons: Sequence[Comparison], found: Sequenc
         *typical_runs(contest, comparisons),
         *unpaired(comparisons),
         *numerics(contest),
+        *disturbed_seconds(contest),
         *still_improving(contest),
         *chosen_on_the_same(contest),
         *several_plans(contest),

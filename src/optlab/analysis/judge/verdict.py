@@ -11,6 +11,7 @@ from optlab.analysis.judge.compare import Comparison, compare, find, letters
 from optlab.analysis.judge.contest import Contender, Contest
 from optlab.analysis.judge.metric import Metric
 from optlab.analysis.judge.qualify import SHOWN, all_diverged, qualifiers
+from optlab.analysis.judge.seconds import StepTime, step_time
 from optlab.analysis.judge.statistics import ALPHA, Interval, Spread, spread
 from optlab.analysis.judge.studies import still_tuning, target_of
 from optlab.analysis.judge.target import TimeToTarget, default_target, times_to_target
@@ -41,6 +42,7 @@ class Standing:
     gain: Gain | None
     target: Mapping[str, TimeToTarget]
     folders: Sequence[str]
+    step_time: StepTime | None
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,7 @@ def standing(
         gain=tuning.gain(contender, contest.selection, defaults),
         target=target,
         folders=[str(run.folder) for run in contender.entered],
+        step_time=step_time(contender),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from optlab.analysis.judge.cautions import roughly
 from optlab.analysis.judge.compare import Comparison
 from optlab.analysis.judge.metric import Metric
+from optlab.analysis.judge.seconds import StepTime
 from optlab.analysis.judge.statistics import LEAST_SEEDS, MOST_SEEDS, smallest_p
 from optlab.analysis.judge.target import TimeToTarget
 from optlab.analysis.judge.verdict import Standing, Verdict
@@ -153,6 +154,8 @@ def tuning_table(verdict: Verdict) -> Table:
         f"Plateau: the decades of lr within {within} of the best {metric.label}. Times are medians over seeds to reach "
         f"{aim} {metric.label}{chosen}; ∞ where fewer than half ever do. Gain: chosen against default lr, same seeds."
     )
+    if any(column.name == "undisturbed" for column in columns):
+        note += " Undisturbed: each step as long as in the fastest run that was computed alike."
     rows = [Row(cells(columns, s)) for s in verdict.standings]
     return Table("tuning", "Tuning and time to target", columns, rows, note)
 
@@ -175,6 +178,7 @@ def tuning_columns(verdict: Verdict) -> list[Column[Standing]]:
         Column("runs", "runs", lambda s: s.spent.runs),
         Column("epochs", "epochs", lambda s: s.spent.epochs),
         Column("seconds", "seconds", lambda s: s.spent.seconds, lambda s: f"{s.spent.seconds:,.1f}"),
+        *undisturbed(verdict, "undisturbed", "seconds, undisturbed", lambda time, _: time.spent),
         Column("diverged", "diverged", divergence_rate, lambda s: f"{100 * divergence_rate(s):.0f} %"),
         Column(
             "plateau",
@@ -191,6 +195,7 @@ def tuning_columns(verdict: Verdict) -> list[Column[Standing]]:
         to_target("epoch", f"epochs to {aim_of(verdict)}"),
         to_target("sample", "samples"),
         to_target("second", "seconds"),
+        *undisturbed(verdict, "undisturbed_to_target", "seconds, undisturbed", undisturbed_to_target),
         Column(
             "reached",
             "reached",
@@ -198,6 +203,27 @@ def tuning_columns(verdict: Verdict) -> list[Column[Standing]]:
             lambda s: f"{hits.hits} of {hits.runs}" if (hits := reached(s)) else shown(None),
         ),
     ]
+
+
+def undisturbed(
+    verdict: Verdict, name: str, heading: str, seconds: Callable[[StepTime, Standing], float | None]
+) -> list[Column[Standing]]:
+    """A column of seconds without what slowed single runs down, where something did."""
+    if not any(s.step_time is not None and s.step_time.disturbed for s in verdict.standings):
+        return []
+
+    def value(s: Standing) -> float | None:
+        return None if s.step_time is None else seconds(s.step_time, s)
+
+    def text(s: Standing) -> str:
+        found = value(s)
+        return shown(None) if found is None else "∞" if math.isinf(found) else f"{found:,.1f}"
+
+    return [Column(name, heading, value, text)]
+
+
+def undisturbed_to_target(time: StepTime, s: Standing) -> float | None:
+    return s.target["epoch"].median * time.epoch if "epoch" in s.target else None
 
 
 def aim_of(verdict: Verdict) -> str:
