@@ -115,7 +115,7 @@ def test_a_diverged_loss_has_no_chance_level_and_what_stands_for_it_is_said(tmp_
     (contest,) = contests(read_runs([tmp_path]), "val/loss")
     (said,) = [w for w in judge(contest).warnings if w.kind == "diverged_without_chance_level"]
     assert said.subject == "adam"
-    assert "Validation loss has no chance level: each counts as 2.303, the worst seen" in said.text
+    assert "Validation loss has no chance level: each counts as 2.3026, the worst seen" in said.text
     assert said.text.endswith("and is never chosen before a run that finished.")
 
 

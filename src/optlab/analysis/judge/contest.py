@@ -18,7 +18,7 @@ from optlab.analysis.read.runs import Run, Runs, flat
 from optlab.errors import UserError
 from optlab.rules.choice import Candidate, best, score_of
 from optlab.rules.space import numbers
-from optlab.rules.words import natural
+from optlab.rules.words import natural, plural
 
 
 @dataclass(frozen=True, eq=False)
@@ -324,7 +324,7 @@ def facts(runs: Sequence[Run]) -> dict[str, str]:
     record = runs[0].record
     data, trainer = record.data, record.config.get("trainer", {})
     sizes = [f"{data[part]:,} {name}" for part, name in SIZES.items() if data.get(part)]
-    devices = sorted({str(run.record.environment.get("device_name", "?")) for run in runs})
+    devices = sorted({device_of(run) for run in runs})
     return {
         "model": record.model,
         "data": f"{record.dataset} ({', '.join(sizes)})" if sizes else record.dataset,
@@ -333,6 +333,14 @@ def facts(runs: Sequence[Run]) -> dict[str, str]:
         "precision": str(record.environment.get("precision", trainer.get("precision", "?"))),
         "device": ", ".join(devices),
     }
+
+
+def device_of(run: Run) -> str:
+    """What a run was computed on: of a CPU the model, where it is recorded, as its architecture names no device."""
+    given, model = run.record.environment, run.record.numerics.get("cpu_model")
+    if given.get("device") == "cpu" and model:
+        return f"{model}, {plural(int(threads), 'thread')}" if (threads := given.get("threads")) else str(model)
+    return str(given.get("device_name") or given.get("device") or "?")
 
 
 SIZES = {"train": "train", "val": "validation", "test": "test"}

@@ -1,7 +1,7 @@
 """What runs are judged by, as numbers to average, to test and to write. Choosing has its own rule: `optlab.rules`."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from optlab.record import RunRecord
@@ -10,6 +10,11 @@ from optlab.rules.metrics import chance_level, final_value, higher_is_better, ki
 
 SHARES = ("acc", "top5", "f1", "ece")  # between 0 and 1, written in percent
 
+NEVER_NEGATIVE = ("cross_entropy", "mse", "l1", "huber")  # losses
+LARGE, SMALL = 1e6, 1e-4  # numbers beyond are written with powers of ten
+
+Interval = tuple[float, float]
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -17,11 +22,15 @@ class Metric:
 
     `worst` is what a diverged run counts as where there is no chance level: see `stand_in`.
     `resolution` is the step between two values it can take: 1 / samples for an accuracy, 0 where it is continuous.
+    `nonnegative` says that no value of it is below 0, as of every loss here; `decimals` are those that all its numbers
+    are written with, None for four digits each.
     """
 
     name: str
     worst: float = math.inf
     resolution: float = 0.0
+    nonnegative: bool = False
+    decimals: int | None = None
 
     @property
     def part(self) -> str:
@@ -81,16 +90,28 @@ class Metric:
         return chance_level(self.name, record.data.get("outputs")) is not None
 
     def seeing(self, records: Iterable[RunRecord]) -> "Metric":
-        """This metric with `worst` and `resolution` taken from runs."""
+        """This metric with all that is taken from runs: `worst`, `resolution`, `nonnegative` and `decimals`."""
         records = list(records)
         samples = [r.data[self.part] for r in records if self.kind in ("acc", "top5") and r.data.get(self.part)]
-        return Metric(self.name, stand_in(self.name, records), 1 / max(samples) if samples else 0.0)
+        values = [value for r in records if (value := final_value(r, self.name)) is not None and math.isfinite(value)]
+        return Metric(
+            self.name,
+            stand_in(self.name, records),
+            1 / max(samples) if samples else 0.0,
+            nonnegative=self.kind == "loss" and all(_loss_of(r) in NEVER_NEGATIVE for r in records),
+            decimals=decimals_of(values),
+        )
 
-    def clip(self, interval: tuple[float, float] | None, least: float = 0.0) -> tuple[float, float] | None:
-        """An interval kept to the values that the metric can take: `least` to 1 for shares."""
-        if interval is None or not self.is_share:
+    def clip(self, interval: Interval | None, least: float = 0.0) -> Interval | None:
+        """An interval kept to the values that the metric can take: `least` to 1 for shares, from 0 on for losses.
+
+        With `least` below 0 it is one of a difference, which may be negative of a loss. What is cut off no mean could
+        be, so the coverage stays.
+        """
+        if interval is None or not (self.is_share or (self.nonnegative and least == 0.0)):
             return interval
-        return max(least, interval[0]), min(1.0, interval[1])
+        low = max(least, interval[0])
+        return low, min(1.0, interval[1]) if self.is_share else max(low, interval[1])
 
     # -- in words
 
@@ -98,23 +119,36 @@ class Metric:
         """`97.31 %` (no line breaks within) or `0.0823`; a dash for None."""
         if value is None:
             return "–"
-        return f"{100 * value:.2f}\u00a0%" if self.is_share else f"{value:.4g}"
+        return f"{100 * value:.2f}\u00a0%" if self.is_share else self._even(value)
 
     def number(self, value: float | None) -> str:
         """As `text`, without the unit: for tables whose heading names it."""
-        return "–" if value is None else f"{100 * value:.2f}" if self.is_share else f"{value:.4g}"
+        return "–" if value is None else f"{100 * value:.2f}" if self.is_share else self._even(value)
 
     def gap(self, value: float | None) -> str:
         """A difference: `0.42 points` or `0.0113`."""
         if value is None:
             return "–"
-        return phrase("points", value=100 * value) if self.is_share else f"{value:.4g}"
+        return phrase("points", value=100 * value) if self.is_share else self._even(value)
+
+    def _even(self, value: float) -> str:
+        """With the decimals of all its numbers; one that is far too large for them as a power of ten."""
+        if self.decimals is None:
+            return f"{value:.4g}"
+        return f"{value:.{self.decimals}f}" if abs(value) < LARGE else f"{value:.3e}"
 
     def interval(self, interval: tuple[float, float] | None) -> str:
         """`[0.12, 0.71]` in the unit shown."""
         if interval is None:
             return "–"
         return "[" + ", ".join(self.number(end).replace("-", "−") for end in interval) + "]"
+
+
+def decimals_of(values: Sequence[float]) -> int | None:
+    """The decimals that give the middle one of these values four digits; None where it wants a power of ten."""
+    sizes = sorted(abs(value) for value in values if value)
+    middle = sizes[len(sizes) // 2] if sizes else 0.0
+    return 3 - math.floor(math.log10(middle)) if SMALL <= middle < 1e4 else 0 if 1e4 <= middle < LARGE else None
 
 
 def stand_in(metric: str, records: Iterable[RunRecord]) -> float:

@@ -179,7 +179,7 @@ def run_columns(
         Column("status", "status", lambda run: run.record.status, status_text, left=True),
         Column("model", None, lambda run: run.record.model),
         Column("dataset", None, lambda run: run.record.dataset),
-        *(metric_column(Metric(name), headings.get(name)) for name in names),
+        *(metric_column(Metric(name).seeing(run.record for run in runs), headings.get(name)) for name in names),
         *(best_column(key, "best epoch" if key == "epoch" else None) for key in ("metric", "value", "epoch")),
         Column("diverged_epoch", None, lambda run: (run.record.diverged or {}).get("epoch")),
         Column("epochs", "epochs", lambda run: run.record.epochs),
