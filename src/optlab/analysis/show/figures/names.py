@@ -2,7 +2,7 @@
 
 import html
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Set
 
 LONGEST = 26  # characters of a name in a figure; tables and the verdict have the whole
 MINUS = " − "  # between the names of a pair
@@ -30,7 +30,6 @@ def for_plotly(text: str) -> str:
     return html.escape(text, quote=False).replace("\n", "<br>")
 
 
-def without_glyphs(text: Iterable[str], charmaps: Iterable[Iterable[int]]) -> str:
-    """The characters that no font of these has, each once, in the order of their numbers."""
-    known = {code for charmap in charmaps for code in charmap}
-    return "".join(sorted({char for char in "".join(text) if char.isprintable() and ord(char) not in known}))
+def without_glyphs(text: str, known: Set[int]) -> str:
+    """The characters of a text that are not among the known ones, each once, in the order of their numbers."""
+    return "".join(sorted({char for char in text if char.isprintable() and ord(char) not in known}))

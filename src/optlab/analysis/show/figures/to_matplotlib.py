@@ -4,6 +4,7 @@ import io
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +38,7 @@ from optlab.rules.messages import phrase
 log = logging.getLogger(__name__)
 
 STYLE: Any = {  # typed as a mapping from a closed set of names in Matplotlib's stubs
+    "font.family": "sans-serif",
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -113,10 +115,10 @@ def draw_all(figures: Described, labels: Sequence[str], folder: Path) -> list[Pa
     drawn = [(name, figure) for _, _, name, figure in named(figures, labels) if grid(figure)]
     missing = ""
     paths = []
-    with mpl.rc_context(STYLE | {"font.family": families()}):
+    with mpl.rc_context(STYLE):
         for name, figure in drawn:
             picture = draw(figure)
-            missing += unknown(picture)
+            missing += in_fonts_that_have_it(picture)
             paths += save(picture, folder / name)
     if missing:
         log.warning(phrase("no_glyphs", characters=" ".join(sorted(set(missing)))))
@@ -144,18 +146,24 @@ def save(picture: Picture, stem: Path) -> list[Path]:
 # -- letters
 
 
-def families() -> list[str]:
-    """The font families of pictures: Matplotlib's own, and those of this machine that know other scripts."""
-    installed = {font.name for font in fontManager.ttflist}
-    return [OWN_FONT, *(family for family in (*OTHER_SCRIPTS, BOXES) if family in installed), "sans-serif"]
+def in_fonts_that_have_it(picture: Picture) -> str:
+    """Draw words in other scripts in fonts that have them, as far as there are any; give the letters that none has."""
+    lacking = ""
+    for text in picture.findobj(Words):
+        if not isinstance(text, Words) or not without_glyphs(text.get_text(), letters(OWN_FONT)):
+            continue
+        installed = {font.name for font in fontManager.ttflist}
+        families = [family for family in OTHER_SCRIPTS if family in installed]
+        lacking += without_glyphs(text.get_text(), set().union(*map(letters, (OWN_FONT, *families))))
+        boxes = [BOXES] if BOXES in installed else []
+        text.set(family=[OWN_FONT, *families, *boxes, "sans-serif"], weight="normal")  # few of these have a bold face
+    return lacking
 
 
-def unknown(picture: Picture) -> str:
-    """The characters in a picture that no font of it has."""
-    families = [family for family in mpl.rcParams["font.family"] if family != BOXES]
-    fonts = [get_font(findfont(FontProperties(family=[family]))) for family in families]
-    texts = [text.get_text() for text in picture.findobj(Words) if isinstance(text, Words)]
-    return without_glyphs(texts, [font.get_charmap() for font in fonts])
+@cache
+def letters(family: str) -> frozenset[int]:
+    """The numbers of the characters that a font has."""
+    return frozenset(get_font(findfont(FontProperties(family=[family]))).get_charmap())
 
 
 def in_legend(label: str) -> str | None:
