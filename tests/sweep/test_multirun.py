@@ -18,6 +18,7 @@ from hydra.core.utils import setup_globals
 from lightning import Callback
 from omegaconf import OmegaConf
 
+from optlab.planned import Planned
 from optlab.record import write_whole
 from optlab.sweep.folder import claim, lock_of
 from tests.commandline import Result, command
@@ -260,6 +261,9 @@ def test_a_signal_leaves_the_job_interrupted_and_the_rest_untouched() -> None:
     assert record_of(0.2).status == "interrupted"
     assert len(list(Path("outputs/sweeps/first").glob("sgd*"))) == 2
     assert "stopped with 1 of 3 runs done" in result.out
+    planned = Planned.read(Path("outputs/sweeps/first"))
+    assert planned is not None
+    assert len(planned.runs) == planned.expected == 3  # all of them, though one never began
 
 
 # -- several processes

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
+from optlab.planned import Planned
 from optlab.record import RunRecord
 from tests.commandline import ROOT, Result, command
 from tests.conftest import QUICK
@@ -95,6 +96,14 @@ def test_a_study_tunes_on_validation_confirms_on_fresh_seeds_and_runs_nothing_tw
     assert [counted.accesses[place].phase for place in evaluations] == ["confirm"] * len(confirmed)
     last_of_tuning = max(place for place, access in enumerate(counted.accesses) if access.phase == "tune")
     assert min(evaluations) > last_of_tuning
+
+    # Every round was on disk before it ran, and what is expected was learnt from the results.
+    planned = Planned.read(folder)
+    assert planned is not None
+    assert {run.folder: run.phase for run in planned.runs} == {
+        path.parent.name: RunRecord.read(path.parent).phase for path in folder.glob("*/run.json")
+    }
+    assert planned.expected == len(planned.runs)
 
     # What was said, and that saying it again trains nothing.
     assert "protocol.yaml" in first.out

@@ -1,7 +1,7 @@
 """The folder of a sweep: named and shared, or new and nobody else's; and the locks of its jobs."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from optlab.config.overrides import check_sweep_name
 from optlab.errors import UserError
+from optlab.planned import Planned, PlannedRun
 from optlab.record import cannot_write, shortest, write_whole
 from optlab.rules.commands import sweep_command, sweep_commands
 from optlab.rules.files import SWEEP_FILE
@@ -93,6 +94,22 @@ def write_plan(config: DictConfig, folder: Path) -> None:
         commands = dict.fromkeys([*commands_of(folder), sweep_command(config.hydra.overrides)])
         text = yaml.safe_dump({"commands": list(commands)}, width=math.inf)
         write_whole(folder / SWEEP_FILE, text + OmegaConf.to_yaml(config))
+
+
+def write_planned(folder: Path, runs: Iterable[PlannedRun], expected: int = 0) -> None:
+    """Add runs to planned.json, beside those of other commands on this sweep; one that cannot be read is replaced.
+
+    Args:
+        expected: how many runs there will be in all, where more are to come than are known.
+    """
+    with FileLock(folder / LOCKS / "plan.lock"):
+        try:
+            before = Planned.read(folder) or Planned()
+        except UserError:
+            before = Planned()
+        after = before.adding(runs, expected)
+        if after != before:
+            after.write(folder)
 
 
 def commands_of(folder: Path) -> list[str]:

@@ -10,7 +10,7 @@ from optlab.adapters.hydra import ConfigLoader, combinations
 from optlab.errors import UserError
 from optlab.sweep.conclude import conclude
 from optlab.sweep.execute import execute
-from optlab.sweep.folder import open_sweep, write_plan
+from optlab.sweep.folder import open_sweep, write_plan, write_planned
 from optlab.sweep.job import check, plan, unique
 from optlab.sweep.progress import watching
 
@@ -31,5 +31,6 @@ def sweep(config_loader: ConfigLoader, config: DictConfig, launcher: Launcher, a
         jobs = unique(plan(config_loader, config, overrides) for overrides in lists)
         check(jobs)
         write_plan(config, folder)
+        write_planned(folder, (job.planned(folder) for job in jobs))
         watch = partial(watching, title=config.sweep)
         conclude(folder, lambda: execute(launcher, jobs, retry=config.retry, watch=watch))

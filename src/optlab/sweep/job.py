@@ -14,6 +14,7 @@ from optlab.config import resolve
 from optlab.config.mistakes import explain
 from optlab.config.schema import Config
 from optlab.errors import Interrupted, UserError
+from optlab.planned import PlannedRun
 from optlab.record import RECORD_FILE, OtherSchema, RunRecord, Status, run_id, shortest
 from optlab.rules.messages import Message, message
 
@@ -37,6 +38,11 @@ class Job:
     folder: Path
     id: str
     config: Config = field(repr=False, compare=False)
+
+    def planned(self, sweep: Path) -> PlannedRun:
+        """Its entry in the planned.json of its sweep folder."""
+        folder = self.folder.relative_to(sweep.absolute()).as_posix()
+        return PlannedRun(folder, list(self.overrides), self.config.trainer.max_epochs, self.config.phase)
 
 
 @dataclass(frozen=True)

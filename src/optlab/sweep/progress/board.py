@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from optlab.errors import UserError
 from optlab.record import METRICS_FILE, RECORD_FILE, RunRecord
 from optlab.rules.metrics import better
+from optlab.rules.progress import share, time_left
 from optlab.sweep.job import FINAL, Job
 
 
@@ -48,7 +49,7 @@ class Board:
                 self.seen[job] = seen = Seen()
                 look(job, seen)
                 seen.alive = False  # what an earlier process left behind
-                self.work_before += share(job, seen)
+                self.work_before += share_of(job, seen)
                 if seen.final:
                     self.compare(seen.record)
 
@@ -92,14 +93,11 @@ class Board:
     @property
     def work(self) -> float:
         """Jobs done, each unfinished one counted by its share of epochs."""
-        return sum(share(job, seen) for job, seen in self.seen.items())
+        return sum(share_of(job, seen) for job, seen in self.seen.items())
 
     def seconds_left(self) -> float | None:
         """An estimate from the speed since this process looks; None before there is one."""
-        done = self.work - self.work_before
-        if done <= 0:
-            return None
-        return (time.monotonic() - self.began) / done * (self.total - self.work)
+        return time_left(time.monotonic() - self.began, self.work - self.work_before, self.total - self.work)
 
 
 def look(job: Job, seen: Seen) -> None:
@@ -124,12 +122,8 @@ def changed_at(job: Job, name: str) -> int | None:
         return None
 
 
-def share(job: Job, seen: Seen) -> float:
-    """The part of a job that is done, by its epochs."""
-    if seen.final:
-        return 1.0
-    epochs = job.config.trainer.max_epochs
-    return min(seen.epochs / epochs, 1.0) if epochs > 0 else 0.0
+def share_of(job: Job, seen: Seen) -> float:
+    return share(seen.epochs, job.config.trainer.max_epochs, over=seen.final)
 
 
 def value_of(record: RunRecord | None) -> float | None:

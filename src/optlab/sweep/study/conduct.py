@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from optlab.rules.metrics import part_of
 from optlab.rules.warnings import study_warnings
 from optlab.sweep.conclude import conclude
 from optlab.sweep.execute import execute
-from optlab.sweep.folder import LOCKS, open_sweep, write_plan
+from optlab.sweep.folder import LOCKS, open_sweep, write_plan, write_planned
 from optlab.sweep.job import Job, Outcome, SweepInterrupted, check, plan
 from optlab.sweep.progress import Watch, watching_plan
 from optlab.sweep.study import command, show
@@ -103,6 +103,7 @@ class Study:
         self.config = config
         self.launcher = launcher
         self.words = list(words)  # about the sweep: retry=true
+        self.jobs: dict[Words, Job] = {}
         self.known: dict[Words, Score | None] = {}
         self.outcomes: list[Outcome] = []
         options = protocol.options
@@ -121,7 +122,9 @@ class Study:
             check([self.job(run_words(self.protocol, arm, trial, seed, "confirm"))])
 
     def job(self, words: Words) -> Job:
-        return plan(self.config_loader, self.config, [*words, *self.words])
+        if words not in self.jobs:  # composing a config takes a while
+            self.jobs[words] = plan(self.config_loader, self.config, [*words, *self.words])
+        return self.jobs[words]
 
     def run(self, console: Console) -> list[Outcome]:
         """Execute round after round until the study is complete.
@@ -144,6 +147,7 @@ class Study:
     def execute(self, upcoming: Round, watch: Watch) -> None:
         """Execute a round; the very first run goes ahead of the others, to learn whether it works and what it takes."""
         runs = list(upcoming.runs)
+        self.write_planned(self.job(words) for words in runs)
         if not self.outcomes:
             self.settle(runs[:1], "first run", watch)
             self.check_first_result(self.outcomes[0])
@@ -168,6 +172,11 @@ class Study:
             self.known[by_folder[outcome.job.folder]] = score(outcome, self.protocol)
         self.outcomes += done
         self.write_result()
+        self.write_planned()
+
+    def write_planned(self, jobs: Iterable[Job] = ()) -> None:
+        expected = expected_runs(self.protocol, self.tunings())
+        write_planned(self.folder, [job.planned(self.folder) for job in jobs], expected)
 
     def check_first_result(self, outcome: Outcome) -> None:
         """Raise Refused when the first run shows that none can be made, or none be judged."""

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from optlab.errors import UserError
+from optlab.planned import PLANNED_FILE
 from optlab.record import shortest, write_whole
 from optlab.rules.arms import arm_name, arm_words, factors_of
 from optlab.rules.choice import RULE
@@ -27,7 +28,7 @@ from optlab.sweep.study.options import Options
 from optlab.sweep.study.samplers import JOURNAL_FILE, design
 
 SCHEMA = 1
-OURS = (PLAN_FILE, RESULT_FILE, SWEEP_FILE, JOURNAL_FILE)  # what a study writes beside its run folders
+OURS = (PLAN_FILE, PLANNED_FILE, RESULT_FILE, SWEEP_FILE, JOURNAL_FILE)  # what a study writes beside its run folders
 HEADER = (
     "# The plan of this study, written before its first run. Every run carries its hash; a changed plan is refused.\n"
 )
