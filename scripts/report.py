@@ -1,15 +1,19 @@
 """Read sweeps and say what they show: python scripts/report.py outputs/sweeps/first
 
 Writes report.html, runs.csv, summary.json, tables (Markdown, LaTeX) and figures (PNG, SVG) from the run folders alone,
-without torch. A sweep that is still running is read as far as it got; several sweeps are compared together.
+without torch. A sweep that is still running is read as far as it got; several sweeps are compared together. With
+--watch the page is written again while runs come in, and refreshes itself in the browser.
 """
 
 import argparse
 import sys
+import threading
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from optlab.errors import UserError
+from optlab.record import shortest
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,6 +34,15 @@ def parser() -> argparse.ArgumentParser:
         "--reference", metavar="CSV", help="published curves to draw behind one's own; default: those of the plan"
     )
     parser.add_argument(
+        "--watch", action="store_true", help="write the page again while runs come in, until all are over"
+    )
+    parser.add_argument(
+        "--serve",
+        type=int,
+        metavar="PORT",
+        help="the same, and serve it on 127.0.0.1 for a browser through an ssh tunnel",
+    )
+    parser.add_argument(
         "--no-figures", action="store_true", help="leave out PNG and SVG (on the page too): seconds less"
     )
     return parser
@@ -37,22 +50,54 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
-    from optlab.analysis import build, print_table
-
     try:
-        summary = build(
-            options.sweeps,
-            options.out,
-            figures=not options.no_figures,
-            metric=options.metric,
-            target=options.target,
-            reference=options.reference,
-        )
+        if options.watch or options.serve is not None:
+            return watched(options)
+        report(options)
     except UserError as error:
         print(f"optlab: {error}", file=sys.stderr)
         return 1
-    print_table(summary, problems=True)
     return 0
+
+
+def report(options: argparse.Namespace) -> None:
+    """Write everything once, and print the table."""
+    from optlab.analysis import build, print_table
+
+    summary = build(
+        options.sweeps,
+        options.out,
+        figures=not options.no_figures,
+        metric=options.metric,
+        target=options.target,
+        reference=options.reference,
+    )
+    print_table(summary, problems=True)
+
+
+def watched(options: argparse.Namespace) -> int:
+    """Write the page until the sweeps are over, then everything; with --serve until Ctrl-C."""
+    from optlab.analysis import print_table
+    from optlab.analysis.serve import serving, where_to_look
+    from optlab.analysis.watch import Watched, watch
+
+    found = Watched(options.sweeps, options.out, options.metric, options.target, options.reference)
+    try:
+        with nullcontext() if options.serve is None else serving(found.folder, options.serve) as port:
+            if port is not None:
+                print(where_to_look(port), flush=True)
+            print_table(watch(found, figures=not options.no_figures, say=say), problems=True)
+            if port is not None:
+                say("serve   goes on until Ctrl-C")
+                threading.Event().wait()
+    except KeyboardInterrupt:
+        print(f"\nstopped; {shortest(found.page)} stays as it is")
+        return 130
+    return 0
+
+
+def say(line: str) -> None:
+    print(line, flush=True)  # at once, into a pipe too
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ Row = dict[str, float | int | None]
 NOT_IDENTITY = (
     "sweep",
     "retry",
+    "report",
     "phase",
     "protocol",
     "mode",

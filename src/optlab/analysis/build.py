@@ -8,7 +8,7 @@ from optlab.analysis.judge.contest import Contest, contests
 from optlab.analysis.judge.verdict import judge
 from optlab.analysis.read.plans import Study, reference_of, studies
 from optlab.analysis.read.published import Published, read_published
-from optlab.analysis.read.runs import read_runs
+from optlab.analysis.read.runs import Runs, read_runs
 from optlab.analysis.show.figures import describe
 from optlab.analysis.show.report import render
 from optlab.analysis.show.summary import MADE_BY, Summary, as_json
@@ -51,15 +51,27 @@ def build(
         UserError: a folder or file cannot be used or written, or no run has the metric.
     """
     runs = read_runs([Path(sweep) for sweep in sweeps])
+    summary = judged(runs, out, metric=metric, target=target, reference=reference)
+    check_ours(summary.folder)
+    write(summary, figures=figures)
+    return summary
+
+
+def judged(
+    runs: Runs,
+    out: Path | None = None,
+    *,
+    metric: str | None = None,
+    target: float | None = None,
+    reference: Path | str | None = None,
+) -> Summary:
+    """What some runs say; nothing is written. See `build` for the rest."""
     found = contests(runs, metric)
     planned = [studies(contest.runs) for contest in found]
     published = published_for(found, planned, reference)
     verdicts = [judge(c, target, s) for c, s in zip(found, planned, strict=True)]
     folder = out if out is not None else default_folder(runs.folders)
-    summary = Summary(folder, runs, found, verdicts, published)
-    check_ours(folder)
-    write(summary, figures=figures)
-    return summary
+    return Summary(folder, runs, found, verdicts, published)
 
 
 def published_for(

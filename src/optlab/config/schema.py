@@ -172,6 +172,12 @@ class Loggers(Node):
         return {name: Call.parse(values, f"logger.{name}.") for name, values in extra.items() if values is not None}
 
 
+class Report(Node):
+    """The report of a sweep."""
+
+    live: bool = False  # written while the sweep runs
+
+
 class Config(Node):
     """The whole config of a run; conf/train.yaml says what each key means."""
 
@@ -190,6 +196,7 @@ class Config(Node):
     channels_last: bool
     cpu_kernels: bool = False  # checkpoints of before do not have it
     retry: bool
+    report: Report = Report()  # checkpoints of before do not have it
     phase: Phase
     protocol: str | None
     traceback: bool

@@ -15,7 +15,7 @@ def run_command(overrides: Iterable[str]) -> str:
 def sweep_command(overrides: Mapping[str, Any]) -> str:
     """A multirun as it is typed, by Hydra's record of its words; without those that change no run's result."""
     words = [str(word) for word in overrides.get("hydra") or [] if not str(word).startswith("hydra.mode=")]
-    words += [str(word) for word in overrides.get("task") or [] if not str(word).startswith("retry=")]
+    words += [str(word) for word in overrides.get("task") or [] if not str(word).startswith(("retry=", "report.live="))]
     return " ".join(["python train.py -m", *map(shlex.quote, words)])
 
 

@@ -13,6 +13,7 @@ from optlab.record import shortest
 from optlab.rules.words import failure, plural
 from optlab.sweep.folder import LOCKS
 from optlab.sweep.job import Outcome, SweepInterrupted
+from optlab.sweep.live import live_page
 
 if TYPE_CHECKING:
     from optlab.analysis import Summary
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
 MAX_FAILURES = 20  # lines on the terminal; report.html has them all
 
 
-def conclude(folder: Path, work: Callable[[], Sequence[Outcome]]) -> None:
+def conclude(folder: Path, work: Callable[[], Sequence[Outcome]], *, live: bool = False) -> None:
     """Do the work of a sweep and close it: figures, report, table, one line a failure.
+
+    Args:
+        live: keep report.html up to date meanwhile.
 
     Returns when all went well; a diverged run is a result like any other.
 
@@ -30,7 +34,8 @@ def conclude(folder: Path, work: Callable[[], Sequence[Outcome]]) -> None:
     """
     signum = 0
     try:
-        outcomes = work()
+        with live_page(folder, wanted=live):
+            outcomes = work()
     except SweepInterrupted as stop:
         outcomes, signum = stop.outcomes, stop.signum
     console = Console(highlight=False)

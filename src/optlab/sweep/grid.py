@@ -33,4 +33,5 @@ def sweep(config_loader: ConfigLoader, config: DictConfig, launcher: Launcher, a
         write_plan(config, folder)
         write_planned(folder, (job.planned(folder) for job in jobs))
         watch = partial(watching, title=config.sweep)
-        conclude(folder, lambda: execute(launcher, jobs, retry=config.retry, watch=watch))
+        work = partial(execute, launcher, jobs, retry=config.retry, watch=watch)
+        conclude(folder, work, live=config.report.live)

@@ -19,6 +19,7 @@ from optlab.analysis.show.colors import Palette, dash
 from optlab.analysis.show.figures import Described
 from optlab.analysis.show.figures.names import brief
 from optlab.analysis.show.figures.to_plotly import spec
+from optlab.analysis.show.live import Live, clock, epochs
 from optlab.analysis.show.ranking import axis_ticks, tracks
 from optlab.analysis.show.summary import Summary
 from optlab.analysis.show.tables import tables_of
@@ -27,11 +28,14 @@ from optlab.rules.commands import going_on, once_more
 from optlab.rules.words import plural
 
 
-def render(summary: Summary, figures: Described, stills: Mapping[tuple[str, str], str]) -> str:
+def render(
+    summary: Summary, figures: Described, stills: Mapping[tuple[str, str], str], live: Live | None = None
+) -> str:
     """The page.
 
     Args:
         stills: for where no script runs, `<svg>` elements by section and figure; none where no pictures are wanted.
+        live: how far the sweep is, on a page that reads itself again while it runs.
     """
     contests, verdicts, runs = summary.contests, summary.verdicts, summary.runs
     environment = Environment(
@@ -73,6 +77,10 @@ def render(summary: Summary, figures: Described, stills: Mapping[tuple[str, str]
         chips=chips(contests, summary.palette),
         sweep_commands=sweep_commands(runs),
         links=summary.relative,
+        live=live,
+        clock=clock,
+        epochs=epochs,
+        link=summary.link,
         specs=script_json(specs),
         bundle=plotly_bundle(),
         color_of=contender_color(contests, summary.palette),
@@ -139,8 +147,8 @@ def contender_color(contests: Sequence[Contest], palette: Palette) -> dict[str, 
 # -- what the page carries with it
 
 
-STYLES = ("base", "markers", "verdict", "figures", "tables", "names", "phone", "print")  # in this order
-SCRIPTS = ("page", "figures", "zoom", "numbers", "theme", "settings", "tables", "copy")
+STYLES = ("base", "markers", "live", "verdict", "figures", "tables", "names", "phone", "print")  # in this order
+SCRIPTS = ("page", "figures", "zoom", "numbers", "theme", "settings", "tables", "copy", "live")
 
 
 def part(name: str) -> str:

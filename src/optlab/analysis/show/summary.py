@@ -16,6 +16,7 @@ from optlab.analysis.read.published import Published
 from optlab.analysis.read.runs import Runs
 from optlab.analysis.show.colors import Palette
 from optlab.record import finite
+from optlab.rules.files import REPORT_FILE
 from optlab.rules.words import slug
 
 MADE_BY = "optlab"
@@ -40,7 +41,7 @@ class Summary:
 
     @property
     def report(self) -> Path:
-        return self.folder / "report.html"
+        return self.folder / REPORT_FILE
 
     @cached_property
     def places(self) -> list[str]:

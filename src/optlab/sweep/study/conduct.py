@@ -69,7 +69,7 @@ def sweep(
         write_plan(config, folder)
         write(planned, folder)
         try:
-            conclude(folder, lambda: study.run(console))
+            conclude(folder, lambda: study.run(console), live=config.report.live)
         except Refused:
             if is_new:
                 study.discard()

@@ -1,5 +1,5 @@
 "use strict";
-// The files of the page are joined in this order: page, figures, zoom, numbers, theme, settings, tables, copy.
+// The files of the page are joined in this order: page, figures, zoom, numbers, theme, settings, tables, copy, live.
 const all = (selector, from = document) => [...from.querySelectorAll(selector)];
 const root = document.documentElement;
 const specs = JSON.parse(document.getElementById("specs").textContent);
