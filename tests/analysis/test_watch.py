@@ -207,7 +207,9 @@ def test_watching_writes_while_runs_come_in_and_ends_with_the_last(
     monkeypatch.setattr(module, "SECONDS_BETWEEN_LOOKS", 0.02)
     monkeypatch.setattr(module, "FEWEST_SECONDS", 0.02)
     monkeypatch.setattr(module, "PART_OF_A_CORE", 100.0)
-    second, said, pages = sweep.parent / "second", [], []
+    second = sweep.parent / "second"
+    said: list[str] = []
+    pages: list[str] = []
     make_sweep(sweep, {"adam": [0.9, 0.92]})
 
     def grow() -> None:

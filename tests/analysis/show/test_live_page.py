@@ -9,15 +9,15 @@ from optlab.analysis import build
 from optlab.analysis.serve import serving
 from optlab.analysis.watch import Watched
 from tests.analysis.made import make_run, make_sweep
-from tests.analysis.show.test_page import MISSING, NEEDS, browser, click, column, opened, pytestmark
+from tests.analysis.show.chromium import browser as browser
+from tests.analysis.show.chromium import click, needed, opened
+from tests.analysis.show.test_page import column
 
-__all__ = ["browser", "pytestmark"]
+pytestmark = needed
 
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Watched:
-    if MISSING:
-        pytest.fail(NEEDS)
     sweep = tmp_path_factory.mktemp("live") / "which"
     for optimizer in ("adam", "sgd"):
         for lr in (0.01, 0.1, 1.0):

@@ -56,7 +56,7 @@ class Live:
         progress = self.progress
         found = [
             f"{run.name}: no sign of life for {duration(progress.now - (run.changed or progress.now))}, "
-            f"{epochs(run)}. It was stopped or killed; the sweep's command goes on with it."
+            f"{epochs(run)}. It may have been stopped or killed; the sweep's command goes on with it."
             for run in progress.silent[:MOST_SHOWN]
         ]
         if len(progress.silent) > MOST_SHOWN:
