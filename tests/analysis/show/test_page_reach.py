@@ -95,7 +95,7 @@ def test_what_a_pointer_is_told_stands_in_a_table_too(page: Any) -> None:
     heading, *found = page.execute_script(rows)
     assert heading == ["", "epoch", "validation accuracy (%)", "said of it"]
     assert len(found) == 2 * 4
-    assert found[3] == ["adam", "4", "91", "91 % (90.5–91.5)"]
+    assert found[3] == ["adam", "4", "91", "91.00 % (90.50–91.50), 3 seeds"]
     click(page, '[data-chip="adam"]')
     assert {row[0] for row in page.execute_script(rows)[1:]} == {"sgd"}
 

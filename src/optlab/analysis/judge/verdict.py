@@ -77,13 +77,6 @@ class Verdict:
         """The warnings that people read: those that say the same in one, and none that the headline has said."""
         return merged(warning for warning in self.warnings if warning not in self.qualifiers)
 
-    def leading_comparisons(self, most: int) -> list[Comparison]:
-        """All comparisons, or where there are more than `most`, those with the leader."""
-        if len(self.comparisons) <= most:
-            return self.comparisons
-        leader = self.standings[0].name
-        return [c for c in self.comparisons if leader in (c.better, c.worse)]
-
 
 def judge(contest: Contest, target: float | None = None, studies: Sequence[Study] = ()) -> Verdict:
     """The verdict of a contest.

@@ -148,7 +148,7 @@ def contender_color(contests: Sequence[Contest], palette: Palette) -> dict[str, 
 
 
 STYLES = ("base", "markers", "live", "verdict", "figures", "tables", "names", "phone", "print")  # in this order
-SCRIPTS = ("page", "figures", "zoom", "numbers", "theme", "settings", "tables", "copy", "live")
+SCRIPTS = ("page", "views", "figures", "zoom", "numbers", "theme", "settings", "tables", "copy", "live")
 
 
 def part(name: str) -> str:

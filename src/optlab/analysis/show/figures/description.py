@@ -18,6 +18,9 @@ Numbers = Sequence[float] | FloatArray
 Places = Numbers | Mapping[str, Numbers]  # the same on every x axis of the figure, or by its name
 
 
+SWITCHES = {"seeds": "every seed", "late": "last third", "log": "log axis"}
+
+
 def on(places: Places, axis: str) -> FloatArray | None:
     """The numbers on one x axis; None where there are none, and the mark is not drawn."""
     numbers = places.get(axis) if isinstance(places, Mapping) else places
@@ -29,11 +32,18 @@ def on(places: Places, axis: str) -> FloatArray | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """Something drawn; `of` names the contenders that it belongs to, and with which the page switches it off."""
+    """Something drawn; `of` names the contenders that it belongs to, and with which the page switches it off.
+
+    Attributes:
+        switch: on the page it is shown while the switch of this name is on, and always where it has none.
+        in_pictures: whether pictures show it.
+    """
 
     of: Sequence[str] = ()
     color: str
     opacity: float = 1.0
+    switch: str = ""
+    in_pictures: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,18 +53,27 @@ class Line(Mark):
     Attributes:
         label: in the legend and beside what is said of a point.
         steps: whether y is kept until the next x ("after"), or reached at once and kept until this x ("before").
-        marker: of every point; "" for none.
+        marker: of every point, or of about `markers` of them; "" for none.
+        end: stands beside the last point, in the line's colour.
         hover: what is said of each point, or of all alike; nothing where it is empty.
     """
 
     x: Places
     y: Places
     label: str = ""
+    end: str = ""
+    markers: int = 0
     dash: str = "solid"
     width: float = 1.8
     steps: Literal["", "after", "before"] = ""
     marker: str = ""
     hover: Sequence[str] | str = ()
+
+    @property
+    def spacing(self) -> int:
+        """How many points there are to a marker."""
+        y = next(iter(self.y.values())) if isinstance(self.y, Mapping) else self.y
+        return max(1, -(-len(y) // self.markers)) if self.markers else 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,12 +174,22 @@ class Axis:
 
 
 @dataclass(frozen=True)
+class Log:
+    """A logarithmic y axis that the page offers in place of a panel's own; it shows `of` minus y where it has that."""
+
+    label: str
+    of: float | None = None
+
+
+@dataclass(frozen=True)
 class Panel:
     """Marks over a y axis. Those of a figure that are not `in_pictures` are on the page alone.
 
     Attributes:
         x: its own x axis, where the panels of a figure have not one in common; then each is a picture by itself.
         facets: as the figure's, of this panel alone.
+        log: another y axis.
+        most: names on the y axis; where there are more, only the rows of the first of `order` that is shown are drawn.
     """
 
     y: Axis
@@ -168,6 +197,21 @@ class Panel:
     in_pictures: bool = True
     x: Axis | None = None
     facets: Sequence[str] = ()
+    log: Log | None = None
+    most: int = 0
+    order: Sequence[str] = ()
+
+    def in_short(self) -> "Panel":
+        """The panel as a picture shows it: without what is for the page alone, and with no more rows than `most`."""
+        marks = [mark for mark in self.marks if mark.in_pictures]
+        if not self.most or len(self.y.names) <= self.most:
+            return replace(self, marks=marks)
+        kept = [mark for mark in marks if isinstance(mark, Interval) and self.order[0] in mark.of]
+        rows = sorted({int(mark.y) for mark in kept})
+        names = [self.y.names[row] for row in rows]
+        return replace(
+            self, y=replace(self.y, names=names), marks=[replace(mark, y=rows.index(int(mark.y))) for mark in kept]
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +229,7 @@ class Figure:
         facets: the contenders that have a panel each in a picture, where lines in one would hide each other.
         symbols: markers with the same meaning in every colour, for a legend: meaning to marker.
         wide: takes the whole width of the page.
+        late: the page offers the last third of the x axis alone.
     """
 
     id: str
@@ -198,6 +243,16 @@ class Figure:
     facets: Sequence[str] = ()
     symbols: Mapping[str, str] = field(default_factory=dict)
     wide: bool = False
+    late: bool = False
+
+    @property
+    def switches(self) -> dict[str, str]:
+        """What the page lets a reader switch on and off: name to words."""
+        panels = self.panels.values()
+        seeds = any(mark.switch == "seeds" for panel in panels for mark in panel.marks)
+        log = any(panel.log for panel in panels)
+        offered = {"seeds": seeds, "late": self.late, "log": log}
+        return {name: SWITCHES[name] for name, is_offered in offered.items() if is_offered}
 
     @property
     def needs_legend(self) -> bool:

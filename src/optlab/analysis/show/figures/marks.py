@@ -1,6 +1,7 @@
 """Words and lines that several figures share."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from optlab.analysis.judge.contest import Contender
 from optlab.analysis.judge.metric import Metric
@@ -8,10 +9,13 @@ from optlab.analysis.judge.target import AXIS_LABELS
 from optlab.analysis.show.colors import Palette, dash
 from optlab.analysis.show.figures.description import Axis, Line, Places
 
+MARKERS = 8  # along a line: enough to know it by, few enough to see the line
+
 TIME = {
     axis: Axis(label=label, whole=axis == "epoch", thousands=axis == "sample", from_zero=True)
     for axis, label in AXIS_LABELS.items()
 }
+MEASURED = TIME | {"epoch": replace(TIME["epoch"], from_zero=False)}  # the first measurement is that of epoch 1
 
 
 def line_of(
@@ -22,9 +26,15 @@ def line_of(
     *,
     label: str = "",
     points: bool = False,
+    named: bool = False,
     hover: Sequence[str] = (),
 ) -> Line:
-    """A line in the contender's colour and its schedule's dash; with its points in the optimizer's marker."""
+    """A line in the contender's colour and its schedule's dash, with the optimizer's marker.
+
+    Args:
+        points: every point has the marker, and not just a few.
+        named: the contender's name stands at its end.
+    """
     return Line(
         of=[contender.name],
         x=x,
@@ -32,9 +42,16 @@ def line_of(
         color=palette.color(contender.optimizer),
         label=label or contender.name,
         dash=dash(contender.schedule),
-        marker=palette.marker(contender.optimizer) if points else "",
+        marker=palette.marker(contender.optimizer),
+        markers=0 if points else MARKERS,
+        end=contender.name if named else "",
         hover=hover,
     )
+
+
+def said(metric: Metric, value: float) -> str:
+    """A value in the unit shown, always with the same number of digits: `93.10 %`, `0.05000`."""
+    return f"{value:.2f} %" if metric.is_share else f"{value:#.4g}".rstrip(".")
 
 
 def unit(metric: Metric) -> str:

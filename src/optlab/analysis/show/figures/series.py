@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from optlab.analysis.judge import tuning
 from optlab.analysis.judge.contest import Contender, Contest
@@ -13,14 +14,20 @@ from optlab.analysis.judge.target import AXES
 from optlab.analysis.read.published import Band, Published
 from optlab.analysis.read.runs import Run
 
-FEW_POINTS = 3  # of a curve; up to here it is drawn with its points, for a line through one shows nothing
+BoolArray = npt.NDArray[np.bool_]
+
 MOST_POINTS = 200  # of a curve; more than a screen shows makes a report slow
+SEED_POINTS = 3000  # of all single seeds of a panel together
+LEAST_POINTS = 12  # of a single seed
 CURVE_METRICS = ("val/acc", "test/acc", "train/acc", "val/loss", "test/loss", "train/loss")
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A metric over training: median and quartiles over seeds at each epoch, and where the epochs stand; [points]."""
+    """A metric over training: median and quartiles over seeds at each epoch, and where the epochs stand; [points].
+
+    `seeds` is the number of seeds that a point is over: fewer where runs are still going on or broke off.
+    """
 
     contender: str
     metric: str
@@ -28,7 +35,12 @@ class Curve:
     median: FloatArray
     q1: FloatArray
     q3: FloatArray
-    seeds: int
+    seeds: FloatArray
+
+    @property
+    def whole(self) -> BoolArray:
+        """Where a point is over as many seeds as any; [points]."""
+        return np.asarray(self.seeds == self.seeds.max(), dtype=np.bool_)
 
 
 @dataclass(frozen=True)
@@ -54,25 +66,56 @@ def curves(contest: Contest) -> dict[str, list[Curve]]:
 
 def curve(contender: Contender, metric: str) -> Curve | None:
     """The curve over the entered runs. A diverged seed stays in it at chance level, where accuracy has one."""
-    runs = [run for run in contender.entered if np.isfinite(run.history.get(metric, np.empty(0))).any()]
+    runs = measured(contender, metric)
     if not runs:
         return None
     longest = max(len(run.axes["epoch"]) for run in runs)
-    values = _stack([run.history[metric] for run in runs], longest)
-    for row, run in zip(values, runs, strict=True):
-        if (
-            run.record.status == "diverged"
-            and Metric(metric).kind == "acc"
-            and Metric(metric).has_chance_level(run.record)
-        ):
-            row[np.isnan(row)] = Metric(metric).floor(run.record)
-    keep = np.isfinite(values).any(axis=0)
-    if keep.sum() > MOST_POINTS:
-        chosen = np.unique(np.linspace(0, keep.sum() - 1, MOST_POINTS).astype(int))
-        keep = np.isin(np.arange(longest), np.flatnonzero(keep)[chosen])
+    values = stacked(runs, metric, longest)
+    keep = thinned(np.any(np.isfinite(values), axis=0), MOST_POINTS)
     q1, median, q3 = np.nanquantile(values[:, keep], (0.25, 0.5, 0.75), axis=0)
     axes = {name: _median(_stack([run.axes[name] for run in runs], longest)[:, keep]) for name in AXES}
-    return Curve(contender.name, metric, axes, median, q1, q3, len(runs))
+    return Curve(contender.name, metric, axes, median, q1, q3, np.isfinite(values[:, keep]).sum(axis=0).astype(float))
+
+
+def each_seed(contender: Contender, metric: str, most: int) -> tuple[dict[str, FloatArray], FloatArray, int]:
+    """Every entered run by itself: where its points stand on each axis, its values, and the number of runs.
+
+    The runs follow each other with NaN between them; of each no more than `most` points.
+    """
+    runs = measured(contender, metric)
+    x: dict[str, list[FloatArray]] = {name: [] for name in AXES}
+    y: list[FloatArray] = []
+    gap = np.array([np.nan])
+    for run in runs:
+        [values] = stacked([run], metric, len(run.axes["epoch"]))
+        keep = thinned(np.isfinite(values), most)
+        y += [values[keep], gap]
+        for name in AXES:
+            x[name] += [np.asarray(run.axes[name], dtype=float)[keep], gap]
+    return {name: np.concatenate(parts) for name, parts in x.items()}, np.concatenate(y), len(runs)
+
+
+def measured(contender: Contender, metric: str) -> list[Run]:
+    """The entered runs that have a metric by epoch."""
+    return [run for run in contender.entered if np.isfinite(run.history.get(metric, np.empty(0))).any()]
+
+
+def stacked(runs: Sequence[Run], metric: str, length: int) -> FloatArray:
+    """A metric of some runs as [runs, length], NaN where there is none; a diverged run at chance level to the end."""
+    values = _stack([run.history[metric] for run in runs], length)
+    of = Metric(metric)
+    for row, run in zip(values, runs, strict=True):
+        if run.record.status == "diverged" and of.kind == "acc" and of.has_chance_level(run.record):
+            row[np.isnan(row)] = of.floor(run.record)
+    return values
+
+
+def thinned(known: BoolArray, most: int) -> BoolArray:
+    """Of the places that are known, at most so many, evenly, with both ends; [places]."""
+    if known.sum() <= most:
+        return known
+    chosen = np.unique(np.linspace(0, known.sum() - 1, most).astype(int))
+    return np.isin(np.arange(len(known)), np.flatnonzero(known)[chosen])
 
 
 def bands(
@@ -114,7 +157,7 @@ def window(found: Sequence[Curve], bands: Sequence[Band] = ()) -> tuple[float, f
         return None
     low, high = float(values.min()), float(values.max())
     margin = 0.06 * (high - low) or 0.01 * abs(high) or 0.01
-    return low - margin, high + margin
+    return max(low - margin, min(low, 0.0)), high + margin  # nothing below 0 is shown of what never is
 
 
 # -- tuning
@@ -151,8 +194,11 @@ def profiles(contests: Sequence[Contest]) -> dict[str, FloatArray]:
 
     A score is 0 at chance level (the worst run, where chance is not defined) and 1 at the best run of its setting
     (Agarwal et al. 2021, "Deep RL at the Edge of the Statistical Precipice", figure 4). Only contenders that are in
-    every setting are profiled.
+    every setting are profiled; none where there is but one of them, or where settings are judged by different kinds
+    of metric, whose scores mean different things.
     """
+    if len({contest.metric.kind for contest in contests}) > 1:
+        return {}
     everywhere = set.intersection(*({c.name for c in x.contenders if c.values(x.metric)} for x in contests))
     scores: dict[str, list[float]] = {name: [] for name in sorted(everywhere)}
     for contest in contests:
@@ -165,7 +211,7 @@ def profiles(contests: Sequence[Contest]) -> dict[str, FloatArray]:
         reach = max(every) - floor
         for name in scores:
             scores[name] += [(sign * value - floor) / reach if reach else 1.0 for value in finals[name]]
-    return {name: np.sort(values) for name, values in scores.items()}
+    return {name: np.sort(values) for name, values in scores.items()} if len(scores) > 1 else {}
 
 
 def _any_run(contest: Contest) -> Run:

@@ -17,7 +17,7 @@ from matplotlib.text import Text as Words
 from matplotlib.ticker import EngFormatter, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from optlab.analysis.show.colors import BAND
-from optlab.analysis.show.figures import Described, named
+from optlab.analysis.show.figures import Described, labels, named
 from optlab.analysis.show.figures.description import (
     Axis,
     Band,
@@ -104,6 +104,9 @@ ANCHORS: dict[str, dict[str, Any]] = {
 STEPS = {"after": "steps-post", "before": "steps-pre"}
 GREY, ALARM = "#5b616b", "#c0392b"
 MOST_COLUMNS = 4  # of panels beside each other
+ROW_HEIGHT = 3.1  # inches, of panels beside each other
+ROOM = 0.87  # of it that a panel has, about
+ROW = 10.5  # points, of a name at a line's end
 
 
 def draw_all(figures: Described, labels: Sequence[str], folder: Path) -> list[Path]:
@@ -183,6 +186,7 @@ class Cell:
     marks: Sequence[Mark]
     title: str = ""
     alone: bool = False  # of one contender
+    height: float = ROOM * ROW_HEIGHT * 72  # in points, about
 
 
 def grid(figure: Figure) -> list[list[Cell]]:
@@ -190,22 +194,22 @@ def grid(figure: Figure) -> list[list[Cell]]:
     if figure.facets:
         panel, axis = next(iter(figure.panels.values())), next(iter(figure.x))
         found = [
-            Cell(panel, axis, [mark for mark in panel.marks if name in mark.of], name, alone=True)
+            Cell(panel, axis, [mark for mark in panel.in_short().marks if name in mark.of], name, alone=True)
             for name in figure.facets
         ]
         return [found[start : start + MOST_COLUMNS] for start in range(0, len(found), MOST_COLUMNS)]
-    shown = [panel for panel in figure.panels.values() if panel.in_pictures]
+    shown = [panel.in_short() for panel in figure.panels.values() if panel.in_pictures]
     return [[Cell(panel, axis, panel.marks) for axis in figure.x] for panel in shown]
 
 
 def size(figure: Figure, rows: int, columns: int) -> tuple[float, float]:
     """Width and height in inches."""
     names = max(len(axis.names) for axis in figure.x.values())
-    beside = max(len(panel.y.names) for panel in figure.panels.values())
+    beside = max(len(panel.in_short().y.names) for panel in figure.panels.values())
     if figure.facets:
         return 2.9 * columns + 0.6, 2.7 * rows + 0.3
     width = 1.8 + 1.2 * names if names else 11.0 if columns > 1 else 6.2
-    return width, 0.9 + 0.36 * beside if beside else 3.1 * rows + 0.5
+    return width, 0.9 + 0.36 * beside if beside else ROW_HEIGHT * rows + 0.5
 
 
 def draw(figure: Figure) -> Picture:
@@ -217,7 +221,8 @@ def draw(figure: Figure) -> Picture:
     for row, of_row in enumerate(cells):
         for column, cell in enumerate(of_row):
             below = row + 1 < rows and column < len(cells[row + 1])
-            draw_cell(panels[row][column], cell, figure.x[cell.axis], lowest=not below, first=column == 0)
+            last = column + 1 == len(of_row)
+            draw_cell(panels[row][column], cell, figure.x[cell.axis], lowest=not below, first=column == 0, last=last)
         for panel in panels[row][len(of_row) :]:
             panel.set_visible(False)
     if figure.key:
@@ -226,8 +231,8 @@ def draw(figure: Figure) -> Picture:
     return picture
 
 
-def draw_cell(panel: Axes, cell: Cell, x: Axis, *, lowest: bool, first: bool) -> None:
-    """One panel; the axes are labelled at its first column and in its last row."""
+def draw_cell(panel: Axes, cell: Cell, x: Axis, *, lowest: bool, first: bool, last: bool) -> None:
+    """One panel; the axes are labelled at its first column and in its last row, lines at its last column."""
     for order, mark in enumerate(cell.marks):
         draw_mark(panel, mark, cell, zorder=2 + order / 1000)
     y = cell.panel.y
@@ -239,6 +244,10 @@ def draw_cell(panel: Axes, cell: Cell, x: Axis, *, lowest: bool, first: bool) ->
         panel.set_xlabel(x.label)
     if first and y.label:
         panel.set_ylabel(y.label)
+    if first:
+        announce(panel, cell)
+    if last and not cell.alone:
+        name_ends(panel, cell)
 
 
 def scale(panel: Axes, which: Literal["x", "y"], axis: Axis) -> None:
@@ -261,6 +270,7 @@ def scale(panel: Axes, which: Literal["x", "y"], axis: Axis) -> None:
         panel.spines["left" if which == "y" else "bottom"].set_visible(bool(axis.ticks))
     elif which == "x":
         ticks.set_major_locator(MaxNLocator(6, integer=axis.whole, steps=[1, 2, 5, 10]))
+        panel.margins(x=0.02)
     if axis.thousands:
         ticks.set_major_formatter(EngFormatter(sep=""))
     if axis.zero_line:
@@ -304,6 +314,8 @@ def style(mark: Line | Points) -> dict[str, Any]:
     """Colour, line and marker as arguments of `plot`."""
     common = {"color": mark.color, "alpha": mark.opacity, "marker": POINTS.get(mark.marker)}
     if isinstance(mark, Line):
+        if mark.markers:
+            common["markevery"] = mark.spacing
         steps = {"drawstyle": STEPS[mark.steps]} if mark.steps else {}
         return common | steps | {"linestyle": LINES[mark.dash], "linewidth": mark.width}
     edge = {"markeredgecolor": "white"} if mark.opacity == 1 else {}  # on top of others
@@ -324,6 +336,37 @@ def draw_interval(panel: Axes, mark: Interval, zorder: float) -> None:
 
 
 # -- words
+
+
+def name_ends(panel: Axes, cell: Cell) -> None:
+    """The names of lines beside the panel, as near to where they end as they fit below each other."""
+    ends = labels.ends(cell.marks, cell.axis)
+    height = cell.height
+    bottom, top = panel.get_ylim()
+    wanted = [height * (min(max(y, bottom), top) - bottom) / (top - bottom) for y, _ in ends]
+    for (_, mark), place in zip(ends, labels.spread(wanted, ROW, height), strict=True):
+        panel.annotate(
+            labels.shorten(mark.end).replace("$", r"\$"),
+            (1, place / height),
+            (5, 0),
+            "axes fraction",
+            "offset points",
+            va="center",
+            ha="left",
+            fontsize=8,
+            color=labels.darker(mark.color),
+        )
+
+
+def announce(panel: Axes, cell: Cell) -> None:
+    """What leaves the panel below or above, by its farthest value: nothing does so in silence."""
+    if cell.panel.y.range is None or cell.panel.y.names:
+        return
+    below, above = labels.leaving(cell.marks, cell.axis, cell.panel.y.range)
+    how: dict[str, Any] = {"ha": "right", "fontsize": 7, "color": GREY, "transform": panel.transAxes}
+    for words, y, va in ((below, 0.02, "bottom"), (above, 0.98, "top")):
+        if words:
+            panel.text(0.99, y, words.replace("$", r"\$"), va=va, **how)
 
 
 def legend(picture: Picture, figure: Figure, panels: Sequence[Axes]) -> None:

@@ -50,12 +50,16 @@ CENTRES = {
 
 
 def spec(figure: Figure) -> dict[str, Any]:
-    """A figure for figures.js: {id, title, note, axes, choices, choose, legend, wide}.
+    """A figure for figures.js: {id, title, note, axes, choices, choose, switches, legend, wide}.
 
-    `choices` maps what may be chosen (`choose`: a metric) to {data, layout}; `axes` maps each x axis to {label, whole},
-    and is {} where there is but one.
+    `choices` maps what may be chosen (`choose`: a metric) to {data, layout, names, log, most, order}; `axes` maps each
+    x axis to {label, whole, zero}, and is {} where there is but one. `names` are the axes of names, which close up
+    where contenders are hidden; `log`, `most` and `order` are those of the panel.
     """
-    several = {key: {"label": for_plotly(axis.label), "whole": axis.whole} for key, axis in figure.x.items()}
+    several = {
+        key: {"label": for_plotly(axis.label), "whole": axis.whole, "zero": axis.from_zero}
+        for key, axis in figure.x.items()
+    }
     below = [*figure.x.values(), *(panel.x for panel in figure.panels.values() if panel.x is not None)]
     names = max(len(axis.names) for axis in below)
     return {
@@ -65,6 +69,7 @@ def spec(figure: Figure) -> dict[str, Any]:
         "axes": several if len(figure.x) > 1 else {},
         "choices": {name: choice(figure, panel) for name, panel in figure.panels.items()},
         "choose": figure.choose,
+        "switches": figure.switches,
         "legend": figure.needs_legend,  # in print; on the screen the buttons above are the legend
         "wide": figure.wide or names > MOST_NARROW,
     }
@@ -78,7 +83,14 @@ def choice(figure: Figure, panel: Panel) -> dict[str, Any]:
         layout["hovermode"] = "x unified"
     if panel.y.names:
         layout["height"] = 150 + 30 * len(panel.y.names)
-    return {"data": [trace(mark, figure, panel) for mark in panel.marks], "layout": layout}
+    return {
+        "data": [trace(mark, figure, panel) for mark in panel.marks],
+        "layout": layout,
+        "names": [which for which, axis in (("x", first), ("y", panel.y)) if axis.names],
+        "log": None if panel.log is None else {"label": for_plotly(panel.log.label), "of": panel.log.of},
+        "most": panel.most,
+        "order": list(panel.order),
+    }
 
 
 def axis_of(axis: Axis, name: Callable[[str], str]) -> dict[str, Any]:
@@ -113,6 +125,10 @@ def trace(mark: Mark, figure: Figure, panel: Panel) -> Trace:
     x, y = places(mark, panel)
     first = next(iter(figure.x))
     meta: dict[str, Any] = {"contenders": list(mark.of)}
+    if mark.switch:
+        meta["switch"] = mark.switch
+    if isinstance(mark, Line) and mark.end:
+        meta["end"] = mark.end
     if len(figure.x) > 1:
         meta["x"] = {axis: numbers(there) for axis in figure.x if (there := on(x, axis)) is not None}
         if isinstance(y, Mapping):
@@ -151,7 +167,8 @@ def style(mark: Mark) -> Trace:
             line = {"color": mark.color, "dash": mark.dash, "width": mark.width * LINE, "shape": STEPS[mark.steps]}
             drawn: Trace = {"mode": "lines", "line": line, "opacity": mark.opacity}
             if mark.marker:
-                drawn |= {"mode": "lines+markers", "marker": {"symbol": mark.marker, "size": 5 * MARKER}}
+                marker = {"symbol": mark.marker, "size": 5 * MARKER, "maxdisplayed": mark.markers}
+                drawn |= {"mode": "lines+markers", "marker": marker}
             return drawn | said(mark.label, mark.hover)
         case Points():
             marker = {"symbol": mark.marker, "size": mark.size * MARKER, "color": mark.color, "opacity": mark.opacity}

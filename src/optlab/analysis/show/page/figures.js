@@ -3,16 +3,17 @@
 const css = (name) => getComputedStyle(root).getPropertyValue(name).trim();
 
 function traces(state) {
-  const { spec, choice, axis } = state;
+  const { spec, choice, axis, on } = state;
   return spec.choices[choice].data.map((trace) => {
     const meta = trace.meta ?? {};
     const names = meta.contenders ?? [];
     const elsewhere = axis && meta.x && !meta.x[axis]; // published curves know epochs alone
     return {
       ...trace,
+      meta: { contenders: [], ...meta },
       x: (axis && meta.x?.[axis]) || trace.x,
       y: (axis && meta.y?.[axis]) || trace.y,
-      visible: !elsewhere && !names.some((name) => hidden.has(name)),
+      visible: !elsewhere && !names.some((name) => hidden.has(name)) && (!meta.switch || on.has(meta.switch)),
       showlegend: printing && trace.name !== undefined && trace.hoverinfo !== "skip",
     };
   });
@@ -24,13 +25,13 @@ function placesOf(state) {
 
 function layout(state, element) {
   const given = state.spec.choices[state.choice].layout;
-  const zoom = state.zoom ?? {};
   const lines = { gridcolor: css("--grid"), linecolor: css("--line"), zerolinecolor: css("--line"), automargin: true };
   const wide = element.closest(".wide") !== null;
   const x = { ...lines, ...given.xaxis };
   const y = { ...lines, ...given.yaxis };
   const axis = state.spec.axes[state.axis]; // none where there is but one
   if (axis) x.title = { text: axis.label };
+  if (axis) x.rangemode = axis.zero ? "tozero" : "normal";
   if (!printing && element.clientWidth < 420) { // a phone
     if (x.type === "log") x.dtick = 2; // every second decade, or the labels would be turned
     if (x.ticktext?.length > 3) x.tickangle = -35; // turned the other way, the last one would be left out
@@ -45,8 +46,8 @@ function layout(state, element) {
   }
   return {
     ...given,
-    xaxis: { ...x, ...zoom.xaxis },
-    yaxis: { ...y, ...zoom.yaxis },
+    xaxis: x,
+    yaxis: y,
     height: given.height ?? (wide ? 400 : 330),
     width: printing ? 640 : element.clientWidth,
     margin: { l: 56, r: 12, t: printing && state.spec.legend ? 30 : 8, b: 44 },
@@ -56,7 +57,7 @@ function layout(state, element) {
     hoverlabel: { namelength: -1, bgcolor: css("--card"), bordercolor: css("--line"), font: { color: css("--ink") } },
     showlegend: printing && state.spec.legend, // on the screen the buttons above are the legend
     legend: { orientation: "h", y: 1.02, yanchor: "bottom" },
-    uirevision: `${state.choice} ${state.axis} ${state.resets}`, // toggles keep the zoom, another axis starts afresh
+    uirevision: [state.choice, state.axis, state.resets, ...state.on].join(" "), // toggles keep the zoom
   };
 }
 
@@ -66,7 +67,7 @@ function stateOf(figure) {
   let state = drawn.get(figure);
   if (!state) {
     const spec = specs[figure.dataset.section].find((entry) => entry.id === figure.dataset.figure);
-    state = { spec, choice: Object.keys(spec.choices)[0], axis: Object.keys(spec.axes)[0], zoom: null, resets: 0 };
+    state = { spec, choice: Object.keys(spec.choices)[0], axis: Object.keys(spec.axes)[0], zoom: null, resets: 0, on: new Set() };
     drawn.set(figure, state);
   }
   return state;
@@ -76,7 +77,10 @@ function draw(figure) {
   const element = figure.querySelector(".plot");
   if (!window.Plotly || !element.clientWidth) return;
   const state = stateOf(figure);
-  Plotly.react(element, traces(state), layout(state, element), settings);
+  const data = traces(state);
+  const plan = layout(state, element);
+  view(state, data, plan, element);
+  Plotly.react(element, data, plan, settings).then(() => keepWords(element));
   if (!figure.classList.contains("drawn")) {
     figure.classList.add("drawn");
     zoomable(figure, element);
@@ -94,6 +98,18 @@ for (const button of all(".fig [data-axis], .fig [data-choice]")) {
     if (button.dataset.axis) state.axis = button.dataset.axis;
     else state.choice = button.dataset.choice;
     state.zoom = null;
+    draw(figure);
+  });
+}
+
+for (const button of all(".fig [data-switch]")) {
+  button.addEventListener("click", () => {
+    const figure = button.closest(".fig");
+    const state = stateOf(figure);
+    const name = button.dataset.switch;
+    state.zoom = null;
+    if (!state.on.delete(name)) state.on.add(name);
+    button.setAttribute("aria-pressed", String(state.on.has(name)));
     draw(figure);
   });
 }

@@ -19,7 +19,9 @@ function rowsOf(state) {
     .filter((trace) => trace.visible && (trace.customdata || trace.hovertext))
     .flatMap((trace) =>
       trace.hovertext ? [[plain(trace.name ?? ""), "", "", plain(trace.hovertext)]] : // said of the whole line
-      trace.customdata.map((said, i) => [plain(trace.name ?? ""), place(xaxis, trace.x[i]), place(yaxis, trace.y[i]), plain(said)]),
+      trace.customdata
+        .map((said, i) => [plain(trace.name ?? ""), place(xaxis, trace.x[i]), place(yaxis, trace.y[i]), plain(said)])
+        .filter((_, i) => trace.y[i] !== null), // a gap
     );
 }
 
