@@ -90,9 +90,11 @@ def test_keys_zoom_move_and_reset(page: Any) -> None:
 
 
 def test_what_a_pointer_is_told_stands_in_a_table_too(page: Any) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
     click(page, f"{CURVES} summary")
     rows = f"return [...document.querySelectorAll('{CURVES} .numbers tr')].map(r => [...r.cells].map(c => c.innerText))"
-    heading, *found = page.execute_script(rows)
+    heading, *found = WebDriverWait(page, 10).until(lambda d: d.execute_script(rows))  # told of a moment later
     assert heading == ["", "epoch", "validation accuracy (%)", "said of it"]
     assert len(found) == 2 * 4
     assert found[3] == ["adam", "4", "91", "91.00 % (90.50–91.50), 3 seeds"]
