@@ -88,7 +88,7 @@ def said(contest: Contest, verdict: Verdict) -> dict[str, Any]:
         "selection_metric": verdict.selection.name,
         "headline": verdict.headline,
         "sentences": list(verdict.sentences),
-        "warnings": [warning.text for warning in verdict.warnings],
+        "warnings": [warning.text for warning in verdict.said_once],
         "winner": leader.name if leader and won else None,
         "leader": leader.name if leader else None,
         **(spread_of(leader.final, leader.interval) if leader else {}),

@@ -90,7 +90,7 @@ def test_each_setting_is_read_by_the_plan_of_its_own_sweep(tmp_path: Path) -> No
     page = summary.report.read_text()
     for drawn in ('"fillpattern"', '"name":"adam, DeepOBS 2019, 10 seeds"'):
         assert page.count(drawn) == 1  # an area and a line, behind the validation curves of one setting
-    assert page.count("Hatched") == 2  # its note, and the note in the data of its figure
+    assert page.count("Hatched") == 3  # its note, what is read out of it, and the note in the data of its figure
 
 
 def test_a_target_is_of_its_metric(tmp_path: Path) -> None:

@@ -66,7 +66,8 @@ class Palette:
             colors[name] = own if own is not None and own not in taken else least_alike(taken)
         for name, shade in colors.items():
             alike = {m: [colors[other] for other, its in markers.items() if its == m] for m in MARKERS}
-            markers[name] = max(MARKERS, key=lambda marker: apart(shade, alike[marker]))
+            own_first = (MARKERS[known(name) % len(MARKERS)], *MARKERS)  # the same in each report, where it is free
+            markers[name] = max(own_first, key=lambda marker: apart(shade, alike[marker]))
         return cls(colors, markers)
 
     def color(self, optimizer: str) -> str:

@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Set
 
 LONGEST = 26  # characters of a name in a figure; tables and the verdict have the whole
+IN_LEGEND = 40  # there is more room: `momentum, DeepOBS 2019, 10 seeds`
 MINUS = " − "  # between the names of a pair
 
 

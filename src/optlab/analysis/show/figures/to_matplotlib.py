@@ -31,7 +31,7 @@ from optlab.analysis.show.figures.description import (
     Text,
     on,
 )
-from optlab.analysis.show.figures.names import brief, in_lines, without_glyphs
+from optlab.analysis.show.figures.names import IN_LEGEND, brief, in_lines, without_glyphs
 from optlab.record import cannot_write
 from optlab.rules.messages import phrase
 
@@ -171,7 +171,8 @@ def letters(family: str) -> frozenset[int]:
 
 def in_legend(label: str) -> str | None:
     """A label as Matplotlib shows it: one that begins with an underscore is left out."""
-    return (f" {brief(label)}" if label.startswith("_") else brief(label)) or None
+    short = brief(label, IN_LEGEND)
+    return (f" {short}" if label.startswith("_") else short) or None
 
 
 # -- panels

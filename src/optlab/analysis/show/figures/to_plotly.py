@@ -25,7 +25,7 @@ from optlab.analysis.show.figures.description import (
     Text,
     on,
 )
-from optlab.analysis.show.figures.names import brief, for_plotly, in_lines
+from optlab.analysis.show.figures.names import IN_LEGEND, brief, for_plotly, in_lines
 
 Trace = dict[str, Any]
 
@@ -206,7 +206,7 @@ def area(color: str, alpha: float) -> Trace:
 
 def said(label: str, hover: Sequence[str] | str) -> Trace:
     """The name of a trace, and what is said of each of its points, or of all of them."""
-    name = {"name": for_plotly(brief(label))} if label else {}
+    name = {"name": for_plotly(brief(label, IN_LEGEND))} if label else {}
     if not hover:
         return name | {"hoverinfo": "skip"}
     if isinstance(hover, str):

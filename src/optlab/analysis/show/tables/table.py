@@ -43,7 +43,7 @@ class Column(Generic[Entry]):
         sort: what the page sorts by, where that is not the value.
         brief: the heading in the terminal, where a line has 80 characters; None where it is not shown there.
         left: words stand left, numbers right.
-        wraps: whether the terminal may break it into lines.
+        wraps: whether it may be broken into lines.
         contender, folder, find, place: see `Cell`.
     """
 
