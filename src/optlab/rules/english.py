@@ -149,6 +149,10 @@ PHRASES: dict[str, Template] = {
         "figures: no font of this machine has {characters}, so pictures (PNG) show boxes there; install one that has, "
         "such as Noto Sans CJK"
     ),
+    "seconds_slowed": (
+        "By seconds these do not compare: runs of {names} were slowed down. Epochs and samples do; the table of tuning "
+        "has undisturbed seconds."
+    ),
     "pairs_of": "{pairs} of {all} pairs",
     "seeds_of": "{name} ({part} of {seeds} seeds)",
     "edge_low": "{name} {value:g} on the low",
