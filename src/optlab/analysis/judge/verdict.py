@@ -9,6 +9,7 @@ from optlab.analysis.judge.alone import how_sure
 from optlab.analysis.judge.cautions import cautions, label, settle
 from optlab.analysis.judge.compare import Comparison, compare, find, letters
 from optlab.analysis.judge.contest import Contender, Contest
+from optlab.analysis.judge.importance import Importances, importances
 from optlab.analysis.judge.metric import Metric
 from optlab.analysis.judge.qualify import SHOWN, all_diverged, at_chance, qualifiers
 from optlab.analysis.judge.seconds import StepTime, step_time
@@ -51,6 +52,8 @@ class Standing:
 class Verdict:
     """The verdict of one contest; `target` is what time-to-target means, on the selection metric.
 
+    `importance` has those contenders that searched several hyperparameters.
+
     `conclusion` is one sentence that answers the question, `qualifiers` what it must not be read without (see
     `judge.qualify` for their kinds), and `headline` both as a text.
     """
@@ -68,6 +71,7 @@ class Verdict:
     groups: list[list[str]]
     target: float | None
     target_given: bool
+    importance: list[Importances]
 
     @property
     def headline(self) -> str:
@@ -115,6 +119,7 @@ def judge(contest: Contest, target: float | None = None, studies: Sequence[Study
         groups=statistics.groups(compared, {(c.better, c.worse): c.differ for c in comparisons}),
         target=aim,
         target_given=given is not None,
+        importance=[told for c in contest.contenders if (told := importances(c, contest.selection)) is not None],
     )
 
 
