@@ -9,7 +9,7 @@ from typing import Any
 from optlab.adapters import process
 from optlab.config.schema import Call
 from optlab.record import RunRecord, shortest
-from optlab.tracking.guard import answers
+from optlab.tracking.guard import answers, one_line
 from optlab.tracking.mirror import Tracker, group_of, run_name, tags_of
 
 log = logging.getLogger(__name__)
@@ -81,8 +81,7 @@ class MLflow(Tracker):
     def where(self, record: RunRecord, folder: Path) -> str:
         uri = self.uri(folder)
         if uri.startswith("file:"):
-            store = shortest(Path(uri.removeprefix("file:")))
-            return f"MLFLOW_ALLOW_FILE_STORE=true mlflow server --backend-store-uri {store}"
+            return f"mlflow server --backend-store-uri {shortest(Path(uri.removeprefix('file:')))}"
         return uri
 
 
@@ -103,10 +102,17 @@ class Aim(Tracker):
         }
 
     def end(self, logger: Any, record: RunRecord) -> None:
+        from optlab.adapters.aim import put_into_index
+
         run = logger.experiment
         run["hparams", "status"] = record.status
         run["status"] = record.status
+        repo, of_run = run.repo, run.hash
         super().end(logger, record)
+        try:
+            put_into_index(repo, of_run)
+        except Exception as error:  # whatever it is: the run is recorded, and `aim up` looks for such runs
+            log.info("Aim reads this run when `aim up` has been there (%s: %s)", type(error).__name__, one_line(error))
 
     def where(self, record: RunRecord, folder: Path) -> str:
         return f"aim up --repo {shortest(Path(self.call.arguments.get('repo') or folder))}"
