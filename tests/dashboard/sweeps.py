@@ -22,8 +22,15 @@ def logged_run(sweep: Path, words: tuple[str, ...], lr: float, seed: int, phase:
     config["optimizer"]["lr"] = lr
     config["trainer"]["max_epochs"] = 4
     folder = make_run(sweep, config["optimizer"]["name"], lr, seed, phase=phase, config=config, **more)
-    (folder / "wandb" / f"offline-run-20261121_120000-{folder.name[-8:]}").mkdir(parents=True)
+    wandb_run(folder, folder.name[-8:])
     return folder
+
+
+def wandb_run(folder: Path, id: str, suffix: str = "") -> None:
+    """What W&B keeps in a folder of a run with this id, as far as it is looked at."""
+    place = folder / "wandb" / f"offline-run-20261121_120000-{id}{suffix}"
+    place.mkdir(parents=True)
+    (place / f"run-{id}.wandb").touch()
 
 
 def study(sweep: Path) -> Path:

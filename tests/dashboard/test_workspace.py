@@ -16,7 +16,7 @@ from optlab.dashboard import mirrored, workspace
 from optlab.errors import UserError
 from optlab.record import RunRecord, write_metrics
 from tests.analysis.made import make_sweep
-from tests.dashboard.sweeps import logged_run, study
+from tests.dashboard.sweeps import logged_run, study, wandb_run
 from tests.dashboard.write import GOLDEN, workspace_of
 from tests.metrics import read_metrics
 
@@ -135,10 +135,17 @@ def test_cost_and_instruments_are_shown_where_they_were_recorded(tmp_path: Path)
 def test_the_table_of_the_report_run_is_shown_where_there_is_one(tmp_path: Path) -> None:
     sweep = study(tmp_path / "s")
     assert not any(isinstance(panel, wr.WeavePanelSummaryTable) for panel in panels(built(sweep), "best"))
-    (sweep / "wandb" / "offline-run-20261121_130000-report01").mkdir(parents=True)
+    wandb_run(sweep, "report01")
     before = workspace.build(mirrored.read(sweep), "e", "p")
     (table,) = [panel for panel in before.sections[0].panels if isinstance(panel, wr.WeavePanelSummaryTable)]
     assert table.table_name == "verdict"
+
+
+def test_an_id_is_that_of_the_file_as_a_folder_of_the_same_second_has_another_name(tmp_path: Path) -> None:
+    wandb_run(tmp_path, "begun0001")
+    wandb_run(tmp_path, "begun0001", "-1")  # W&B's own name for the second part
+    (tmp_path / "wandb" / "latest-run").symlink_to("offline-run-20261121_120000-begun0001")
+    assert mirrored.wandb_ids(tmp_path) == ["begun0001"]
 
 
 def test_a_name_with_tags_is_shown_as_it_is(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """What W&B has of a sweep's runs, as the run folders tell: ids, project and entity, configurations, logged names."""
 
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +16,6 @@ from optlab.config.given import configuration
 from optlab.errors import UserError
 from optlab.record import shortest
 
-RUN_FOLDER = re.compile(r"(?:offline-)?run-\d{8}_\d{6}-(?P<id>.+)")
 # Of a config, what makes no difference to compare: labels, where to write, and what classes are called.
 NO_SETTING = ("seed", "sweep", "phase", "protocol", "logger", "callbacks", "ckpt", "retry", "mode", "input", "trust")
 NO_SETTINGS_BELOW = ("_target_", "search")
@@ -168,9 +166,12 @@ def read(sweep: Path, metric: str | None = None) -> Mirrored:
 
 
 def wandb_ids(folder: Path) -> list[str]:
-    """W&B's ids of a run, from the names of the folders that it keeps in the run folder."""
-    names = sorted(path.name for path in folder.glob("wandb/*run-*") if path.is_dir() and not path.is_symlink())
-    return [match["id"] for name in names if (match := RUN_FOLDER.fullmatch(name))]
+    """W&B's ids of a run, each once, from the names of the files that it keeps in the run folder.
+
+    The folders around them tell no id: of two that are made within one second the later gets -1 behind it.
+    """
+    files = sorted(folder.glob("wandb/*run-*-*/run-*.wandb"))  # not by the link `latest-run`
+    return list(dict.fromkeys(file.stem.removeprefix("run-") for file in files))
 
 
 def loggers(run: Run) -> Mapping[str, Any]:

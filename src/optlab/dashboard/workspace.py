@@ -104,7 +104,7 @@ def in_words(contest: Contest, verdict: Verdict, *, several: bool) -> str:
     parts = [f"## {escaped(contest.label)}"] if several else []
     parts += [f"### {escaped(verdict.headline)}", *map(escaped, verdict.sentences)]
     parts += ["\n".join(f"- ⚠ {escaped(str(warning))}" for warning in verdict.said_once)] if verdict.said_once else []
-    table = escaped(markdown([standings(verdict)])).replace("## Standings\n\n", "")
+    table = markdown([standings(verdict)]).replace("## Standings\n\n", "")  # names in it are escaped already
     facts = ", ".join(f"{key} {value}" for key, value in verdict.facts.items())
     parts += [table.strip(), f"{escaped(facts)}. Made from the run folders, as report.html is."]
     return "\n\n".join(parts)
