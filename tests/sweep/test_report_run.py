@@ -119,6 +119,14 @@ def test_settings_have_a_prefix_each() -> None:
     assert "mean" not in summary
 
 
+def test_a_sweep_whose_name_has_slashes_is_named_as_its_runs_name_it() -> None:
+    sweep = Path("digits/first")
+    make_run(sweep, config={"logger": {"wandb": {"project": "optlab"}}, "sweep": "digits/first"})
+    made(sweep)
+    assert leet(sweep)["config"]["sweep"] == "digits/first"
+    assert leet(sweep)["name"] == "report of digits/first"
+
+
 def test_a_sweep_without_wandb_has_none_and_does_not_import_it() -> None:
     make_run(Path("which"), config={"logger": {"csv": {}}})
     done = subprocess.run(

@@ -83,6 +83,17 @@ def test_a_logger_by_its_class_gets_what_the_record_holds(train: Train) -> None:
     assert given("finalize") == ["success"]
 
 
+def test_a_job_of_a_sweep_is_filed_under_the_sweep_s_whole_name(train: Train) -> None:
+    record = train("sweep=digits/first")
+    assert mirror.group_of(record, Path("outputs/sweeps/digits/first/job")) == "digits/first"
+    assert mirror.group_of(record, Path("outputs/sweeps/other/first/job")) == "optlab"
+
+
+def test_a_password_in_an_address_is_in_no_line_of_a_log() -> None:
+    error = ConnectionError("https://me:hunter2@host:5000/api does not answer")
+    assert guard.one_line(error) == "https://host:5000/api does not answer"
+
+
 def test_it_is_told_of_a_run_that_was_stopped(tmp_path: Path) -> None:
     assert interrupted(tmp_path / "run", 5, *OWN).status == "interrupted"
     assert given("finalize") == ["failed"]

@@ -167,7 +167,8 @@ def timed(train: Train, address: str, most: float) -> None:
 
 
 def test_a_server_that_refuses_costs_nothing(train: Train, caplog: pytest.LogCaptureFixture) -> None:
-    timed(train, "http://127.0.0.1:9", 5)
+    timed(train, "http://me:hunter2@127.0.0.1:9", 5)
+    assert "hunter2" not in caplog.text
     assert caplog.text.count("MLflow could not start (ConnectionError: http://127.0.0.1:9 does not answer)") == 1
 
 

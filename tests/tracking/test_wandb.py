@@ -26,6 +26,7 @@ def test_the_offline_record_holds_config_history_and_summary(train: Train) -> No
     assert seen["config"]["configuration"].startswith("momentum lr=0.03 constant model=mlp")
     assert (seen["config"]["phase"], seen["config"]["status"]) == ("train", "finished")
     assert seen["config"]["sweep"] == record.config["sweep"]
+    assert "logger" not in seen["config"]  # another tracker's keys
     summary = seen["summary"]
     assert summary["status"] == "finished"
     assert summary["last/val/acc"] == record.metrics["val/acc"]
@@ -73,7 +74,7 @@ def test_the_best_checkpoint_is_an_artifact(train: Train) -> None:
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        ("all", "logger.wandb.log_model=all: must be one of false, best; every checkpoint of every run would take"),
+        ("all", "logger.wandb.log_model=all: must be one of False, best; every checkpoint of every run would take"),
         ("best callbacks=no_checkpoints", "logger.wandb.log_model=best: these callbacks keep no best.ckpt; type callb"),
         ("best callbacks.checkpoint.best=false", "logger.wandb.log_model=best: these callbacks keep no best.ckpt"),
     ],

@@ -33,7 +33,7 @@ def mirror(folder: Path, summary: Summary, console: Console) -> None:
     Raises:
         KeyboardInterrupt: the user does not want to wait.
     """
-    config = settings(summary)
+    config = settings(folder, summary)
     if config is None:
         return
     try:
@@ -53,11 +53,17 @@ def mirror(folder: Path, summary: Summary, console: Console) -> None:
         )
 
 
-def settings(summary: Summary) -> Wandb | None:
+def settings(folder: Path, summary: Summary) -> Wandb | None:
     """What the runs of a sweep gave W&B, with the sweep's group; None where none was logged there."""
     given = (run.record.config.get("logger", {}).get("wandb") for run in summary.runs.runs)
     found = next((each for each in given if each is not None), None)
-    return None if found is None else Wandb.parse({**found, "group": found.get("group") or summary.folder.name})
+    return None if found is None else Wandb.parse({**found, "group": found.get("group") or name_of(folder, summary)})
+
+
+def name_of(folder: Path, summary: Summary) -> str:
+    """The sweep's name as its runs say it: one with slashes is several folders deep."""
+    said = {str(run.record.config.get("sweep")) for run in summary.runs.runs}
+    return said.pop() if len(said) == 1 and "None" not in said else folder.name
 
 
 @contextmanager
@@ -106,7 +112,8 @@ def log(config: Wandb, folder: Path, summary: Summary, id: str | None, console: 
     def say(line: str) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
-    about = {"name": f"report of {folder.name}", "job_type": "report", "config": {"sweep": folder.name}}
+    name = name_of(folder, summary)
+    about = {"name": f"report of {name}", "job_type": "report", "config": {"sweep": name}}
     started = start(config, folder, about, say, continues=id)
     if started is None:
         return None

@@ -15,7 +15,7 @@ from optlab.config.schema import Loggers
 from optlab.config.signature import locate
 from optlab.errors import UserError
 from optlab.record import RunRecord
-from optlab.tracking.guard import one_line
+from optlab.tracking.guard import one_line, without_password
 from optlab.tracking.known import tracker_of
 from optlab.tracking.mirror import Mirror, Tracker
 from optlab.tracking.tensorboard import MirrorToTensorBoard, tensorboard_logger
@@ -58,7 +58,7 @@ def mirrored(tracker: Tracker, record: RunRecord, folder: Path) -> list[Logger]:
     title = tracker.words or f"logger.{tracker.name}"
     try:
         made = Mirror(tracker, record, folder)
-        log.info("%s: %s", title, tracker.where(record, folder))
+        log.info("%s: %s", title, without_password(tracker.where(record, folder)))
     except Exception as error:  # whatever it is: a tracker is a mirror, and the run goes on
         log.warning("%s could not start (%s: %s)", title, type(error).__name__, one_line(error))
         return []

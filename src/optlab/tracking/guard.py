@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import socket
 import threading
 import time
@@ -14,6 +15,7 @@ from optlab.errors import shortened
 
 log = logging.getLogger(__name__)
 
+PASSWORD = re.compile(r"//[^/\s@]+@")
 PROBE_SECONDS = 2.0
 START_SECONDS = 30.0  # importing a tracker's package can take ten on a busy machine
 CALL_SECONDS = 10.0
@@ -96,7 +98,12 @@ class Worker:
 
 def one_line(error: BaseException) -> str:
     """What it says, where MLflow says a page."""
-    return shortened(" ".join(str(error).split()), 300)
+    return shortened(without_password(" ".join(str(error).split())), 300)
+
+
+def without_password(text: str) -> str:
+    """A text for logs: addresses in it keep their host and lose `user:password@`."""
+    return PASSWORD.sub("//", text)
 
 
 def answers(url: str) -> bool:

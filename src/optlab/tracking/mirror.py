@@ -154,8 +154,9 @@ class Mirror(Logger):
 
 def group_of(record: RunRecord, folder: Path) -> str:
     """What the tracker files a run under: its sweep, which folders of jobs lie in, or optlab for a single run."""
-    sweep = str(record.config.get("sweep"))
-    return sweep if folder.absolute().parent.name == sweep else PROJECT
+    sweep = Path(str(record.config.get("sweep")))
+    parts = folder.absolute().parent.parts
+    return sweep.as_posix() if parts[-len(sweep.parts) :] == sweep.parts else PROJECT  # a name may have slashes
 
 
 def run_name(record: RunRecord) -> str:
@@ -164,8 +165,8 @@ def run_name(record: RunRecord) -> str:
 
 
 def parameters_of(record: RunRecord) -> dict[str, Any]:
-    """The resolved config and what runs are grouped by, without how they are recorded: that may name accounts."""
-    return {key: value for key, value in finite(described(record)).items() if key != "logger"}
+    """What a run is, as every tracker is told it; what is not finite is null."""
+    return dict(finite(described(record)))
 
 
 def tags_of(record: RunRecord) -> dict[str, str]:

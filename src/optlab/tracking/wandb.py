@@ -157,12 +157,14 @@ def open_run(mode: Literal["online", "offline"], config: Wandb, folder: Path, ab
 
 
 def described(record: RunRecord) -> dict[str, Any]:
-    """The resolved config, and what W&B groups runs by: `configuration`, `phase`, `sweep` and `status`.
+    """The resolved config, and what trackers group runs by: `configuration`, `phase`, `sweep` and `status`.
 
+    Not how it is recorded, `logger`: that may name accounts and hold keys, which are no other tracker's business.
     `configuration` is everything but the seed, so that W&B's own grouping gives mean and spread over seeds.
     """
     of_groups = {"configuration": configuration(record.config), "phase": record.phase, "status": record.status}
-    return {"sweep": None} | record.config | of_groups
+    config = {key: value for key, value in record.config.items() if key != "logger"}
+    return {"sweep": None} | config | of_groups
 
 
 def choose_mode(wanted: Mode) -> tuple[Literal["online", "offline", "disabled"], str]:

@@ -102,7 +102,6 @@ def described(verdict: Verdict, summary: Summary) -> dict[str, Any]:
         "groups": verdict.groups,
         "standings": standings,
         "comparisons": [asdict(c) for c in verdict.comparisons],
-        "importance": [asdict(told) for told in verdict.importance],
     }
 
 
