@@ -6,6 +6,8 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,7 @@ def concluded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The folders for which the report was built; building it has its own tests, and takes longer than these runs."""
     folders: list[Path] = []
     monkeypatch.setattr(import_module("optlab.sweep.conclude"), "summarize", folders.append)
+    monkeypatch.setattr(import_module("optlab.sweep.conclude"), "into_wandb", lambda *_: 0)
     return folders
 
 
@@ -179,6 +182,18 @@ def test_the_first_run_that_is_refused_ends_the_study_in_one_line() -> None:
     assert refused.code == 1
     assert "dataset.val_size=0 leaves a study nothing to choose on" in refused.err
     assert not Path("outputs/sweeps/other").exists()
+
+
+def test_a_refused_study_leaves_no_live_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def live_page(folder: Path, *, wanted: bool) -> Iterator[None]:
+        assert wanted
+        (folder / "report.html").touch()  # the real one takes seconds to start
+        yield
+
+    monkeypatch.setattr(import_module("optlab.sweep.conclude"), "live_page", live_page)
+    assert study("batch_size=5000", "report.live=true").code == 1
+    assert not Path("outputs/sweeps/which").exists()
 
 
 def test_a_run_of_a_study_can_be_typed_and_is_the_same_run() -> None:

@@ -1,6 +1,8 @@
 """A page of a sweep that runs, in a real browser: it comes back as the reader left it, and then it stops."""
 
+import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,6 +93,49 @@ def test_it_comes_back_as_the_reader_left_it_and_stops_when_the_sweep_is_over(br
     assert page.execute_script("return window.still")
     assert page.title == "which · optlab"
     assert page.get_log("browser") == []
+
+
+# At each frame: how many plots in sight are empty, and where the curves stand. Kept over reloads.
+FRAMES = """
+sessionStorage.setItem('frames', sessionStorage.getItem('frames') ?? '[]');
+function look() {
+  const within = ({ top, bottom, width }) => width && bottom > 0 && top < innerHeight;
+  const isEmpty = (fig) => !fig.querySelector('.plot .xtick, .before .xtick');
+  const plots = [...document.querySelectorAll('.plot')].filter((plot) => within(plot.getBoundingClientRect()));
+  const seen = [plots.filter((plot) => isEmpty(plot.parentElement)).length,
+    document.querySelector('[data-figure=curves]')?.getBoundingClientRect().top ?? null];
+  sessionStorage.setItem('frames', JSON.stringify([...JSON.parse(sessionStorage.getItem('frames')), seen]));
+  requestAnimationFrame(look);
+}
+requestAnimationFrame(look);
+"""
+
+
+def test_nothing_blinks_or_moves_when_it_reads_itself_again_and_new_epochs_are_in_sight(
+    browser: Any, tmp_path: Path
+) -> None:
+    def epochs(number: int) -> None:
+        for optimizer in ("adam", "sgd"):
+            make_run(
+                tmp_path / "grows", optimizer, epochs=9, status="running", curve=[0.5 + 0.05 * i for i in range(number)]
+            )
+        Watched([tmp_path / "grows"]).write(2)
+
+    shown = "document.querySelector('[data-figure=curves] .plot').layout.xaxis.range[1]"
+    epochs(3)
+    page = opened(browser, tmp_path / "grows" / "report.html")
+    assert 3 <= page.execute_script(f"return {shown}") < 4
+    page.execute_script("document.querySelector('[data-figure=curves]').scrollIntoView()")
+    place = page.execute_script("return document.querySelector('[data-figure=curves]').getBoundingClientRect().top")
+    recording = page.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": FRAMES})
+    epochs(5)
+    wait_until(page, f"sessionStorage.getItem('frames') && document.documentElement.dataset.ready && {shown} >= 5")
+    page.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", recording)
+    frames = json.loads(page.execute_script("return sessionStorage.getItem('frames')"))
+    assert {empty for empty, _ in frames} == {0}
+    assert max(abs(top - place) for _, top in frames) <= 2
+    wait_until(page, "!document.querySelector('.before')")
+    assert page.execute_script(f"return {shown}") >= 5
 
 
 def test_a_reader_in_the_middle_of_something_is_not_disturbed(browser: Any, watched: Watched) -> None:

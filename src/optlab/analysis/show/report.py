@@ -87,6 +87,7 @@ def render(
         marker_of=contender_marker(contests, summary.palette),
         plural=plural,
         brief=brief,
+        early=part("early.js"),
         style="".join(part(f"{name}.css") for name in STYLES),
         script="".join(part(f"{name}.js") for name in SCRIPTS),
     )

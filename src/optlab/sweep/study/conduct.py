@@ -16,7 +16,7 @@ from optlab.adapters.hydra import ConfigLoader, choices, parse
 from optlab.errors import UserError
 from optlab.record import finite, write_whole
 from optlab.rules.choice import Score, score_of
-from optlab.rules.files import RESULT_FILE
+from optlab.rules.files import REPORT_FILE, RESULT_FILE
 from optlab.rules.messages import Message
 from optlab.rules.metrics import part_of
 from optlab.rules.warnings import study_warnings
@@ -197,7 +197,7 @@ class Study:
         """Remove what a refused study has written, so that its name is free for the command without the mistake."""
         for outcome in self.outcomes:
             shutil.rmtree(outcome.job.folder, ignore_errors=True)
-        for name in OURS:
+        for name in (*OURS, REPORT_FILE):  # report.live may have written the page
             (self.folder / name).unlink(missing_ok=True)
         shutil.rmtree(self.folder / LOCKS, ignore_errors=True)
         if not any(self.folder.iterdir()):

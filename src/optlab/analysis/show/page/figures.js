@@ -80,12 +80,21 @@ function draw(figure) {
   const data = traces(state);
   const plan = layout(state, element);
   view(state, data, plan, element);
-  Plotly.react(element, data, plan, settings).then(() => keepWords(element));
+  Plotly.react(element, data, plan, settings).then(() => {
+    keepWords(element);
+    letGo(element);
+  });
   if (!figure.classList.contains("drawn")) {
     figure.classList.add("drawn");
     zoomable(figure, element);
   }
   tell(figure, state);
+}
+
+// What stood here before the page read itself again: see early.js.
+function letGo(element) {
+  if (element.previousElementSibling.className === "before") element.previousElementSibling.remove();
+  element.style.minHeight = "";
 }
 
 const redraw = () => all(".fig").forEach(draw);

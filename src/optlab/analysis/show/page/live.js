@@ -18,20 +18,29 @@ const named = (selector) => all(selector).map((element) => [nameOf(element), ele
 const switches = () => named("button[aria-pressed]").filter(([, button]) => button.id !== "theme");
 const fields = () => named("main input, main select, main details");
 const scrolled = () => named(".scroll");
-const isZoomed = (axis, given) => axis?.range && !axis.autorange && JSON.stringify(axis.range) !== JSON.stringify(given?.range);
+const isZoomed = (axis, planned) => axis?.range && !axis.autorange && String(axis.range) !== String(planned);
 
 function zooms() {
   const found = [];
   for (const [figure, state] of drawn) {
-    const element = figure.querySelector(".plot");
-    const given = state.spec.choices[state.choice]?.layout ?? {};
-    const changes = {};
-    for (const axis of ["xaxis", "yaxis"]) {
-      if (isZoomed(element.layout?.[axis], given[axis])) changes[`${axis}.range`] = element.layout[axis].range;
-    }
-    if (Object.keys(changes).length) found.push([nameOf(figure), changes]);
+    const shown = figure.querySelector(".plot").layout;
+    if (!shown) continue;
+    const zoom = {};
+    ["xaxis", "yaxis"].forEach((axis, i) => {
+      if (isZoomed(shown[axis], state.planned?.[i])) zoom[axis] = { range: shown[axis].range };
+    });
+    if (Object.keys(zoom).length) found.push([nameOf(figure), zoom]);
   }
   return found;
+}
+
+// The plots that are in sight or nearly so, as they are: early.js shows them until the new ones are drawn.
+function pictures() {
+  const near = ({ top, bottom }) => bottom > -innerHeight && top < 2 * innerHeight;
+  return [...drawn.keys()].map((figure) => [figure, figure.querySelector(".plot")])
+    .filter(([, plot]) => plot.clientHeight && near(plot.getBoundingClientRect()))
+    .map(([figure, plot]) => [`${figure.dataset.section} ${figure.dataset.figure}`,
+      { height: plot.clientHeight, svg: all("svg.main-svg", plot).map((svg) => svg.outerHTML).join("") }]);
 }
 
 // Scrolled to: what stands at the top of the window, as what is above it may grow or shrink.
@@ -97,9 +106,11 @@ function restore(kept) {
 }
 
 function zoomAgain(kept) {
-  const changes = new Map(kept.zoomed);
-  for (const figure of drawn.keys()) {
-    if (changes.has(nameOf(figure))) Plotly.relayout(figure.querySelector(".plot"), changes.get(nameOf(figure)));
+  const zoomed = new Map(kept.zoomed);
+  for (const [figure, state] of drawn) {
+    if (!zoomed.has(nameOf(figure))) continue;
+    state.zoom = zoomed.get(nameOf(figure));
+    draw(figure);
   }
 }
 
@@ -114,9 +125,13 @@ function recall() {
 }
 
 function again() {
-  try {
-    sessionStorage.setItem(memory, JSON.stringify(remember()));
-  } catch { /* storage is off or full: the page comes back from its top */ }
+  const kept = remember();
+  for (const shown of [pictures(), []]) {
+    try {
+      sessionStorage.setItem(memory, JSON.stringify({ ...kept, pictures: shown }));
+      break;
+    } catch { /* storage is full: plots are empty until they are drawn; or off: the page comes back from its top */ }
+  }
   location.reload();
 }
 

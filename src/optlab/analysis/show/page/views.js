@@ -18,6 +18,7 @@ function view(state, data, plan, element) {
     const lengths = data.map((trace) => (trace.visible && trace.meta.end ? trace.meta.end.length : 0));
     plan.margin.r = 20 + 7.2 * Math.min(most, Math.max(...lengths));
   }
+  state.planned = [plan.xaxis.range, plan.yaxis.range].map((range) => range && [...range]); // without any zoom
   for (const [name, zoomed] of Object.entries(state.zoom ?? {})) plan[name] = { ...plan[name], ...zoomed };
   plan.annotations = words(data, plan, most);
 }
