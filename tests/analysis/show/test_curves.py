@@ -250,7 +250,7 @@ def test_seed_lines_join_two_points_or_more(tmp_path: Path) -> None:
     [panel] = figure.panels.values()
     [line] = [mark for mark in panel.marks if isinstance(mark, Line)]
     assert list(line.x) == [0, 1]
-    assert [m.marker for m in panel.marks if isinstance(m, Points)] == ["square", "circle"]
+    assert [m.marker for m in panel.marks if isinstance(m, Points)] == ["diamond", "circle"]
 
 
 def test_a_profile_has_two_lines_or_more_and_one_kind_of_metric(tmp_path: Path) -> None:
