@@ -313,14 +313,23 @@ def test_a_job_that_another_process_has_is_waited_for(leaves: str, trainings: in
     fcntl.flock(held, fcntl.LOCK_EX)
 
     def let_go() -> None:
+        sweep = Path("outputs/sweeps/first")
+        while not any('"finished"' in path.read_text() for path in sweep.glob("*-lr0.2-*/run.json")):
+            if given_up.wait(0.05):  # the sweep has come to its end without it
+                break
         mark(0.1, leaves)
         (folder_of(0.1) / "checkpoints" / "last.ckpt").unlink()
         os.close(held)
 
-    timer = threading.Timer(1.5, let_go)
-    timer.start()
-    assert multirun(*words).code == 0
-    assert not timer.is_alive()
+    given_up = threading.Event()
+    other = threading.Thread(target=let_go)
+    other.start()
+    try:
+        assert multirun(*words).code == 0
+        assert not other.is_alive()
+    finally:
+        given_up.set()
+        other.join()
     assert [lr for lr, *_ in trained()] == [0.1, 0.2, 0.1][: trainings + 1]
     assert record_of(0.1).status == "finished"
 
