@@ -99,6 +99,14 @@ def test_groups_share_a_letter_exactly_when_alike() -> None:
         assert shares != differ.get((x, y), False)
 
 
+def test_groups_of_many_that_are_alike_are_found_at_once() -> None:
+    names = [f"optimizer{i}" for i in range(40)]
+    assert statistics.groups(names, {}) == [names]  # all 2**40 subsets would take days
+    differ = {(a, b): i + 25 < j for (i, a), (j, b) in itertools.combinations(enumerate(names), 2)}
+    found = statistics.groups(names, differ)
+    assert found == [names[i : i + 26] for i in range(15)]
+
+
 def test_power_agrees_with_a_simulation() -> None:
     rng = np.random.default_rng(1)
     p = stats.ttest_1samp(rng.normal(0.8, 1, (20_000, 10)), 0, axis=1).pvalue

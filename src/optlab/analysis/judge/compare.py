@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from string import ascii_lowercase, ascii_uppercase
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from optlab.analysis.judge import statistics
 from optlab.analysis.judge.contest import Contest
 from optlab.analysis.judge.metric import Metric
 from optlab.analysis.judge.statistics import ALPHA, LEAST_SEEDS, Interval
+
+LETTERS = ascii_lowercase + ascii_uppercase
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,7 @@ def letters(names: Sequence[str], comparisons: Sequence[Comparison]) -> dict[str
     """A compact letter display: two names share a letter exactly when they cannot be told apart."""
     differ = {(c.better, c.worse): c.differ for c in comparisons}
     shown = dict.fromkeys(names, "")
-    for letter, group in zip("abcdefghijklmnopqrstuvwxyz" * 8, statistics.groups(names, differ), strict=False):
+    for index, group in enumerate(statistics.groups(names, differ)):
         for name in group:
-            shown[name] += letter
+            shown[name] += LETTERS[index] if index < len(LETTERS) else f"({index + 1})"  # none stands for two groups
     return shown
