@@ -1,8 +1,10 @@
 """The table over several settings, and the places of settings on the page."""
 
+import re
 from pathlib import Path
 
 from optlab.analysis import build
+from optlab.analysis.show.report import without_gaps
 from optlab.analysis.show.tables.overview import overview
 from tests.analysis.made import make_run, make_sweep
 
@@ -45,3 +47,33 @@ def test_one_setting_has_no_overview(tmp_path: Path) -> None:
     summary = build([tmp_path], figures=False)
     assert not overview(summary.verdicts, summary.places).rows
     assert 'id="overview"' not in summary.report.read_text()
+
+
+def test_no_figure_stands_beside_a_gap() -> None:
+    def arranged(*widths: str) -> list[str]:
+        specs = [{"id": f"{width}{n}", "wide": width == "w"} for n, width in enumerate(widths)]
+        return [figure["id"] + ("!" if figure["wide"] else "") for figure in without_gaps(specs)]
+
+    assert arranged("w", "h", "h", "w") == ["w0!", "h1", "h2", "w3!"]
+    assert arranged("h", "w", "h") == ["h0", "h2", "w1!"]
+    assert arranged("h", "h", "h") == ["h0", "h1", "h2!"]
+    assert arranged("h", "w") == ["h0!", "w1!"]
+    assert arranged() == []
+
+
+def test_what_is_over_all_settings_is_headed_and_stands_behind_them(tmp_path: Path) -> None:
+    make_settings(tmp_path)
+    page = build([tmp_path], figures=False).report.read_text()
+    headings = re.findall(r'<h[23][^>]*(?:class="of"|class="part")[^>]*>(.*?)</h[23]>', page)
+    labels = [f"cnn on digits, batch_size {size}" for size in SIZES]
+    assert headings == ["Figures", *labels, "Over all settings", "Tables", *labels]
+    assert page.index("Over all settings") < page.index('data-section="across"') < page.index('id="tables"')
+
+
+def test_a_single_optimizer_has_no_rank(tmp_path: Path) -> None:
+    for size in SIZES:
+        make_run(tmp_path, "adam", val=0.9, config={"batch_size": size})
+    summary = build([tmp_path], figures=False)
+    table = overview(summary.verdicts, summary.places)
+    assert [row.cells["adam"].text for row in table.rows] == ["90.00"] * 3
+    assert "rank" not in table.note

@@ -55,12 +55,12 @@ def render(
                 "verdict": verdict,
                 "tracks": tracks(contest, verdict, summary.palette),
                 "ticks": axis_ticks(contest, verdict),
-                "figures": [spec(figure) for figure in drawn],
+                "figures": without_gaps([spec(figure) for figure in drawn]),
                 "tables": [replace(table, id=f"{table.id}-{index}") for table in tables],
                 "commands": commands(contest),
             }
         )
-    across = [spec(figure) for figure in figures.across]
+    across = without_gaps([spec(figure) for figure in figures.across])
     specs: dict[str, Any] = {str(section["id"]): section["figures"] for section in sections}
     specs["across"] = across
     return environment.get_template("report.html.j2").render(
@@ -91,6 +91,22 @@ def render(
         style="".join(part(f"{name}.css") for name in STYLES),
         script="".join(part(f"{name}.js") for name in SCRIPTS),
     )
+
+
+def without_gaps(specs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Figures in an order in which each of half the width has another beside it; one that is left over gets it all."""
+    left, found = list(specs), list[dict[str, Any]]()
+    lone = False  # the last one found waits for another
+    while left:
+        beside = next((figure for figure in left if not figure["wide"]), None) if lone else left[0]
+        if beside is None:
+            break
+        left.remove(beside)
+        found.append(beside)
+        lone = not lone and not beside["wide"]
+    if lone:
+        found[-1] = {**found[-1], "wide": True}
+    return found + left  # those are wide
 
 
 # -- commands and colours

@@ -18,18 +18,20 @@ def overview(verdicts: Sequence[Verdict], places: Sequence[str]) -> Table:
     columns: list[Column[Entry]] = [
         Column("setting", "setting", lambda e: e[0].label, left=True, place=lambda e: e[1]),
         *([Column("metric", "judged by", lambda e: e[0].metric.axis, left=True)] if len(metrics) > 1 else []),
-        *(score_column(name) for name in names),
+        *(score_column(name, alone=len(names) == 1) for name in names),
     ]
     entries = list(zip(verdicts, places, strict=True)) if len(verdicts) > 1 else []
     what = "Mean" if len(metrics) > 1 else f"Mean {verdicts[0].metric.axis}" if verdicts else "Mean"
-    note = (
-        f"{what}, then the letter (those that share one in a row cannot be told apart) and the rank by mean. "
-        f"{mean_ranks(verdicts, names)}"
-    ).strip()
+    note = f"{what}."
+    if len(names) > 1:
+        note = f"{what}, then the letter (those that share one in a row cannot be told apart) and the rank by mean. "
+        note = (note + mean_ranks(verdicts, names)).strip()
     return Table("overview", "Overview", columns, [Row(cells(columns, entry)) for entry in entries], note)
 
 
-def score_column(name: str) -> Column[Entry]:
+def score_column(name: str, *, alone: bool) -> Column[Entry]:
+    """A contender in every setting; where it is alone in all of them, without letter and rank."""
+
     def found(entry: Entry) -> Standing | None:
         return next((s for s in entry[0].standings if s.name == name and s.final.mean is not None), None)
 
@@ -37,6 +39,8 @@ def score_column(name: str) -> Column[Entry]:
         s, verdict = found(entry), entry[0]
         if s is None:
             return "–"
+        if alone:
+            return verdict.metric.number(s.final.mean)
         parts = (verdict.metric.number(s.final.mean), s.letters, f"#{ranks(verdict)[name]}")
         return " ".join(part for part in parts if part)
 
