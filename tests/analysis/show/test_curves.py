@@ -263,3 +263,15 @@ def test_a_profile_has_two_lines_or_more_and_one_kind_of_metric(tmp_path: Path) 
     assert figures_across(mixed) == []
     make_sweep(tmp_path, {"adam": [0.9, 0.8]}, dataset="cifar10")
     assert figures_across([subject(each) for each in contests(read_runs([tmp_path]))]) == []  # adam alone is in all
+
+
+def test_names_that_have_no_row_are_counted_and_the_best_and_worst_are_kept() -> None:
+    names = [(float(n), f"mine{n}", "#0072B2") for n in range(30)]
+    found = labels.in_rows(names[::-1], 10, 100)
+    assert [text for _, text, _ in found] == [
+        *(f"mine{n}" for n in range(5)),
+        "… 20 more",
+        *(f"mine{n}" for n in range(25, 30)),
+    ]
+    assert [place for place, _, _ in found] == [10.0 * row for row in range(11)]  # none above the panel
+    assert [text for _, text, _ in labels.in_rows(names[:11], 10, 100)] == [f"mine{n}" for n in range(11)]

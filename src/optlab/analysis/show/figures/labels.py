@@ -6,10 +6,14 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 
 from optlab.analysis.judge.statistics import FloatArray
+from optlab.analysis.show.colors import GREY
 from optlab.analysis.show.figures.description import Band, Line, Mark, Points, on
 from optlab.rules.words import plural
 
 LONGEST = 20  # letters of a name
+
+
+End = tuple[float, str, str]  # where the name of a line stands, the name and its colour
 
 
 def ends(marks: Sequence[Mark], axis: str) -> list[tuple[float, Line]]:
@@ -61,6 +65,18 @@ def spread(wanted: Sequence[float], gap: float, height: float) -> list[float]:
     found = np.empty(len(wanted))
     found[order] = np.clip(level, 0.0, max(0.0, height - steps[-1])) + steps
     return [float(place) for place in found]
+
+
+def in_rows(names: Sequence[End], gap: float, height: float) -> list[End]:
+    """Names at the places that they want or near, lowest first; what has no row is counted in the middle."""
+    found = sorted(names, key=lambda name: name[0])
+    room = int(height / gap)
+    if len(found) > room + 1:
+        under = room // 2
+        gone = found[under : under + len(found) - room]
+        found[under : under + len(gone)] = [(gone[len(gone) // 2][0], f"… {len(gone)} more", GREY)]
+    places = spread([place for place, _, _ in found], gap, height)
+    return [(place, text, color) for place, (_, text, color) in zip(places, found, strict=True)]
 
 
 def shorten(text: str) -> str:

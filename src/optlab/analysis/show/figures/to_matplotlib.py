@@ -344,10 +344,11 @@ def name_ends(panel: Axes, cell: Cell) -> None:
     ends = labels.ends(cell.marks, cell.axis)
     height = cell.height
     bottom, top = panel.get_ylim()
-    wanted = [height * (min(max(y, bottom), top) - bottom) / (top - bottom) for y, _ in ends]
-    for (_, mark), place in zip(ends, labels.spread(wanted, ROW, height), strict=True):
+    share = [(min(max(y, bottom), top) - bottom) / (top - bottom) for y, _ in ends]
+    wanted = [(height * at, mark.end, mark.color) for at, (_, mark) in zip(share, ends, strict=True)]
+    for place, name, shade in labels.in_rows(wanted, ROW, height):
         panel.annotate(
-            labels.shorten(mark.end).replace("$", r"\$"),
+            labels.shorten(name).replace("$", r"\$"),
             (1, place / height),
             (5, 0),
             "axes fraction",
@@ -355,7 +356,7 @@ def name_ends(panel: Axes, cell: Cell) -> None:
             va="center",
             ha="left",
             fontsize=8,
-            color=labels.darker(mark.color),
+            color=labels.darker(shade),
         )
 
 

@@ -30,6 +30,7 @@ from optlab.analysis.show.figures.names import IN_LEGEND, brief, for_plotly, in_
 Trace = dict[str, Any]
 
 MOST_NARROW = 6  # names on the x axis of a figure of half the width
+MOST_ROWS = 8  # names on its y axis: with more it is taller than what stands beside it
 LINE = 1.25  # pixels a point of a line's width
 MARKER = 1.6  # pixels a point of a marker's size
 WORDS = 1.35  # pixels a point of the size of words
@@ -62,6 +63,7 @@ def spec(figure: Figure) -> dict[str, Any]:
     }
     below = [*figure.x.values(), *(panel.x for panel in figure.panels.values() if panel.x is not None)]
     names = max(len(axis.names) for axis in below)
+    rows = max(len(panel.y.names) for panel in figure.panels.values())
     return {
         "id": figure.id,
         "title": figure.title,
@@ -71,7 +73,7 @@ def spec(figure: Figure) -> dict[str, Any]:
         "choose": figure.choose,
         "switches": figure.switches,
         "legend": figure.needs_legend,  # in print; on the screen the buttons above are the legend
-        "wide": figure.wide or names > MOST_NARROW,
+        "wide": figure.wide or names > MOST_NARROW or rows > MOST_ROWS,
     }
 
 

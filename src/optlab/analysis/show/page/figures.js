@@ -35,7 +35,7 @@ function layout(state, element) {
   if (!printing && element.clientWidth < 420) { // a phone
     if (x.type === "log") x.dtick = 2; // every second decade, or the labels would be turned
     if (x.ticktext?.length > 3) x.tickangle = -35; // turned the other way, the last one would be left out
-    if (x.title) x.title = { text: x.title.text.replace(" (", "<br>(") };
+    if (x.title) x.title = { text: x.title.text.replace(/ (?=\(|in )/g, "<br>") };
   }
   if (y.ticktext?.some((name) => 6 * name.length > (printing ? 640 : element.clientWidth) / 3)) { // of pairs
     y.ticktext = y.ticktext.map((name) => name.replace(" − ", "<br>− "));

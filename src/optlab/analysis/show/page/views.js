@@ -160,7 +160,14 @@ function ends(data, plan, most) {
   }
   found.sort((a, b) => a.place - b.place);
   const gap = 14;
-  spread(found, 14, height);
+  const room = Math.floor(height / gap); // for more names than rows those of the middle are counted, not drawn over each other
+  if (found.length > room + 1) {
+    const under = Math.floor(room / 2);
+    const gone = found.slice(under, under + found.length - room);
+    const place = gone[gone.length >> 1].place;
+    found.splice(under, gone.length, { text: `… ${gone.length} more`, color: css("--soft"), place });
+  }
+  spread(found, gap, height);
   return found.map(({ text, color, place }) => ({
     text: escaped(short(text, most)), font: { size: 11.5, color: forWords(color) }, showarrow: false,
     xref: "paper", yref: "paper", x: 1, y: place / height, xanchor: "left", yanchor: "middle", xshift: 6,
