@@ -38,7 +38,6 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--serve",
-        type=int,
         metavar="PORT",
         help="the same, and serve it on 127.0.0.1 for a browser through an ssh tunnel",
     )

@@ -83,7 +83,11 @@ def test_only_the_loopback_address_is_served(port: int) -> None:
 
 
 def test_a_port_that_cannot_be_had_is_one_line(port: int, tmp_path: Path) -> None:
-    for taken, words in ((port, "this port is taken; type another"), (70000, "a number from 1 to 65535")):
+    for taken, words in (
+        (port, "this port is taken; type another"),
+        (70000, "a number from 1 to 65535"),
+        ("abc", "--serve abc: a port is a number"),
+    ):
         with pytest.raises(UserError, match=words), serving(tmp_path, taken):
             pass
     if os.getuid():

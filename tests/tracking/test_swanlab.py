@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from optlab.config.schema import Call
+from optlab.errors import UserError
 from optlab.tracking.known import SwanLab
 from tests.conftest import Train
 from tests.test_resume import interrupted
@@ -64,3 +65,13 @@ def test_with_a_key_the_mode_depends_on_a_short_probe(monkeypatch: pytest.Monkey
         assert mode() == "online"
     monkeypatch.setenv("SWANLAB_MODE", "disabled")
     assert mode() == "disabled"
+
+
+def test_a_mode_that_is_none_is_refused_before_a_run_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(
+        UserError, match=r"logger\.swanlab\.mode=onlin: must be one of online, offline, local, disabled"
+    ):
+        SwanLab("swanlab", Call.parse(CALL | {"mode": "onlin"})).check()
+    monkeypatch.setenv("SWANLAB_MODE", "of")
+    with pytest.raises(UserError, match="SWANLAB_MODE=of"):
+        SwanLab("swanlab", Call.parse(CALL)).check()

@@ -86,14 +86,16 @@ class Handler(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def serving(folder: Path, port: int) -> Iterator[int]:
+def serving(folder: Path, wanted: int | str) -> Iterator[int]:
     """Serve a folder on the loopback address while the body runs; gives the port, a free one for 0.
 
     Raises:
         UserError: the port is taken, or none that may be used.
     """
+    text = str(wanted)
+    port = int(text) if text.isascii() and text.isdigit() else -1
     if not 0 <= port <= MOST_PORTS:
-        raise UserError(f"--serve {port}: a port is a number from 1 to {MOST_PORTS}; 0 takes a free one")
+        raise UserError(f"--serve {wanted}: a port is a number from 1 to {MOST_PORTS}; 0 takes a free one")
 
     def handler(*arguments: object, **more: object) -> Handler:
         return Handler(*arguments, directory=str(folder), **more)  # type: ignore[arg-type]

@@ -33,7 +33,7 @@ def check(config: Loggers) -> None:
         if tracker.package and find_spec(tracker.package) is None:
             raise UserError(f"logger.{name} needs a package: pip install -e '.[{tracker.package}]'")
         made = locate(f"logger.{name}", call.target)
-        if inspect.isclass(made) and not hasattr(made, "log_metrics"):
+        if not inspect.isclass(made) or not hasattr(made, "log_metrics"):
             raise UserError(
                 f"logger.{name}._target_={call.target}: no logger, it has no log_metrics; "
                 "type a class like lightning.pytorch.loggers.CSVLogger"
@@ -60,7 +60,8 @@ def mirrored(tracker: Tracker, record: RunRecord, folder: Path) -> list[Logger]:
         made = Mirror(tracker, record, folder)
         log.info("%s: %s", title, without_password(tracker.where(record, folder)))
     except Exception as error:  # whatever it is: a tracker is a mirror, and the run goes on
-        log.warning("%s could not start (%s: %s)", title, type(error).__name__, one_line(error))
+        what = f"{type(error).__name__}: {one_line(error)}"
+        log.warning("%s could not start (%s); the run folder has everything", title, what)
         return []
     return [made]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from optlab.adapters import process
 from optlab.config.schema import Call
+from optlab.errors import UserError
 from optlab.record import RunRecord, shortest
 from optlab.tracking.guard import answers, one_line
 from optlab.tracking.mirror import Tracker, group_of, run_name, tags_of
@@ -118,6 +119,9 @@ class Aim(Tracker):
         return f"aim up --repo {shortest(Path(self.call.arguments.get('repo') or folder))}"
 
 
+MODES = ("online", "offline", "local", "disabled")  # of SwanLab
+
+
 class SwanLab(Tracker):
     """Online where there is a key and a host that answers, offline otherwise; it asks for a login if it is let."""
 
@@ -127,6 +131,14 @@ class SwanLab(Tracker):
     def __init__(self, name: str, call: Call) -> None:
         super().__init__(name, call)
         self.reason = ""
+
+    def check(self) -> None:
+        """Raise UserError for an argument that the class does not take, or a mode that is none."""
+        super().check()
+        asked = {"logger.swanlab.mode": self.call.arguments.get("mode"), "SWANLAB_MODE": os.environ.get("SWANLAB_MODE")}
+        for where, mode in asked.items():
+            if mode and mode not in MODES:
+                raise UserError(f"{where}={mode}: must be one of {', '.join(MODES)}")
 
     def mode(self) -> str:
         """The mode and, in `reason`, why it is not online."""
