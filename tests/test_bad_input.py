@@ -33,6 +33,13 @@ MISTAKES = {
     "argument_of_another": (["optimizer=sgd", "optimizer.betas=[0.9,0.99]"], ["no 'betas'", "momentum"]),
     "argument_forced_in": (["+optimizer.beta=0.9"], ["'beta'", "Adam", "betas"]),
     "unknown_key": (["batchsize=32"], ["batchsize", "batch_size"]),
+    "misspelt_key_of_the_report": (["report.liv=true"], ["report has no 'liv'", "did you mean report.live?"]),
+    "misspelt_key_of_a_callback": (
+        ["callbacks=predictions", "callbacks.predictions.wurst=3"],
+        ["no 'wurst'", "did you mean callbacks.predictions.worst?"],
+    ),
+    "tracker_that_is_not_chosen": (["logger.wandb.project=foo"], ["logger=none has no wandb; type logger=wandb"]),
+    "callback_that_is_not_chosen": (["callbacks.predictions.worst=50"], ["type callbacks=predictions"]),
     "unknown_trainer_key": (["trainer.max_epoch=3"], ["max_epoch", "trainer.max_epochs"]),
     "negative_lr": (["optimizer.lr=-0.1"], ["optimizer.lr=-0.1", "0 or more"]),
     "number_that_would_be_zero": (["optimizer.lr=1e-400"], ["optimizer.lr=1e-400", "would be 0", "type 0 or 1e-300"]),

@@ -15,7 +15,8 @@ from optlab.config.groups import check_groups, keys_of
 from optlab.config.overrides import parse, values_of
 from optlab.errors import UserError, piece
 
-NOT_CARRIED = ("ckpt", "mode", "input", "sweep", "retry", "phase", "protocol", "debug", "traceback", "trust", "hydra")
+OF_THE_COMMAND = ("ckpt", "mode", "input", "sweep", "retry", "report", "phase", "protocol")
+NOT_CARRIED = (*OF_THE_COMMAND, "debug", "traceback", "trust", "hydra")
 # Groups that a mode has no use for.
 UNUSED = {
     "test": ("callbacks", "logger"),

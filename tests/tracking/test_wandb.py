@@ -74,7 +74,7 @@ def test_the_best_checkpoint_is_an_artifact(train: Train) -> None:
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        ("all", "logger.wandb.log_model=all: must be one of False, best; every checkpoint of every run would take"),
+        ("all", "logger.wandb.log_model=all: must be one of false, best; every checkpoint of every run would take"),
         ("best callbacks=no_checkpoints", "logger.wandb.log_model=best: these callbacks keep no best.ckpt; type callb"),
         ("best callbacks.checkpoint.best=false", "logger.wandb.log_model=best: these callbacks keep no best.ckpt"),
     ],

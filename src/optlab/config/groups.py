@@ -66,7 +66,10 @@ def unknown_option(group: str, value: Any) -> str:
 
 
 def keys_of(group: str, words: Sequence[str]) -> list[str]:
-    """The keys that may be typed below a group, or at the top level for an empty name; [] for other nodes."""
+    """The keys that may be typed below a group, an option (`logger.wandb`) or another node of the top level.
+
+    An empty name is the top level itself; [] for other nodes.
+    """
     top = OmegaConf.to_container(OmegaConf.load(CONFIG_FOLDER / "train.yaml"))
     assert isinstance(top, dict)
     if not group:
@@ -74,7 +77,12 @@ def keys_of(group: str, words: Sequence[str]) -> list[str]:
     if group == "hydra.sweeper":
         return [str(key) for key in OmegaConf.load(sweeper_file(words)) if key not in NO_ARGUMENTS]
     if group not in groups():
-        return []
+        name, _, option = group.partition(".")
+        file = CONFIG_FOLDER / name / f"{option}.yaml"
+        inside = OmegaConf.to_container(OmegaConf.load(file)) if name in groups() and file.exists() else {}
+        nodes = inside if option else top
+        node = nodes.get(option or name) if isinstance(nodes, dict) and name != "hydra" else None
+        return [str(key) for key in node if key not in NO_ARGUMENTS] if isinstance(node, dict) else []
     below = dict(top.get(group) or {})
     file = CONFIG_FOLDER / group / f"{option_of(group, words)}.yaml"
     if file.exists():

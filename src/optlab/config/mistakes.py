@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hydra.errors import HydraException
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
-from optlab.config.groups import groups, keys_of, option_of
+from optlab.config.groups import groups, keys_of, option_of, options
 from optlab.errors import UserError
 
 
@@ -42,6 +42,8 @@ def unknown_key(path: str, words: Sequence[str]) -> str:
     group, _, key = path.rpartition(".")
     word = next((w for w in words if w.startswith(f"{path}=")), f"{path}=VALUE")
     names = keys_of(group, words)
+    if line := not_chosen(path, words):
+        return line
     if not names:
         close = difflib.get_close_matches(group.partition(".")[0], groups(), n=1)
         if close and close[0] != group.partition(".")[0]:
@@ -56,6 +58,22 @@ def unknown_key(path: str, words: Sequence[str]) -> str:
         return f"{key}: there is no such key or group; known: {', '.join(names)}{hint}"
     if group == "hydra.sweeper":
         return f"{path}: the sweeper has no {key!r}; it has {', '.join(names)}{hint}"
+    if group not in groups():
+        more = f"; another argument of its own: +{word}" if group.startswith("logger.") else ""
+        return f"{path}: {group} has no {key!r}; it has {', '.join(names)}{hint or more}"
     option = option_of(group, words)
     more = f"; another argument of its class: +{word}" if group in ("optimizer", "trainer", "model") else ""
     return f"{path}: {group}={option} has no {key!r}; it takes {', '.join(names)}{hint or more}"
+
+
+def not_chosen(path: str, words: Sequence[str]) -> str | None:
+    """For a key below an option that is not chosen, as `logger.mlflow.tracking_uri` without `logger=mlflow`."""
+    group, option = [*path.split("."), ""][:2]
+    if group not in ("logger", "callbacks") or option not in options(group):
+        return None
+    typed = [word.partition("=")[2] for word in words if word.startswith(f"{group}=")]
+    chosen = typed[-1] if typed else option_of(group, words)
+    if option in re.findall(r"\w+", chosen):
+        return None
+    both = f", or '{group}=[{chosen.strip('[]')},{option}]' for both" if group == "logger" and chosen != "none" else ""
+    return f"{path}: {group}={chosen} has no {option}; type {group}={option}{both}"

@@ -139,7 +139,8 @@ def wanted(hint: Any) -> str:
     if origin is Annotated:
         return wanted(inner[0])
     if origin is Literal:
-        return f"one of {', '.join(map(str, inner))}" if len(inner) > 1 else str(inner[0])
+        typed = [str(each).lower() if isinstance(each, bool) else str(each) for each in inner]
+        return f"one of {', '.join(typed)}" if len(typed) > 1 else typed[0]
     if origin in (typing.Union, types.UnionType):
         parts = dict.fromkeys(wanted(part) for part in inner if getattr(part, "__name__", "") != "Tensor")
         return " or ".join(parts)

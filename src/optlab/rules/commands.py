@@ -4,18 +4,20 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+OF_THE_SWEEP = ("retry=", "report.live=")  # the words that say how a sweep goes, and nothing of its runs
 PLACES = ("sweep=", "hydra.sweep.dir=")  # the words that say which folder a sweep goes to
 
 
 def run_command(overrides: Iterable[str]) -> str:
     """What repeats one run."""
-    return " ".join(["python train.py", *map(shlex.quote, overrides)])
+    words = [word for word in overrides if not word.startswith(OF_THE_SWEEP)]
+    return " ".join(["python train.py", *map(shlex.quote, words)])
 
 
 def sweep_command(overrides: Mapping[str, Any]) -> str:
     """A multirun as it is typed, by Hydra's record of its words; without those that change no run's result."""
     words = [str(word) for word in overrides.get("hydra") or [] if not str(word).startswith("hydra.mode=")]
-    words += [str(word) for word in overrides.get("task") or [] if not str(word).startswith(("retry=", "report.live="))]
+    words += [str(word) for word in overrides.get("task") or [] if not str(word).startswith(OF_THE_SWEEP)]
     return " ".join(["python train.py -m", *map(shlex.quote, words)])
 
 

@@ -52,8 +52,9 @@ MESSAGES: dict[str, Template] = {
         "it out, repeat them alike."
     ),
     "disturbed": (
-        "Seconds do not compare: a step of {subject} took {fastest:.3g} to {slowest:.3g} ms in runs computed alike, as "
-        "the machine did other work. Undisturbed seconds count each step as long as in the fastest run."
+        "Seconds do not compare: a step of {subject} took {fastest:.3g} to {slowest:.3g} ms in runs computed alike; "
+        "probably the machine did other work. Undisturbed seconds count each step as long as in the fastest run, which "
+        "may have been slowed down too."
     ),
     "still_improving": "The best epoch is the last one: {contenders}. More epochs may turn the order round.",
     "chosen_on_the_same": (
@@ -63,10 +64,8 @@ MESSAGES: dict[str, Template] = {
     "several_plans": ("Runs of several plans are compared together; budgets and seeds may not be those of one study."),
     # what a headline must not be read without
     "all_diverged": "A diverged run counts as {score}, whatever the optimizer. Smaller learning rates may train.",
-    "at_chance": "Nothing learned: even the best, {best}, is no more than guessing scores ({chance}).",
-    "untuned": (
-        "Not tuned: each optimizer ran at one learning rate, so this compares these rates as much as the optimizers."
-    ),
+    "at_chance": "Even the best, {best}, lies within the sampling error of guessing ({chance}).",
+    "untuned": "Not tuned: each ran at one learning rate only, which may decide as much as what is compared.",
     "partly_untuned": "Not tuned: {names} ran at one learning rate only.",
     "on_edge": "Not tuned: the chosen values of {names} lie on the edge of what was searched.",
     "typical_run": (
@@ -129,8 +128,18 @@ TOGETHER: dict[str, tuple[Template, Template]] = {
     ),
     "disturbed": (
         "{subject} {fastest:.3g} to {slowest:.3g} ms",
-        "Seconds do not compare: in runs computed alike a step took different times, as the machine did other work "
-        "({each}). Undisturbed seconds count each step as long as in the fastest run.",
+        "Seconds do not compare: in runs computed alike a step took different times ({each}); probably the machine did "
+        "other work. Undisturbed seconds count each step as long as in the fastest run, which may have been slowed "
+        "down too.",
+    ),
+    "disputed": (
+        "{better} and {worse} ({decision}; p {t_p:.3f} and {sign_flip_p:.3f})",
+        "What the t-test says, the sign-flip test does not agree with (p of each after Holm): {each}. Look at the "
+        "single seeds.",
+    ),
+    "typical_run": (
+        "{subject} above {worse} (median {median} against {other}, a chance of {share:.2f})",
+        "Means and typical runs disagree, the better mean has the worse median and mostly loses: {each}.",
     ),
     "nothing_chosen": ("{subject}", "Nothing could be chosen, as every trial has a failed run: {each}."),
 }
@@ -140,6 +149,11 @@ PHRASES: dict[str, Template] = {
         "figures: no font of this machine has {characters}, so pictures (PNG) show boxes there; install one that has, "
         "such as Noto Sans CJK"
     ),
+    "seconds_slowed": (
+        "By seconds these do not compare: runs of {names} were slowed down. Epochs and samples do; the table of tuning "
+        "has undisturbed seconds."
+    ),
+    "pairs_of": "{pairs} of {all} pairs",
     "seeds_of": "{name} ({part} of {seeds} seeds)",
     "edge_low": "{name} {value:g} on the low",
     "edge_high": "{name} {value:g} on the high",
@@ -162,6 +176,8 @@ PHRASES: dict[str, Template] = {
     "sure_alike": "On {metric} it cannot be told apart from {names} with {seeds}.",
     "sure_apart": "On {metric} it is {margin} better than {next}, the next.",
     "every_run_diverged": "Nothing to compare: every run diverged.",
+    "every_run_diverged_so_far": "Nothing to compare: every run so far diverged.",
+    "nothing_learned": "No winner: nothing was learned.",
     "alone_diverged": "{name} alone: every run diverged, at {configuration}.",
     "one_seed": "No winner with one seed each: {name} scored best ({score}), {next} next ({other}).",
     "one_seed_level": "No winner with one seed each: {names} scored best, alike ({score}).",

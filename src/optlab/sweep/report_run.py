@@ -76,12 +76,13 @@ def numbers(summary: Summary) -> dict[str, Any]:
 def said(contest: Contest, verdict: Verdict) -> dict[str, Any]:
     """The verdict of a setting: in words, the leader's numbers, those of every contender and of every pair.
 
-    `winner` is the leader where it is told apart from all others, and else null.
+    `winner` is the leader where it is told apart from all others and learned something, and else null.
     """
     ranked = [standing for standing in verdict.standings if standing.final.n]
     leader = ranked[0] if ranked else None
     beaten = [pair for pair in verdict.comparisons if leader and pair.better == leader.name and pair.differ]
     won = leader is not None and len(ranked) > 1 and len(beaten) == len(ranked) - 1
+    won &= not any(each.kind in ("at_chance", "all_diverged") for each in verdict.qualifiers)
     return {
         "setting": verdict.label,
         "metric": verdict.metric.name,

@@ -82,7 +82,8 @@ class MLflow(Tracker):
     def where(self, record: RunRecord, folder: Path) -> str:
         uri = self.uri(folder)
         if uri.startswith("file:"):
-            return f"mlflow server --backend-store-uri {shortest(Path(uri.removeprefix('file:')))}"
+            store = shortest(Path(uri.removeprefix("file:")))
+            return f"MLFLOW_ALLOW_FILE_STORE=true mlflow server --backend-store-uri {store}"
         return uri
 
 

@@ -119,7 +119,7 @@ def test_hyperparameters_are_tried_within_a_contender(tmp_path: Path) -> None:
 
 def test_what_is_not_the_optimizer_is_another_setting(tmp_path: Path) -> None:
     make_run(tmp_path, config={"batch_size": 32})
-    make_run(tmp_path, config={"batch_size": 64})
+    make_run(tmp_path, config={"batch_size": 64, "report": {"live": True}})
     make_run(tmp_path, dataset="mnist")
     labels = {contest.label for contest in contests(read_runs([tmp_path]))}
     assert labels == {"cnn on digits, batch_size 32", "cnn on digits, batch_size 64", "cnn on mnist"}

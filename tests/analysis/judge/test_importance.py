@@ -1,13 +1,16 @@
 """Importance of hyperparameters: Optuna's own numbers, and how often the intervals say what is true."""
 
+import json
 import warnings
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.stats import qmc
 
+from optlab.analysis import build
 from optlab.analysis.judge import importance
 from optlab.analysis.judge.contest import Contender, contests
 from optlab.analysis.judge.importance import FEWEST, Column, Importances, divergence, importances, is_good, shares
@@ -110,6 +113,18 @@ def test_the_importances_of_a_sweep(tmp_path: Path) -> None:
     assert first.low > told.even > second.high
     assert first.low <= first.share <= first.high
     assert importances(contender, ACCURACY) == told  # the same every time
+
+
+def test_the_file_has_the_importances_of_the_figure(tmp_path: Path) -> None:
+    contender = search(tmp_path, 24)
+    make_run(tmp_path, "sgd", val=0.5)
+    summary = build([tmp_path], figures=False)
+    (verdict,) = json.loads(summary.report.with_name("summary.json").read_text())["verdicts"]
+    (told,) = verdict["importance"]  # of sgd there is nothing to say
+    assert (told["contender"], told["trials"]) == (contender.name, 24)
+    (computed,) = summary.verdicts[0].importance
+    assert told["shares"] == [asdict(each) for each in computed.shares]
+    assert told["shares"]
 
 
 def test_few_trials_are_said_to_be_too_few(tmp_path: Path) -> None:

@@ -40,8 +40,22 @@ def test_the_middle_value_has_four_digits(values: list[float], decimals: int | N
 
 def test_a_number_too_large_for_its_decimals_is_a_power_of_ten() -> None:
     metric = Metric("val/loss", decimals=4)
-    assert [metric.number(v) for v in (0.5, 1.2e-5, 3.2e12)] == ["0.5000", "0.0000", "3.200e+12"]
+    assert [metric.number(v) for v in (0.5, 3.2e12)] == ["0.5000", "3.200e+12"]
     assert metric.interval((0.5, 12.0)) == "[0.5000, 12.0000]"
+
+
+def test_a_number_too_small_for_its_decimals_is_not_zero() -> None:
+    metric = Metric("val/loss", decimals=3)
+    assert [metric.number(v) for v in (1.5e-5, 0.00025, 0.0012)] == ["1.5e-05", "0.00025", "0.001"]
+    assert [metric.number(v) for v in (0.0, 1e-17, -1e-17)] == ["0.000", "0.000", "0.000"]
+
+
+def test_the_best_of_losses_that_are_far_apart_is_no_zero(tmp_path: Path) -> None:
+    for name, losses in {"adam": [1e-5, 2e-5, 1.5e-5], "sgd": [4.0, 5.0, 4.5], "lion": [6.0, 5.5, 6.6]}.items():
+        for seed, loss in enumerate(losses):
+            make_run(tmp_path, name, seed=seed, val=1.1 - loss, config={"loss": {"name": "mse"}})
+    (contest,) = contests(read_runs([tmp_path]), "val/loss")
+    assert judge(contest).conclusion.startswith("adam is best: 1.5e-05 validation loss, 4.500 [")
 
 
 def test_a_cpu_is_named_by_its_model(tmp_path: Path) -> None:

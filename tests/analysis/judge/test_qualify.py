@@ -52,7 +52,7 @@ def test_one_learning_rate_each_is_said_with_the_headline_and_in_the_file(tmp_pa
     (verdict,) = summary.verdicts
     assert kinds(verdict) == ["untuned"]
     assert verdict.headline.startswith("adam is best: 94.00\u00a0% test accuracy, 65.00 points [")
-    assert "Not tuned: each optimizer ran at one learning rate" in verdict.headline
+    assert "Not tuned: each ran at one learning rate only" in verdict.headline
     (written,) = json.loads((tmp_path / "summary.json").read_text())["verdicts"]
     assert written["headline"] == verdict.headline
     assert [said["kind"] for said in written["qualifiers"]] == ["untuned"]
@@ -94,9 +94,55 @@ def test_where_every_run_diverged_nobody_leads(tmp_path: Path, metric: str) -> N
 def test_guessing_is_no_result(tmp_path: Path) -> None:
     # 200 validation samples of ten classes: three standard errors above guessing are 16.4 %.
     make_sweep(tmp_path / "low", {"adam": [0.12, 0.13, 0.11], "sgd": [0.1, 0.1, 0.1]})
-    assert "at_chance" in kinds(verdict_of(tmp_path / "low", "val/acc"))
+    low = verdict_of(tmp_path / "low", "val/acc")
+    assert "at_chance" in kinds(low)
+    assert low.headline.startswith(
+        "No winner: nothing was learned. Even the best, 12.00\u00a0%, lies within the sampling error of guessing "
+        "(10.00\u00a0%)."
+    )
     make_sweep(tmp_path / "high", {"adam": [0.18, 0.19, 0.17], "sgd": [0.1, 0.1, 0.1]})
-    assert "at_chance" not in kinds(verdict_of(tmp_path / "high", "val/acc"))
+    high = verdict_of(tmp_path / "high", "val/acc")
+    assert "at_chance" not in kinds(high)
+    assert high.conclusion.startswith("adam is best: 18.00")
+
+
+def test_a_difference_at_chance_has_no_winner_either(tmp_path: Path) -> None:
+    levels = {"adam": 0.12, "sgd": 0.1, "lion": 0.09}
+    noise = {"adam": NOISE, "sgd": OTHER, "lion": NOISE}
+    make_sweep(tmp_path, {name: [level + x for x in noise[name]] for name, level in levels.items()})
+    verdict = verdict_of(tmp_path, "val/acc")
+    assert all(pair.differ for pair in verdict.comparisons)
+    assert verdict.conclusion == "No winner: nothing was learned."
+    assert not any("ahead" in sentence for sentence in verdict.sentences)
+
+
+def test_what_diverged_is_not_said_to_have_finished(tmp_path: Path) -> None:
+    for seed in range(3):
+        make_run(tmp_path, "adam", seed=seed, status="diverged")
+        make_run(tmp_path, "sgd", seed=seed, status="failed")
+    assert verdict_of(tmp_path).conclusion == "Nothing to compare: every run diverged."
+    make_run(tmp_path, "lion", status="running")
+    assert verdict_of(tmp_path).conclusion == "Nothing to compare: every run so far diverged."
+
+
+def test_two_schedules_of_one_optimizer_are_no_two_optimizers(tmp_path: Path) -> None:
+    for schedule, level in (("constant", 0.9), ("cosine", 0.92)):
+        make_sweep(tmp_path, {"adam": [level + x for x in NOISE]}, schedule=schedule)
+    (said,) = verdict_of(tmp_path).qualifiers
+    assert said.text == "Not tuned: each ran at one learning rate only, which may decide as much as what is compared."
+
+
+def test_what_is_odd_in_several_pairs_is_one_line(tmp_path: Path) -> None:
+    # Each of four loses one seed of six, and would else be above adam, whose mean is therefore best.
+    names = ("sgd", "lion", "rmsprop", "nadam")
+    runs = {name: [0.92 + 0.001 * i - 0.5 * (seed == i) for seed in range(6)] for i, name in enumerate(names)}
+    make_sweep(tmp_path, {"adam": [0.9 + x for x in (*NOISE, 0.0)], **runs})
+    verdict = verdict_of(tmp_path, "val/acc")
+    assert sum(said.kind == "typical_run" for said in verdict.warnings) == 4
+    assert kinds(verdict) == ["untuned", "typical_run"]
+    (one,) = [said for said in verdict.said_once if said.kind == "typical_run"]  # of the three that are not above
+    assert one.fields == {"subjects": ["adam"] * 3}
+    assert one.text.count("adam above") == 3
 
 
 def test_a_better_mean_that_is_not_the_better_run_is_said(tmp_path: Path) -> None:

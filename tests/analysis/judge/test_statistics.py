@@ -75,6 +75,18 @@ def test_t_test_without_spread_is_no_certainty() -> None:
     assert statistics.t_test([0.5] * 3, [0.4] * 3, paired=False) == pytest.approx(2 / math.comb(6, 3))
 
 
+def test_numbers_of_any_size_are_tested_alike() -> None:
+    a, b = np.array([1.0, 2.0, 1.5, 1.2]), np.array([4.0, 5.1, 4.5, 4.0])
+    for paired in (True, False):
+        p = statistics.t_test(a, b, paired=paired)
+        assert p < 0.01
+        assert statistics.t_test(1e-13 * a, 1e-13 * b, paired=paired) == pytest.approx(p)
+    low, high = statistics.mean_interval(1e-13 * a) or (0.0, 0.0)
+    assert (low, high) == pytest.approx(tuple(1e-13 * end for end in statistics.mean_interval(a) or ()))
+    assert low < high
+    assert statistics.t_test(a + 0.1, a, paired=True) == 0.125  # differences that rounding alone sets apart
+
+
 def test_probability_of_improvement_counts_pairs_and_half_ties() -> None:
     a, b = [1, 2, 3], [2, 2, 0]
     by_hand = np.mean([1.0 if x > y else 0.5 if x == y else 0.0 for x in a for y in b])

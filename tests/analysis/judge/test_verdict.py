@@ -185,7 +185,10 @@ def test_the_best_epoch_is_the_last(tmp_path: Path) -> None:
 
 def test_few_seeds_for_a_small_gap(tmp_path: Path) -> None:
     make_sweep(tmp_path, {"adam": around(0.951, NOISE), "sgd": around(0.950, OTHER)})
-    assert warned(verdict_of(tmp_path), "0.10 points apart, here are 5 seeds; 28 to 590 seeds would settle it")
+    verdict = verdict_of(tmp_path)
+    assert warned(verdict, "0.10 points apart, here are 5 seeds; 28 to 590 seeds would settle it")
+    people_read = [*verdict.sentences, *(said.text for said in verdict.said_once)]
+    assert sum("28 to 590 seeds would settle it" in text for text in people_read) == 1
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 4, 5, 7, 10])
@@ -280,7 +283,11 @@ def test_seeds_that_do_not_pair(tmp_path: Path) -> None:
     verdict = verdict_of(tmp_path)
     assert not verdict.comparisons[0].paired
     assert verdict.comparisons[0].differ
-    assert warned(verdict, "Not paired by seed")
+    assert warned(verdict, "Not paired by seed, so less sharp: adam and sgd.")
+    for i, name in enumerate(("lion", "nadam")):
+        for seed in range(3):
+            make_run(tmp_path, name, seed=20 + 10 * i + seed, val=0.8 + 0.001 * seed)
+    assert warned(verdict_of(tmp_path), "Not paired by seed, so less sharp: 6 of 6 pairs.")
 
 
 def test_one_seed_each_has_nothing_to_pair(tmp_path: Path) -> None:
@@ -311,12 +318,19 @@ def test_choosing_and_comparing_on_the_same_seeds(tmp_path: Path) -> None:
 
 def test_tests_that_disagree(tmp_path: Path) -> None:
     # Eight of nine pairs agree; one outlier takes the t-test's certainty and hardly touches the signs.
-    gaps = [0.010, 0.011, 0.009, 0.010, 0.012, 0.011, 0.010, 0.009, 0.060, 0.010]
-    make_sweep(tmp_path, {"adam": [0.9 + gap for gap in gaps], "sgd": [0.9] * 10})
+    gaps = [0.010, 0.011, 0.009, 0.010, 0.012, 0.011, 0.010, 0.009, 0.400, 0.010]
+    make_sweep(tmp_path, {"adam": [0.5 + gap for gap in gaps], "sgd": [0.5] * 10})
     verdict = verdict_of(tmp_path)
     (pair,) = verdict.comparisons
     assert pair.sign_flip_p_holm == pytest.approx(2 / 1024)
-    assert warned(verdict, "does not agree") == (not pair.differ)
+    assert not pair.differ
+    assert warned(verdict, "does not agree")
+    make_sweep(tmp_path, {"lion": [0.5] * 10})
+    several = verdict_of(tmp_path)
+    alone = [said for said in several.warnings if said.kind == "disputed"]
+    assert [said.fields["worse"] for said in alone] == ["lion", "sgd"]
+    (one,) = [said for said in several.said_once if said.kind == "disputed"]
+    assert one.text.count("; p ") == 2
 
 
 def test_a_study_that_deserves_no_warning_but_its_divergence(tmp_path: Path) -> None:

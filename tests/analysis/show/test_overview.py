@@ -34,6 +34,18 @@ def test_each_setting_has_a_row_with_value_letter_and_rank(tmp_path: Path) -> No
     assert "## Overview" in (tmp_path / "tables.md").read_text()
 
 
+def test_rounding_errors_make_no_rank(tmp_path: Path) -> None:
+    for size in SIZES:
+        for name, seeds in (("adam", 3), ("sgd", 2)):  # of which the means of 0.1 are one bit apart
+            for seed in range(seeds):
+                make_run(tmp_path, name, seed=seed, status="diverged", config={"batch_size": size})
+    summary = build([tmp_path], figures=False)
+    means = {s.final.mean for s in summary.verdicts[0].standings}
+    assert len(means) == 2
+    (first, *_) = overview(summary.verdicts, summary.places).rows
+    assert [first.cells[name].text for name in ("adam", "sgd")] == ["10.00 a #1", "10.00 a #1"]
+
+
 def test_settings_judged_by_different_metrics_say_which(tmp_path: Path) -> None:
     make_sweep(tmp_path, {"adam": [0.9, 0.91], "sgd": [0.8, 0.82]})
     make_sweep(tmp_path, {"adam": [0.9, 0.91], "sgd": [0.8, 0.82]}, dataset="line", config={"loss": {"name": "mse"}})

@@ -81,13 +81,18 @@ def test_ticks_have_few_digits_and_what_is_equal_stands_together(
     texts = [text for _, text in marked]
     assert 2 <= len(texts) <= 8
     assert len(set(texts)) == len(texts)
-    assert all(re.fullmatch(r"-?\d{1,5}(\.\d{1,4})?(e-?\d+)?(\u00a0%)?", text) for text in texts), texts
+    assert all(re.fullmatch(r"-?\d{1,5}(\.\d{1,5})?(e-?\d+)?(\u00a0%)?", text) for text in texts), texts
     assert all(text.endswith("%") == (metric == "val/acc") for text in texts)
     assert [place for place, _ in marked] == sorted({place for place, _ in marked})
     if metric == "val/acc":
         assert all(0 <= float(text.removesuffix("\u00a0%")) <= 100 for text in texts)
         places = [place for track in found for place, _ in track.seeds]
         assert max(places) - min(places) < 0.1  # rounding noise does not fill the rail
+
+
+def test_ticks_that_are_close_need_no_power_of_ten(tmp_path: Path) -> None:
+    ranking(tmp_path, {"adam": [0.9, 0.9], "sgd": [0.9, 0.9]}, "val/loss")
+    assert [text for _, text in ticks(tmp_path, "val/loss")] == ["0.19990", "0.19995", "0.20000", "0.20005", "0.20010"]
 
 
 def test_with_no_run_over_there_is_a_scale_and_nothing_on_it(tmp_path: Path) -> None:

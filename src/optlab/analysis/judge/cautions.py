@@ -9,7 +9,7 @@ from optlab.analysis.judge import tuning
 from optlab.analysis.judge.compare import Comparison
 from optlab.analysis.judge.contest import Contender, Contest, passed_over
 from optlab.analysis.judge.metric import Metric
-from optlab.analysis.judge.qualify import typical_runs, unfinished
+from optlab.analysis.judge.qualify import SHOWN, typical_runs, unfinished
 from optlab.analysis.judge.seconds import disturbed as disturbed_seconds
 from optlab.analysis.judge.statistics import MOST_SEEDS
 from optlab.analysis.judge.studies import arm_of, still_tuning, warnings_of
@@ -176,6 +176,7 @@ def disputed(comparisons: Sequence[Comparison]) -> list[Message]:
     return [
         message(
             "disputed",
+            c.better,
             better=c.better,
             worse=c.worse,
             decision=phrase("differ" if c.differ else "not_told_apart"),
@@ -190,7 +191,8 @@ def disputed(comparisons: Sequence[Comparison]) -> list[Message]:
 def unpaired(comparisons: Sequence[Comparison]) -> list[Message]:
     """Pairs whose seeds differ; with one seed each there is nothing to pair."""
     pairs = [enumerated((c.better, c.worse)) for c in comparisons if not c.paired and c.n > 1]
-    return [message("not_paired", pairs="; ".join(pairs))] if pairs else []
+    every = phrase("pairs_of", pairs=len(pairs), all=len(comparisons))
+    return [message("not_paired", pairs="; ".join(pairs) if len(pairs) <= SHOWN else every)] if pairs else []
 
 
 def numerics(contest: Contest) -> list[Message]:

@@ -314,7 +314,7 @@ def setting_labels(by_setting: Mapping[str, Sequence[Run]]) -> dict[str, str]:
 
 def constants(run: Run) -> dict[str, str]:
     """What a setting holds constant, as dotted keys."""
-    left_out = ("optimizer", "lr", "seed", "sweep", "phase", "logger", "callbacks", "ckpt", "protocol")
+    left_out = ("optimizer", "lr", "seed", "sweep", "report", "phase", "logger", "callbacks", "ckpt", "protocol")
     kept = {key: value for key, value in run.record.config.items() if key not in left_out}
     return flat(kept) | ({"data": run.fingerprint[:8]} if run.fingerprint else {})
 

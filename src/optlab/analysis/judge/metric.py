@@ -12,6 +12,7 @@ SHARES = ("acc", "top5", "f1", "ece")  # between 0 and 1, written in percent
 
 NEVER_NEGATIVE = ("cross_entropy", "mse", "l1", "huber")  # losses
 LARGE, SMALL = 1e6, 1e-4  # numbers beyond are written with powers of ten
+NOISE = 1e-9  # of the last decimal: less than this is a rounding error, and 0
 
 Interval = tuple[float, float]
 
@@ -132,10 +133,15 @@ class Metric:
         return phrase("points", value=100 * value) if self.is_share else self._even(value)
 
     def _even(self, value: float) -> str:
-        """With the decimals of all its numbers; one that is far too large for them as a power of ten."""
+        """With the decimals of all its numbers; one that is far too large or too small for them with its own digits."""
         if self.decimals is None:
             return f"{value:.4g}"
-        return f"{value:.{self.decimals}f}" if abs(value) < LARGE else f"{value:.3e}"
+        if abs(value) >= LARGE:
+            return f"{value:.3e}"
+        rounded = round(value, self.decimals)
+        if rounded == 0 and abs(value) > NOISE * 10.0**-self.decimals:
+            return f"{value:.2g}"  # the best of all losses is not 0
+        return f"{rounded + 0.0:.{self.decimals}f}"
 
     def interval(self, interval: tuple[float, float] | None) -> str:
         """`[0.12, 0.71]` in the unit shown."""

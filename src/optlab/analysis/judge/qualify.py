@@ -60,7 +60,7 @@ def at_chance(contest: Contest, entered: Sequence[Contender]) -> list[Message]:
         return []
     best = float(np.mean(list(entered[0].values(metric).values())))
     if best - level > ABOVE_CHANCE * math.sqrt(level * (1 - level) / float(samples)):
-        return []
+        return []  # not of the mean: the samples are the same for every seed, so more seeds guess no surer
     return [message("at_chance", best=metric.text(best), chance=metric.text(level))]
 
 

@@ -44,8 +44,10 @@ def step_time(contender: Contender) -> StepTime | None:
     fastest, slowest = max(ends, key=lambda pair: pair[1] / pair[0])
     groups = zip(alike.values(), ends, strict=True)
     spent = sum(run.record.steps * least / 1000 for group, (least, _) in groups for _, run in group)
-    least, steps = min(ends)[0], [run.record.steps / run.record.epochs for run in contender.runs if run.record.epochs]
-    return StepTime(fastest, slowest, spent, max(steps, default=0.0) * least / 1000)
+    whole = [run for run in contender.runs if run.record.epochs]
+    whole = [run for run in whole if run.record.status == "finished"] or whole  # others end within an epoch
+    steps = min((run.record.steps / run.record.epochs for run in whole), default=0.0)
+    return StepTime(fastest, slowest, spent, steps * min(ends)[0] / 1000)
 
 
 def step_milliseconds(run: Run) -> float | None:

@@ -112,10 +112,17 @@ def _studentised(
     return estimate - min(high * scale, reach), estimate - max(low * scale, -reach)
 
 
-def _error(x: FloatArray, least: float = 0.0) -> tuple[float, float]:
-    """Standard error of a mean and its degrees of freedom; the variance is taken to be `least` or more."""
-    spreads = float(np.ptp(x)) > 1e-12 * max(1.0, float(np.abs(x).max()))  # by more than rounding errors
+def _error(x: FloatArray, least: float = 0.0, size: float = 0.0) -> tuple[float, float]:
+    """Standard error of a mean and its degrees of freedom; the variance is taken to be `least` or more.
+
+    `size` is that of the numbers that `x` was made of: differences carry their rounding errors.
+    """
+    spreads = float(np.ptp(x)) > 1e-12 * max(size, float(np.abs(x).max()))  # by more than rounding errors
     return math.sqrt(max(float(x.var(ddof=1)) if spreads else 0.0, least) / len(x)), len(x) - 1.0
+
+
+def _size(x: FloatArray, y: FloatArray) -> float:
+    return float(max(np.abs(x).max(), np.abs(y).max()))
 
 
 def _welch(x: FloatArray, y: FloatArray, least: float = 0.0) -> tuple[float, float]:
@@ -139,7 +146,7 @@ def t_test(a: ArrayLike, b: ArrayLike, *, paired: bool, resolution: float = 0.0)
     if min(len(x), len(y)) < 2:
         return 1.0
     rounding = resolution**2 / 12
-    error, freedom = _error(x - y, 2 * rounding) if paired else _welch(x, y, rounding)
+    error, freedom = _error(x - y, 2 * rounding, _size(x, y)) if paired else _welch(x, y, rounding)
     if error:
         return float(2 * stats.t.sf(abs(x.mean() - y.mean()) / error, freedom))
     if paired:
@@ -157,7 +164,7 @@ def believed_sd(a: ArrayLike, b: ArrayLike, *, paired: bool, resolution: float =
         return None
     rounding = resolution**2 / 12
     if paired:
-        return _error(x - y, 2 * rounding)[0] * math.sqrt(len(x))
+        return _error(x - y, 2 * rounding, _size(x, y))[0] * math.sqrt(len(x))
     return math.sqrt(sum(_error(z, rounding)[0] ** 2 * len(z) for z in (x, y)) / 2)
 
 

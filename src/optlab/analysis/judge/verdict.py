@@ -9,8 +9,9 @@ from optlab.analysis.judge.alone import how_sure
 from optlab.analysis.judge.cautions import cautions, label, settle
 from optlab.analysis.judge.compare import Comparison, compare, find, letters
 from optlab.analysis.judge.contest import Contender, Contest
+from optlab.analysis.judge.importance import Importances, importances
 from optlab.analysis.judge.metric import Metric
-from optlab.analysis.judge.qualify import SHOWN, all_diverged, qualifiers
+from optlab.analysis.judge.qualify import SHOWN, all_diverged, at_chance, qualifiers
 from optlab.analysis.judge.seconds import StepTime, step_time
 from optlab.analysis.judge.statistics import ALPHA, Interval, Spread, spread
 from optlab.analysis.judge.studies import still_tuning, target_of
@@ -19,6 +20,8 @@ from optlab.analysis.judge.tuning import Budget, Gain, Plateau
 from optlab.analysis.read.plans import Study, default_lrs
 from optlab.rules.messages import Message, merged, phrase
 from optlab.rules.words import enumerated, plural
+
+IN_SENTENCES = ("few_seeds",)  # kinds of warnings that say what `sentences` say of the same pair
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class Standing:
 class Verdict:
     """The verdict of one contest; `target` is what time-to-target means, on the selection metric.
 
+    `importance` has those contenders that searched several hyperparameters.
+
     `conclusion` is one sentence that answers the question, `qualifiers` what it must not be read without (see
     `judge.qualify` for their kinds), and `headline` both as a text.
     """
@@ -66,6 +71,7 @@ class Verdict:
     groups: list[list[str]]
     target: float | None
     target_given: bool
+    importance: list[Importances]
 
     @property
     def headline(self) -> str:
@@ -74,8 +80,9 @@ class Verdict:
 
     @property
     def said_once(self) -> list[Message]:
-        """The warnings that people read: those that say the same in one, and none that the headline has said."""
-        return merged(warning for warning in self.warnings if warning not in self.qualifiers)
+        """The warnings that people read: those that say the same in one, and none that headline or sentences say."""
+        said = (each for each in self.warnings if each not in self.qualifiers and each.kind not in IN_SENTENCES)
+        return merged(said)
 
 
 def judge(contest: Contest, target: float | None = None, studies: Sequence[Study] = ()) -> Verdict:
@@ -112,6 +119,7 @@ def judge(contest: Contest, target: float | None = None, studies: Sequence[Study
         groups=statistics.groups(compared, {(c.better, c.worse): c.differ for c in comparisons}),
         target=aim,
         target_given=given is not None,
+        importance=[told for c in contest.contenders if (told := importances(c, contest.selection)) is not None],
     )
 
 
@@ -170,13 +178,15 @@ def conclusion(
         return phrase("no_verdict")
     first = ranked[0]
     score = f"{metric.text(first.final.mean)} {metric.label}"
+    if all_diverged(contest) and (len(ranked) > 1 or len(contest.contenders) > 1):
+        return phrase("every_run_diverged_so_far" if contest.unfinished else "every_run_diverged")
     if len(ranked) == 1:
         others = len(contest.contenders) > 1 or any(len(study.arms(contest.typed)) > 1 for study in studies)
         if others or contest.unfinished:
             return phrase("only_one", name=first.name, score=score, configuration=first.configuration)
         return alone(contest, first, score)
-    if all_diverged(contest):
-        return phrase("every_run_diverged")
+    if at_chance(contest, [contest.contender(s.name) for s in ranked]):
+        return phrase("nothing_learned")
     if all(s.final.n == 1 for s in ranked):
         return of_one_seed(metric, ranked, score)
     alike = indistinguishable(first, ranked, comparisons)
@@ -238,14 +248,16 @@ def sentences(contest: Contest, standings: Sequence[Standing], comparisons: Sequ
         return []
     first, metric = ranked[0], contest.metric
     found = []
-    behind = [c for s in ranked[1:] if (c := find(comparisons, first.name, s.name)) is not None and c.differ]
+    level = all_diverged(contest) or at_chance(contest, [contest.contender(s.name) for s in ranked])
+    beaten = [] if level else ranked[1:]
+    behind = [c for s in beaten if (c := find(comparisons, first.name, s.name)) is not None and c.differ]
     if len(behind) > SHOWN:
         least = margin(metric, behind[0])
         found.append(phrase("ahead_of_many", name=first.name, others=len(behind), margin=least))
     elif behind and (len(behind) < len(ranked) - 1 or len(behind) > 1):
         parts = enumerated(phrase("ahead_by", name=c.worse, margin=margin(metric, c)) for c in behind)
         found.append(phrase("ahead_of", name=first.name, others=parts))
-    silent = all_diverged(contest) or all(s.final.n == 1 for s in ranked)  # there is nothing to say of a difference
+    silent = level or all(s.final.n == 1 for s in ranked)  # there is nothing to say of a difference
     alike = [] if silent else indistinguishable(first, ranked, comparisons)
     for s in alike[:SHOWN]:
         if (c := find(comparisons, first.name, s.name)) is not None:

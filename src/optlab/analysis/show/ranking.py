@@ -20,6 +20,8 @@ SQUEEZED = 3.0  # times that range: wider ones are cut off, with arrows
 NARROWEST_SHARE = 0.002  # the smallest range shown of an accuracy: 0.2 points
 NARROWEST = 0.001  # of any other metric, as a share of its largest value: below it four digits show nothing
 TICKS = 6  # at most, about
+LONGEST = 7  # decimals of a tick
+LEAST_PLAIN = 0.01  # from here on ticks are written without a power of ten
 
 
 @dataclass(frozen=True)
@@ -142,13 +144,14 @@ def axis_ticks(contest: Contest, verdict: Verdict) -> list[tuple[float, str]]:
     values = [n * step for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
     if metric.is_share:
         values = [value for value in values if -1e-9 <= value <= 100 + 1e-9]
-    return [(scale.place(value / metric.scale), tick(value, step, metric)) for value in values]
+    largest = max((abs(value) for value in values), default=0.0)
+    return [(scale.place(value / metric.scale), tick(value, step, metric, largest)) for value in values]
 
 
-def tick(value: float, step: float, metric: Metric) -> str:
-    """`97.5 %`, `0.012` or `2.5e12`, with no more digits than its step has."""
+def tick(value: float, step: float, metric: Metric, largest: float) -> str:
+    """`97.5 %`, `0.012` or `2.5e12`, with no more digits than its step has; `largest` is that of all ticks."""
     exponent = math.floor(math.log10(step) + 1e-9)
-    if -4 <= exponent < 5:
+    if -4 <= exponent < 5 or (-LONGEST <= exponent < 0 and largest >= LEAST_PLAIN):
         text = f"{value:.{max(0, -exponent)}f}"
     else:
         size = math.floor(math.log10(abs(value)) + 1e-9) if value else exponent

@@ -102,6 +102,7 @@ def described(verdict: Verdict, summary: Summary) -> dict[str, Any]:
         "groups": verdict.groups,
         "standings": standings,
         "comparisons": [asdict(c) for c in verdict.comparisons],
+        "importance": [asdict(told) for told in verdict.importance],
     }
 
 

@@ -13,7 +13,7 @@ from optlab.analysis.read.published import Band as PublishedBand
 from optlab.analysis.show.colors import Palette, dash
 from optlab.analysis.show.figures import series
 from optlab.analysis.show.figures.description import Axis, Band, Figure, Line, Log, Mark, Panel
-from optlab.analysis.show.figures.marks import MARKERS, MEASURED, TIME, line_of, said
+from optlab.analysis.show.figures.marks import MARKERS, MEASURED, TIME, about_seconds, line_of, said
 from optlab.analysis.show.figures.subject import Subject
 from optlab.rules.words import enumerated, plural
 
@@ -55,7 +55,7 @@ def words_of(
     if bands and subject.published is not None:
         names = enumerated(dict.fromkeys(Metric(band.metric).label for band in bands))
         said.append(f"Hatched: published {names} ({subject.published.label}), mean ± sd, by epoch.")
-    return said
+    return [*said, *about_seconds(subject.verdict)]
 
 
 def panel(subject: Subject, metric: Metric, curves: Sequence[series.Curve], bands: Sequence[PublishedBand]) -> Panel:
@@ -186,12 +186,12 @@ def time_to_target(subject: Subject) -> Figure | None:
             )
         )
     aim = f"{verdict.selection.text(verdict.target)} {verdict.selection.label}"
+    note = f"Share of seeds that have reached {aim} (Kaplan-Meier). A seed that never does keeps its line below 100 %."
     return Figure(
         id="target",
         file="time_to_target",
         title="Time to target",
-        note=f"Share of seeds that have reached {aim} (Kaplan-Meier). A seed that never does keeps its line below "
-        "100 %.",
+        note=" ".join([note, *about_seconds(verdict)]),
         key=f"target: {aim}",
         x=TIME,
         panels={verdict.selection.name: Panel(Axis(label="seeds at the target (%)", range=(-3, 103)), marks)},

@@ -5,9 +5,12 @@ from dataclasses import replace
 
 from optlab.analysis.judge.contest import Contender
 from optlab.analysis.judge.metric import Metric
+from optlab.analysis.judge.qualify import some
 from optlab.analysis.judge.target import AXIS_LABELS
+from optlab.analysis.judge.verdict import Verdict
 from optlab.analysis.show.colors import Palette, dash
 from optlab.analysis.show.figures.description import Axis, Line, Places
+from optlab.rules.messages import phrase
 
 MARKERS = 8  # along a line: enough to know it by, few enough to see the line
 
@@ -47,6 +50,12 @@ def line_of(
         end=contender.name if named else "",
         hover=hover,
     )
+
+
+def about_seconds(verdict: Verdict) -> list[str]:
+    """What to say beside an axis of seconds, where other work on the machine made some of them longer."""
+    slowed = [s.name for s in verdict.standings if s.step_time is not None and s.step_time.disturbed]
+    return [phrase("seconds_slowed", names=some(slowed))] if slowed else []
 
 
 def said(metric: Metric, value: float) -> str:

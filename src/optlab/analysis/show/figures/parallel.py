@@ -6,7 +6,7 @@ from typing import Literal
 from scipy.stats import rankdata
 
 from optlab.analysis.judge.contest import Contender
-from optlab.analysis.judge.importance import FEWEST, Importances, importances
+from optlab.analysis.judge.importance import FEWEST, Importances
 from optlab.analysis.judge.metric import Metric
 from optlab.analysis.judge.searched import Kind, Scale, Trial, searched, trials, word
 from optlab.analysis.show.colors import GREY
@@ -107,8 +107,7 @@ def said(trial: Trial, names: Sequence[str], metric: Metric) -> str:
 
 def importance(subject: Subject) -> Figure | None:
     """The share of each hyperparameter in what makes trials good, for each contender with trials enough."""
-    each = (importances(contender, subject.contest.selection) for contender in subject.contest.contenders)
-    panels = {told.contender: bars(told, subject) for told in each if told is not None and told.shares}
+    panels = {told.contender: bars(told, subject) for told in subject.verdict.importance if told.shares}
     if not panels:
         return None
     note = (

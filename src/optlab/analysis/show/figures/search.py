@@ -5,7 +5,7 @@ from optlab.analysis.judge.metric import Metric
 from optlab.analysis.show.colors import Palette
 from optlab.analysis.show.figures import series
 from optlab.analysis.show.figures.description import Axis, Figure, Line, Panel
-from optlab.analysis.show.figures.marks import line_of, unit
+from optlab.analysis.show.figures.marks import about_seconds, line_of, unit
 from optlab.analysis.show.figures.subject import Subject
 
 COSTS = {
@@ -22,12 +22,12 @@ def best_against_budget(subject: Subject) -> Figure | None:
     found = [s for c in contest.contenders if (s := series.search(c, metric)) is not None]
     if not found:
         return None
+    note = "Expected best of k trials drawn at random from those that ran (Dodge et al. 2019): who leads depends on k."
     return Figure(
         id="budget",
         file="best_against_budget",
         title="Best so far against budget",
-        note="Expected best of k trials drawn at random from those that ran (Dodge et al. 2019): who leads depends on "
-        "k.",
+        note=" ".join([note, *about_seconds(subject.verdict)]),
         x=COSTS,
         panels={
             metric.name: Panel(

@@ -54,7 +54,7 @@ def ranks(verdict: Verdict) -> dict[str, int]:
 
 def ranked(verdict: Verdict, method: str) -> dict[str, float]:
     scored = [s for s in verdict.standings if s.final.mean is not None]
-    losses = [-verdict.metric.sign * (s.final.mean or 0.0) for s in scored]
+    losses = [float(f"{-verdict.metric.sign * (s.final.mean or 0.0):.12g}") for s in scored]  # 0.1 + 0.2 is 0.3
     return dict(zip((s.name for s in scored), map(float, rankdata(losses, method=method)), strict=True))
 
 
