@@ -7,7 +7,6 @@ own, at low priority, that ends with the sweep and leaves the last page to it.
 import argparse
 import contextlib
 import os
-import signal
 import sys
 import threading
 import time
@@ -199,11 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("sweep", type=Path, metavar="SWEEP")
     sweep = parser.parse_args(arguments).sweep
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())  # a page that is being written is written to its end
-    parent = os.getppid()
-    threading.Thread(target=end_with, args=(parent, stop), daemon=True).start()
-    if hasattr(os, "nice"):
-        os.nice(15)  # the training goes before
+    threading.Thread(target=end_with_input, args=(stop,), daemon=True).start()
     try:
         follow(Watched([sweep]), stop, ends=False, first=lambda _: None)
     except UserError as error:
@@ -212,10 +207,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def end_with(parent: int, stop: threading.Event) -> None:
-    """Set `stop` when the process that started this one is gone, however it went."""
-    while os.getppid() == parent and not stop.wait(SECONDS_BETWEEN_LOOKS):
-        pass
+def end_with_input(stop: threading.Event) -> None:
+    """Set `stop` when standard input ends: it is a pipe from the sweep, and ends with that, however the sweep went.
+
+    A page that is being written is written to its end.
+    """
+    os.read(sys.stdin.fileno(), 1)  # not through the buffer, whose lock would break the end of this process
     stop.set()
 
 

@@ -44,23 +44,25 @@ def start(folder: Path, said: IO[str]) -> "subprocess.Popen[bytes]":
     """The writer, in a session of its own: Ctrl-C is for the sweep, which ends the writer then."""
     path = os.pathsep.join(filter(None, [str(Path(optlab.__file__).parents[1]), os.environ.get("PYTHONPATH")]))
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return subprocess.Popen(
+    writer = subprocess.Popen(
         [sys.executable, "-P", "-m", "optlab.analysis.watch", str(folder)],
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,  # nothing comes through it: its end is the end of the sweep
         stdout=subprocess.DEVNULL,
         stderr=said,
         env=os.environ | one_thread | {"PYTHONPATH": path},
         start_new_session=True,
     )
+    if hasattr(os, "setpriority"):
+        os.setpriority(os.PRIO_PROCESS, writer.pid, 15)  # the training goes before
+    return writer
 
 
 def end(writer: "subprocess.Popen[bytes]", folder: Path) -> int:
-    """End the writer, once its page is whole; returns its exit code, 0 where it was ended."""
-    if (code := writer.poll()) is not None:
-        return code
-    writer.terminate()
+    """End the writer, once its page is whole; returns its exit code, 0 where that took too long."""
+    assert writer.stdin is not None, "start opens it"
+    writer.stdin.close()
     try:
-        return max(writer.wait(PATIENCE), 0)  # below 0: it had not yet learnt to end by itself
+        return writer.wait(PATIENCE)
     except subprocess.TimeoutExpired:
         writer.kill()
         writer.wait()
