@@ -84,7 +84,9 @@ def test_numbers_of_any_size_are_tested_alike() -> None:
     low, high = statistics.mean_interval(1e-13 * a) or (0.0, 0.0)
     assert (low, high) == pytest.approx(tuple(1e-13 * end for end in statistics.mean_interval(a) or ()))
     assert low < high
-    assert statistics.t_test(a + 1e-9, a, paired=True) == 0.125  # differences that rounding alone sets apart
+    far = np.array([1.1, 20.3, 300.7, 4000.9])
+    assert np.ptp((far + 1e-9) - far) > 0
+    assert statistics.t_test(far + 1e-9, far, paired=True) == 0.125  # rounding alone sets the differences apart
 
 
 def test_probability_of_improvement_counts_pairs_and_half_ties() -> None:
