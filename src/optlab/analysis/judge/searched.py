@@ -79,12 +79,6 @@ def searched(found: Sequence[Trial]) -> list[str]:
     return [name for name in names if len({trial.settings.get(name) for trial in found}) > 1]
 
 
-def alike_but(found: Sequence[Trial], chosen: Trial, name: str) -> list[Trial]:
-    """The trials that have all but one hyperparameter in common with the chosen one."""
-    rest = without(chosen.settings, name)
-    return [trial for trial in found if name in trial.settings and without(trial.settings, name) == rest]
-
-
 def without(settings: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key != name}
 

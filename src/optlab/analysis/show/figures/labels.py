@@ -8,6 +8,7 @@ from scipy.optimize import isotonic_regression
 from optlab.analysis.judge.statistics import FloatArray
 from optlab.analysis.show.colors import GREY
 from optlab.analysis.show.figures.description import Band, Line, Mark, Points, on
+from optlab.analysis.show.figures.names import brief
 from optlab.rules.words import plural
 
 LONGEST = 20  # letters of a name
@@ -44,7 +45,7 @@ def said(gone: Sequence[tuple[float, str]], arrow: str, way: str) -> str:
         return ""
     value, name = gone[0]
     others = f", {plural(len(gone) - 1, 'other')}" if len(gone) > 1 else ""
-    return f"{arrow} {shorten(name)} {way} to {value:.4g}{others}"
+    return f"{arrow} {brief(name, LONGEST)} {way} to {value:.4g}{others}"
 
 
 def heights(mark: Mark, axis: str) -> FloatArray:
@@ -77,10 +78,6 @@ def in_rows(names: Sequence[End], gap: float, height: float) -> list[End]:
         found[under : under + len(gone)] = [(gone[len(gone) // 2][0], f"… {len(gone)} more", GREY)]
     places = spread([place for place, _, _ in found], gap, height)
     return [(place, text, color) for place, (_, text, color) in zip(places, found, strict=True)]
-
-
-def shorten(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def darker(shade: str) -> str:

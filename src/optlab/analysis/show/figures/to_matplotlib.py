@@ -348,7 +348,7 @@ def name_ends(panel: Axes, cell: Cell) -> None:
     wanted = [(height * at, mark.end, mark.color) for at, (_, mark) in zip(share, ends, strict=True)]
     for place, name, shade in labels.in_rows(wanted, ROW, height):
         panel.annotate(
-            labels.shorten(name).replace("$", r"\$"),
+            brief(name, labels.LONGEST).replace("$", r"\$"),
             (1, place / height),
             (5, 0),
             "axes fraction",
