@@ -53,6 +53,9 @@ NOT_IDENTITY = (
     "trainer.compile",
 )
 
+# Keys that came later and do change the numbers: at this value a run is what it was before there was such a key.
+LEFT_OUT_AT: dict[str, Any] = {}
+
 
 class OtherSchema(UserError):
     """A record that another version of the program wrote: whole, and its result worth keeping."""
@@ -62,13 +65,13 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of the resolved config, as JSON holds it, without what cannot change the result."""
     kept: dict[str, Any] = json.loads(json.dumps(config))
     # Where a downloaded data set lies changes nothing; which folder of images is trained on changes everything.
-    paths = [*NOT_IDENTITY, *(["dataset.root"] if "download" in kept.get("dataset", {}) else [])]
+    paths = [*NOT_IDENTITY, *LEFT_OUT_AT, *(["dataset.root"] if "download" in kept.get("dataset", {}) else [])]
     for path in paths:
         *parents, key = path.split(".")
         node: Any = kept
         for parent in parents:
             node = node.get(parent) if isinstance(node, dict) else None
-        if isinstance(node, dict):
+        if isinstance(node, dict) and (path not in LEFT_OUT_AT or node.get(key) == LEFT_OUT_AT[path]):
             node.pop(key, None)
     return kept
 
