@@ -241,7 +241,7 @@ def media(folder: Path, confusion: list[list[int]], classes: Sequence[str], wron
     """
     import wandb
 
-    counts = [
+    counts: list[Any] = [
         [actual, predicted, count]
         for actual, row in zip(classes, confusion, strict=True)
         for predicted, count in zip(classes, row, strict=True)

@@ -63,10 +63,7 @@ class Progress(Callback):
             return
         assert isinstance(pl_module, TrainingModule)
         self._looked = time.monotonic()
-        sums = pl_module.sums["train"]
-        running = f"loss {sums.loss.item() / sums.samples:.4f}"
-        if sums.correct is not None:
-            running += f"  acc {sums.correct.item() / sums.samples:.4f}"
+        running = "  ".join(f"{name} {mean:.4f}" for name, mean in pl_module.sums["train"].running().items())
         self._live.update(
             self._task,
             description=epoch_of(trainer),

@@ -9,7 +9,8 @@ from torch.optim import Optimizer
 
 from optlab.data.batches import Batch, DeviceBatches
 from optlab.engine.step import learn
-from optlab.module import Sums, TrainingModule
+from optlab.module import TrainingModule
+from optlab.sums import Sums
 
 
 class BufferedStep:
