@@ -41,9 +41,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="PORT",
         help="the same, and serve it on 127.0.0.1 for a browser through an ssh tunnel",
     )
-    parser.add_argument(
+    figures = parser.add_mutually_exclusive_group()
+    figures.add_argument(
         "--no-figures", action="store_true", help="leave out PNG and SVG (on the page too): seconds less"
     )
+    figures.add_argument("--pdf", action="store_true", help="figures as PDF too, for papers: vectors with their fonts")
     return parser
 
 
@@ -67,6 +69,7 @@ def report(options: argparse.Namespace) -> None:
         options.sweeps,
         options.out,
         figures=not options.no_figures,
+        pdf=options.pdf,
         metric=options.metric,
         target=options.target,
         reference=options.reference,
@@ -85,7 +88,7 @@ def watched(options: argparse.Namespace) -> int:
         with nullcontext() if options.serve is None else serving(found.folder, options.serve) as port:
             if port is not None:
                 print(where_to_look(port), flush=True)
-            print_table(watch(found, figures=not options.no_figures, say=say), problems=True)
+            print_table(watch(found, figures=not options.no_figures, pdf=options.pdf, say=say), problems=True)
             if port is not None:
                 say("serve   goes on until Ctrl-C")
                 threading.Event().wait()

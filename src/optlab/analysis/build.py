@@ -14,6 +14,7 @@ from optlab.analysis.show.report import render
 from optlab.analysis.show.summary import MADE_BY, Summary, as_json
 from optlab.analysis.show.tables import tables_of
 from optlab.analysis.show.tables.overview import overview
+from optlab.analysis.show.tables.table import Table
 from optlab.analysis.show.tables.tried import all_runs
 from optlab.analysis.show.tables.write import as_csv, latex, markdown
 from optlab.errors import UserError
@@ -28,6 +29,7 @@ def build(
     out: Path | None = None,
     *,
     figures: bool = True,
+    pdf: bool = False,
     metric: str | None = None,
     target: float | None = None,
     reference: Path | str | None = None,
@@ -41,6 +43,7 @@ def build(
         out: where to write; without it the sweep's own folder, or outputs/reports/<names> for several sweeps and for
             runs of none.
         figures: also write PNG and SVG figures, and put them into the page for where no script runs; it takes seconds.
+        pdf: write the figures as PDF too, for papers.
         metric: what to judge by, like `val/acc`; without it what the runs say, on the test split where all have it.
         target: the value of time-to-target, in the metric's own unit (0.9 for 90 %).
         reference: published curves to draw behind the learning curves: a CSV file, or the name of shipped ones.
@@ -53,7 +56,7 @@ def build(
     runs = read_runs([Path(sweep) for sweep in sweeps])
     summary = judged(runs, out, metric=metric, target=target, reference=reference)
     check_ours(summary.folder)
-    write(summary, figures=figures)
+    write(summary, figures=figures, pdf=pdf)
     return summary
 
 
@@ -116,7 +119,7 @@ def check_ours(folder: Path) -> None:
         )
 
 
-def write(summary: Summary, *, figures: bool) -> None:
+def write(summary: Summary, *, figures: bool, pdf: bool = False) -> None:
     """Write everything that is made of a summary; each file is replaced whole."""
     folder = summary.folder
     try:
@@ -125,11 +128,7 @@ def write(summary: Summary, *, figures: bool) -> None:
         raise cannot_write(folder, error) from error
     write_whole(folder / "runs.csv", as_csv(all_runs(summary.runs.runs, summary.relative)))
     write_whole(folder / SUMMARY_FILE, as_json(summary))
-    several = len(summary.contests) > 1
-    pairs = zip(summary.contests, summary.verdicts, strict=True)
-    drawn = [table for c, v in pairs for table in tables_of(c, v, summary.relative, several=several)]
-    across = overview(summary.verdicts, summary.places)
-    static = [table for table in (across, *drawn) if table.rows and table.id != "runs"]  # runs.csv has those
+    static = static_tables(summary)
     write_whole(folder / "tables.md", markdown(static))
     write_whole(folder / "tables.tex", latex(static))
     described = describe(summary)
@@ -139,6 +138,15 @@ def write(summary: Summary, *, figures: bool) -> None:
         from optlab.analysis.show.figures.to_matplotlib import draw_all
 
         labels = [contest.label for contest in summary.contests]
-        written = draw_all(described, labels, folder / "figures")
+        written = draw_all(described, labels, folder / "figures", pdf=pdf)
         pictures = stills(described, labels, summary.places, written)
     write_whole(summary.report, render(summary, described, pictures))
+
+
+def static_tables(summary: Summary) -> list[Table]:
+    """The tables of tables.md and tables.tex: all but those of single runs, which runs.csv has."""
+    several = len(summary.contests) > 1
+    pairs = zip(summary.contests, summary.verdicts, strict=True)
+    drawn = [table for c, v in pairs for table in tables_of(c, v, summary.relative, several=several)]
+    across = overview(summary.verdicts, summary.places)
+    return [table for table in (across, *drawn) if table.rows and table.id != "runs"]

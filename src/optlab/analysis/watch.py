@@ -147,7 +147,7 @@ def follow(
 # -- typed: scripts/report.py --watch
 
 
-def watch(watched: Watched, *, figures: bool = True, say: Callable[[str], None] = print) -> Summary:
+def watch(watched: Watched, *, figures: bool = True, pdf: bool = False, say: Callable[[str], None] = print) -> Summary:
     """Write the page while the sweeps run, and all that a report has when every planned run is over.
 
     A folder that is not there yet is waited for. After Ctrl-C the page is left as it is, and refreshes no longer.
@@ -178,6 +178,7 @@ def watch(watched: Watched, *, figures: bool = True, say: Callable[[str], None] 
         watched.sweeps,
         watched.folder,
         figures=figures,
+        pdf=pdf,
         metric=watched.metric,
         target=watched.target,
         reference=watched.reference,

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,10 @@ class Summary:
     contests: Sequence[Contest]
     verdicts: Sequence[Verdict]
     published: Sequence[Published | None]
+
+    def written_to(self, folder: Path) -> "Summary":
+        """The same, to be written elsewhere."""
+        return replace(self, folder=folder)
 
     @property
     def report(self) -> Path:

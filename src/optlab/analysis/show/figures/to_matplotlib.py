@@ -1,4 +1,4 @@
-"""Figures as PNG and SVG by Matplotlib, for papers and slides."""
+"""Figures as PNG, SVG and PDF by Matplotlib, for papers and slides."""
 
 import io
 import logging
@@ -59,6 +59,7 @@ STYLE: Any = {  # typed as a mapping from a closed set of names in Matplotlib's 
     "figure.constrained_layout.use": True,
     "savefig.dpi": 160,
     "svg.fonttype": "none",
+    "pdf.fonttype": 42,  # letters as a font that editors and archives take, not as drawings
     "svg.hashsalt": "optlab",
     "text.parse_math": False,  # a name may hold a $
 }
@@ -109,8 +110,39 @@ ROOM = 0.87  # of it that a panel has, about
 ROW = 10.5  # points, of a name at a line's end
 
 
-def draw_all(figures: Described, labels: Sequence[str], folder: Path) -> list[Path]:
-    """Write every figure as PNG and SVG, those of a contest under its label where there are several.
+FORMATS: dict[str, dict[str, Any]] = {  # and what each would say that is not the same tomorrow
+    ".png": {"Software": "optlab"},
+    ".svg": {"Date": None, "Creator": "optlab"},
+    ".pdf": {"CreationDate": None, "Creator": "optlab", "Producer": None},
+}
+
+
+class Drawn(Picture):
+    """A picture that is saved as it was drawn, whatever the style of the program that saves it."""
+
+    def savefig(self, *args: Any, **kwargs: Any) -> None:
+        """Matplotlib's; a PDF has its fonts in it."""
+        with mpl.rc_context(STYLE):
+            super().savefig(*args, **kwargs)
+
+    def _repr_png_(self) -> bytes:
+        """How a notebook shows it."""
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=96)
+        return buffer.getvalue()
+
+
+def picture_of(figure: Figure) -> Picture:
+    """One figure, drawn."""
+    with mpl.rc_context(STYLE):
+        picture = draw(figure)
+        in_fonts_that_have_it(picture)
+    return picture
+
+
+def draw_all(figures: Described, labels: Sequence[str], folder: Path, *, pdf: bool = False) -> list[Path]:
+    """Write every figure as PNG and SVG, and as PDF where wanted, those of a contest under its label where there are
+    several.
 
     Raises:
         UserError: the folder cannot be written.
@@ -122,18 +154,18 @@ def draw_all(figures: Described, labels: Sequence[str], folder: Path) -> list[Pa
         for name, figure in drawn:
             picture = draw(figure)
             missing += in_fonts_that_have_it(picture)
-            paths += save(picture, folder / name)
+            paths += save(picture, folder / name, list(FORMATS) if pdf else [".png", ".svg"])
     if missing:
         log.warning(phrase("no_glyphs", characters=" ".join(sorted(set(missing)))))
     return paths
 
 
-def save(picture: Picture, stem: Path) -> list[Path]:
-    """Write a picture whole as PNG and SVG; the same numbers give the same bytes."""
+def save(picture: Picture, stem: Path, suffixes: Sequence[str] = (".png", ".svg")) -> list[Path]:
+    """Write a picture whole in each format; the same numbers give the same bytes."""
     paths = []
-    for suffix, metadata in ((".png", {"Software": "optlab"}), (".svg", {"Date": None, "Creator": "optlab"})):
+    for suffix in suffixes:
         buffer = io.BytesIO()
-        picture.savefig(buffer, format=suffix[1:], metadata=metadata)
+        picture.savefig(buffer, format=suffix[1:], metadata=FORMATS[suffix])
         path = stem.with_name(stem.name + suffix)
         temporary = path.with_name(f".{path.name}.tmp")
         try:
@@ -217,7 +249,7 @@ def draw(figure: Figure) -> Picture:
     """A figure with its panels side by side."""
     cells = grid(figure)
     rows, columns = len(cells), len(cells[0])
-    picture = Picture(figsize=size(figure, rows, columns))
+    picture = Drawn(figsize=size(figure, rows, columns))
     panels = picture.subplots(rows, columns, squeeze=False, sharey="row", sharex="none" if figure.facets else "col")
     for row, of_row in enumerate(cells):
         for column, cell in enumerate(of_row):
