@@ -1,3 +1,6 @@
+import os
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -176,3 +179,85 @@ def test_statistics_must_fit_the_channels(tmp_path: Path, option: dict[str, Any]
     fill(tmp_path / "dog", 3)
     with pytest.raises(UserError, match=message):
         image_folder(root=tmp_path, image_size=6, **option)
+
+
+def link(path: Path, target: str | Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(target, target_is_directory=True)
+
+
+def test_each_real_folder_counts_once_whatever_links_lead_to_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root, elsewhere = tmp_path / "photos", tmp_path / "elsewhere"
+    fill(root / "cat", 8)
+    fill(root / "dog" / "inner", 8, value=100)
+    fill(elsewhere, 4, value=200)
+    link(root / "cat" / "self", ".")
+    link(root / "cat" / "up", root)
+    link(root / "cat" / "a dog", root / "dog" / "inner")  # it comes first, and the real folder counts
+    link(root / "cat" / "more", elsewhere)  # is followed
+    link(root / "cat" / "more again", elsewhere)
+    link(elsewhere / "back", root / "cat")
+    link(root / "loop", root)
+    source = image_folder(root=root, image_size=6, test_size=2)
+    assert source.info.classes == ("cat", "dog")
+    everything = reds(source.train.inputs) + reds(source.test.inputs)
+    assert sorted(everything) == [*range(8), *range(100, 108), *range(200, 204)]
+    warned = [record.getMessage() for record in caplog.records]
+    assert [text.partition(":")[0] for text in warned] == [
+        f"left out, as these links lead to {root} or above it",
+        "left out, as these links lead to folders that are read anyway",
+    ]
+    named = ["a dog", "more/back", "more again", "self", "up"]
+    assert all(f"{root / 'cat' / name}" in warned[1] for name in named[:2])
+
+
+def test_one_folder_cannot_be_two_classes(tmp_path: Path) -> None:
+    fill(tmp_path / "cat", 3)
+    link(tmp_path / "dog", tmp_path / "cat")
+    with pytest.raises(UserError, match="cat and dog are one and the same folder; take one of them out"):
+        image_folder(root=tmp_path)
+
+
+def test_what_is_no_regular_file_and_what_a_mac_adds_are_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(tmp_path / "cat", 5)
+    fill(tmp_path / "dog", 5, value=100)
+    for rubbish in ("__MACOSX", "cat/__MACOSX"):
+        (tmp_path / rubbish).mkdir()
+        (tmp_path / rubbish / "1.jpg").write_bytes(b"rubbish")
+    os.mkfifo(tmp_path / "cat" / "fifo.png")
+    (tmp_path / "dog" / "zero.png").symlink_to("/dev/zero")
+    (tmp_path / "dog" / "gone.png").symlink_to(tmp_path / "nowhere")
+    source = image_folder(root=tmp_path, image_size=6)
+    assert len(source.train) + len(source.test) == 10
+    shown = ", ".join(str(tmp_path / name) for name in ("cat/fifo.png", "dog/gone.png", "dog/zero.png"))
+    assert [r.getMessage() for r in caplog.records] == [f"left out, as these are no regular files: {shown}"]
+
+
+def test_files_of_one_content_in_train_and_test_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for part, value in (("train", 0), ("test", 100)):
+        fill(tmp_path / part / "cat", 2, value)
+        fill(tmp_path / part / "dog", 2, value + 50)
+    shutil.copy(tmp_path / "train" / "cat" / "0.png", tmp_path / "test" / "dog" / "copy.png")
+    (tmp_path / "test" / "cat" / "link.png").symlink_to(tmp_path / "train" / "cat" / "1.png")
+    image_folder(root=tmp_path, image_size=6)
+    [record] = caplog.records
+    said = record.getMessage()
+    assert said.startswith("2 of the images of test stand in train too: ")
+    assert f"{tmp_path}/train/cat/0.png = {tmp_path}/test/dog/copy.png" in said
+    assert f"{tmp_path}/train/cat/1.png = {tmp_path}/test/cat/link.png" in said
+
+
+def test_copies_that_a_held_out_part_shares_with_training_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(tmp_path / "cat", 4)
+    fill(tmp_path / "dog", 4, value=100)
+    for i in range(20):
+        shutil.copy(tmp_path / "cat" / "0.png", tmp_path / "cat" / f"copy {i}.png")
+    image_folder(root=tmp_path, image_size=6)
+    [record] = caplog.records
+    assert re.match(r"\d of the images of test stand in train too: .*/cat/copy", record.getMessage())

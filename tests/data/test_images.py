@@ -12,8 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
+from optlab.data import files, memory
 from optlab.data import images as module
-from optlab.data.images import find_images, read_images
+from optlab.data.files import find_images
+from optlab.data.images import read_images
 from optlab.errors import UserError
 
 
@@ -138,8 +140,8 @@ def test_what_is_no_regular_file_is_not_opened(no_file: Path, monkeypatch: pytes
     with pytest.raises(UserError, match=r"1\.png cannot be read as an image \(not a regular file\); take it out"):
         read_images([no_file], 8, 3)
     if not no_file.is_dir():
-        with pytest.raises(UserError, match="not a regular file"):
-            read_images(find_images(no_file.parent), 8, 3)
+        with pytest.raises(UserError, match="holds no images"):
+            find_images(no_file.parent)
         with pytest.raises(UserError, match="neither a file nor a folder"):
             find_images(no_file)
 
@@ -147,7 +149,7 @@ def test_what_is_no_regular_file_is_not_opened(no_file: Path, monkeypatch: pytes
 def test_a_file_beyond_any_image_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "1.png"
     with path.open("wb") as file:
-        file.truncate(2 * module.LARGEST_FILE)  # without taking the space
+        file.truncate(2 * files.LARGEST_FILE)  # without taking the space
     with pytest.raises(UserError, match="2 GiB are no image"):
         read_images([path], 8, 3)
 
@@ -170,7 +172,7 @@ def test_more_images_than_fit_into_memory_are_refused_before_any_is_read(tmp_pat
 
 
 def test_memory_is_not_checked_where_the_system_does_not_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_available_memory", lambda: None)
+    monkeypatch.setattr(memory, "available_memory", lambda: None)
     assert len(read_images([save(tmp_path / "1.png", pixels())], 4, 3)) == 1
 
 

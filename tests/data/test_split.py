@@ -156,5 +156,5 @@ def test_an_empty_part_is_refused(part: str) -> None:
 
 def test_a_test_part_and_a_validation_part_are_drawn_from_streams_of_their_own() -> None:
     arrays = made().train
-    held = [divide(arrays, 0.2, 7, info(), option=option)[1].tolist() for option in ("test_size", "val_size")]
+    held = [divide(arrays.targets, 0.2, 7, info(), option=option)[1].tolist() for option in ("test_size", "val_size")]
     assert held[0] != held[1]

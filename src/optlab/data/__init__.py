@@ -2,7 +2,8 @@
 
 from optlab.data.arrays import Arrays, DataInfo, Source, Splits
 from optlab.data.augment import AUGMENTATIONS, Augmentation, augmentation
-from optlab.data.images import find_images, read_images
+from optlab.data.files import find_images
+from optlab.data.images import read_images
 from optlab.data.sources.downloads import cifar10, cifar100, fashion_mnist, mnist
 from optlab.data.sources.embedded import digits, fake, line
 from optlab.data.sources.folder import image_folder

@@ -1,4 +1,4 @@
-"""Image files: finding them in a folder, and reading them into one tensor."""
+"""Image files, read into one tensor."""
 
 from __future__ import annotations
 
@@ -19,15 +19,13 @@ from pydantic import Field
 from torch import Tensor
 
 from optlab.data.arrays import images_from_nhwc
+from optlab.data.files import LARGEST_FILE
+from optlab.data.memory import check_memory
 from optlab.errors import UserError
-
-# torchvision.datasets.folder.IMG_EXTENSIONS, without importing torchvision
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
 _Pixels = Annotated[int, Field(ge=1)]
 ImageSize = _Pixels | Annotated[Sequence[_Pixels], Field(min_length=2, max_length=2)]
 
-LARGEST_FILE = 2**30  # bytes; /proc/kcore, for one, says that it has 128 TiB
 _CHUNK = 64  # files a thread reads at a time
 # What Pillow's readers raise for files that are not what they claim to be.
 _UNREADABLE = (
@@ -49,32 +47,6 @@ def height_width(image_size: ImageSize) -> tuple[int, int]:
     return height, width
 
 
-def find_images(path: str | Path) -> list[str]:
-    """The image files in a folder and all folders below it, sorted; or the one file that `path` names.
-
-    Hidden files and folders are left out. As strings: 60,000 objects of the type Path need 30 MiB more.
-
-    Raises:
-        UserError: nothing is there, or a folder without images.
-    """
-    path = Path(path).expanduser()
-    if path.is_file():
-        return [str(path)]
-    if not path.is_dir():
-        raise UserError(f"{path} is neither a file nor a folder; type the path of an image or of a folder of images")
-    found: list[str] = []
-    for folder, subfolders, names in os.walk(path, onerror=_raise_unlisted, followlinks=True):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        found += [
-            os.path.join(folder, name)  # noqa: PTH118 -- ten times as fast as Path for 60,000 files
-            for name in names
-            if not name.startswith(".") and name.lower().endswith(EXTENSIONS)
-        ]
-    if not found:
-        raise UserError(f"{path} holds no images; a file counts as one with {', '.join(EXTENSIONS)}")
-    return sorted(found)
-
-
 def read_images(paths: Sequence[str | Path], image_size: ImageSize, channels: int) -> Tensor:
     """Decodes image files, upright as their EXIF data says, and resizes them (bilinear, antialiased).
 
@@ -91,12 +63,16 @@ def read_images(paths: Sequence[str | Path], image_size: ImageSize, channels: in
     if channels not in (1, 3):
         raise UserError(f"channels={channels} is not possible for image files; type 1 for grey or 3 for RGB")
     height, width = height_width(image_size)
-    _check_memory(len(paths), height, width, channels)
+    check_memory(
+        len(paths) * height * width * channels,
+        f"{len(paths)} images of {height}x{width} pixels",
+        "type a smaller dataset.image_size, or dataset.memory=false to read them batch by batch",
+    )
     pixels = np.empty((len(paths), height, width, channels), dtype=np.uint8)
 
     def fill(start: int) -> None:
         for i in range(start, min(start + _CHUNK, len(paths))):
-            pixels[i] = _decode(paths[i], height, width, channels)
+            pixels[i] = decode(paths[i], height, width, channels)
 
     # Threads, as Pillow lets go of the interpreter lock while it decodes and resizes.
     pool = ThreadPoolExecutor(_cores())
@@ -108,7 +84,7 @@ def read_images(paths: Sequence[str | Path], image_size: ImageSize, channels: in
     return images_from_nhwc(pixels)
 
 
-def _decode(path: str | Path, height: int, width: int, channels: int) -> NDArray[np.uint8]:
+def decode(path: str | Path, height: int, width: int, channels: int) -> NDArray[np.uint8]:
     """One file as uint8 [height, width, channels]."""
     check_is_file(path)
     try:
@@ -152,29 +128,6 @@ def _to_mode(image: Image.Image, mode: str) -> Image.Image:
     return image.convert(mode)
 
 
-def _check_memory(n: int, height: int, width: int, channels: int) -> None:
-    # Twice: a test part that is held out is a copy.
-    needed, available = 2 * n * height * width * channels, _available_memory()
-    if available is not None and needed > available:
-        raise UserError(
-            f"{n} images of {height}x{width} pixels need {needed / 2**30:.1f} GiB of memory, and "
-            f"{available / 2**30:.1f} GiB are available; type a smaller dataset.image_size"
-        )
-
-
-def _available_memory() -> int | None:
-    """Bytes that can be had without swapping, or None where the system does not tell."""
-    meminfo = Path("/proc/meminfo")
-    if not meminfo.exists():
-        return None
-    fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
-    return int(fields["MemAvailable"].split()[0]) * 1024
-
-
 def _cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _raise_unlisted(error: OSError) -> None:
-    raise UserError(f"{error.filename} cannot be listed ({error.strerror}); check its permissions") from error

@@ -43,23 +43,24 @@ def split(
     train: Samples = everything
     val: Samples | None = source.val
     if val is None and val_size != 0:
-        kept, held = divide(everything, val_size, split_seed, source.info, option="val_size")
+        kept, held = divide(everything.targets, val_size, split_seed, source.info, option="val_size")
         train, val = Subset(everything, kept), Subset(everything, held)
     return Splits(source.info, train, val, source.test, split_seed, fingerprint(source))
 
 
 def holdout(arrays: Arrays, size: float | int, seed: int, info: DataInfo) -> tuple[Arrays, Arrays]:
     """Divides data that comes without a test part into what is kept and what is held out; see `divide`."""
-    kept, held = divide(arrays, size, seed, info, option="test_size")
+    kept, held = divide(arrays.targets, size, seed, info, option="test_size")
     return arrays.select(kept), arrays.select(held)
 
 
 def divide(
-    arrays: Arrays, size: float | int, seed: int, info: DataInfo, *, option: Literal["val_size", "test_size"]
+    targets: Tensor, size: float | int, seed: int, info: DataInfo, *, option: Literal["val_size", "test_size"]
 ) -> tuple[Tensor, Tensor]:
     """Where the samples to keep and those to hold out stand (int64), both in their original order.
 
     Args:
+        targets: of all samples.
         size: a fraction in (0, 1), or a whole number of samples.
         option: the setting that `size` comes from, for messages; each has its own random stream.
 
@@ -68,16 +69,16 @@ def divide(
     """
     if seed < 0:
         raise UserError(f"dataset.split_seed={seed} is negative; type a whole number from 0")
-    count = _count(size, len(arrays), info.name, option)
+    count = _count(size, len(targets), info.name, option)
     rng = np.random.default_rng([_STREAMS[option], seed])
     if info.task == "classification":
-        held = _stratified(arrays.targets.numpy(), count, info, option, rng)
+        held = _stratified(targets.numpy(), count, info, option, rng)
     else:
-        held = rng.permutation(len(arrays))[:count]
-    is_held = np.zeros(len(arrays), dtype=bool)
+        held = rng.permutation(len(targets))[:count]
+    is_held = np.zeros(len(targets), dtype=bool)
     is_held[held] = True
     kept = np.flatnonzero(~is_held)
-    if len(kept) + count != len(arrays) or len(held) != count:
+    if len(kept) + count != len(targets) or len(held) != count:
         raise RuntimeError("the split is not disjoint: a sample was held out twice")
     return torch.from_numpy(kept), torch.from_numpy(np.flatnonzero(is_held))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,9 +10,10 @@ import torch
 from pydantic import Field
 
 from optlab.data.arrays import Arrays, DataInfo, Source
-from optlab.data.images import ImageSize, find_images, height_width, read_images
+from optlab.data.files import counts, find_images_in, listed, same_files
+from optlab.data.images import ImageSize, height_width, read_images
 from optlab.data.sources.channel_statistics import Mean, Std, channel_statistics
-from optlab.data.split import holdout
+from optlab.data.split import divide
 from optlab.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -22,6 +22,7 @@ MANY = 2000  # images that take longer to read than one likes to wait without a 
 _LAYOUT = "it should hold one folder a class, like {root}/cat/1.jpg and {root}/dog/1.jpg"
 
 Files = dict[str, list[str]]  # the image files of each class, by its name
+Labelled = list[tuple[str, int]]  # image files with their labels
 
 
 def image_folder(
@@ -37,7 +38,9 @@ def image_folder(
     """Any images sorted into folders by class; labels follow the sorted folder names.
 
     `root/train` and `root/test` (and `root/val`) are used as such. Without `root/test`, or when the class
-    folders lie in `root` itself, the test part is held out, stratified. Hidden files and folders do not count.
+    folders lie in `root` itself, the test part is held out, stratified. Hidden files and folders do not count, nor what
+    is no regular file, and each real folder counts once, whatever links lead to it. Files of one content in two parts
+    are named in a warning.
 
     Args:
         root: the folder.
@@ -54,14 +57,22 @@ def image_folder(
     files = _find_parts(_folder(root))
     classes = tuple(files["train"])
     _check_same_classes(files)
-    parts = _read_parts(files, image_size, channels)
+    unscaled = DataInfo(
+        "image_folder", "classification", _shape(channels, image_size), classes, len(classes), None, None
+    )
+    samples = {part: _mixed(of) for part, of in files.items()}
+    if "test" not in samples:
+        labels = torch.tensor([label for _, label in samples["train"]])
+        kept, held = divide(labels, test_size, split_seed, unscaled, option="test_size")
+        everything = samples["train"]
+        samples["train"], samples["test"] = ([everything[i] for i in rows.tolist()] for rows in (kept, held))
+    _warn_of_shared({part: [path for path, _ in of] for part, of in samples.items()})
+    parts = _read_parts(samples, image_size, channels)
+    return Source(channel_statistics(unscaled, parts["train"], mean, std), **parts)
 
-    shape = (channels, *height_width(image_size))
-    unscaled = DataInfo("image_folder", "classification", shape, classes, len(classes), None, None)
-    train, test = parts["train"], parts.get("test")
-    if test is None:
-        train, test = holdout(train, test_size, split_seed, unscaled)
-    return Source(channel_statistics(unscaled, train, mean, std), train, test, parts.get("val"))
+
+def _shape(channels: int, image_size: ImageSize) -> tuple[int, int, int]:
+    return (channels, *height_width(image_size))
 
 
 def _folder(root: str | Path | None) -> Path:
@@ -82,19 +93,28 @@ def _find_parts(root: Path) -> dict[str, Files]:
 
 
 def _find_classes(root: Path) -> Files:
-    folders = _visible_folders(root)
+    folders = _class_folders(root)
     if not folders:
         raise UserError(f"{root} has no class folders; " + _LAYOUT.format(root=root))
     if len(folders) == 1:
-        inner = f", or dataset.root={folders[0]}" if _visible_folders(folders[0]) else ""
+        inner = f", or dataset.root={folders[0]}" if _class_folders(folders[0]) else ""
         raise UserError(
             f"{root} has only one class folder ({folders[0].name}), and a classifier needs two; add another{inner}"
         )
-    return {folder.name: find_images(folder) for folder in folders}
+    real: dict[Path, str] = {}
+    for folder in folders:
+        if (other := real.setdefault(folder.resolve(), folder.name)) != folder.name:
+            raise UserError(f"{root}: {other} and {folder.name} are one and the same folder; take one of them out")
+    return {folder.name: found for folder, found in zip(folders, find_images_in(folders), strict=True)}
 
 
-def _visible_folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+def _class_folders(folder: Path) -> list[Path]:
+    """The folders in a folder; not a link to itself or to one above it, in which all classes are."""
+    above = {folder.resolve(), *folder.resolve().parents}
+    found = sorted(path for path in folder.iterdir() if counts(path.name) and path.is_dir())
+    if links := [path.name for path in found if path.resolve() in above]:
+        log.warning("left out, as these links lead to %s or above it: %s", folder, listed(links))
+    return [path for path in found if path.name not in links]
 
 
 def _check_same_classes(files: dict[str, Files]) -> None:
@@ -102,32 +122,33 @@ def _check_same_classes(files: dict[str, Files]) -> None:
         extra = sorted(classes.keys() - files["train"].keys())
         missing = sorted(files["train"].keys() - classes.keys())
         if extra or missing:
-            differences = [f"{part}/ has {_names(extra)}"] * bool(extra)
-            differences += [f"{part}/ lacks {_names(missing)}"] * bool(missing)
+            differences = [f"{part}/ has {listed(extra)}"] * bool(extra)
+            differences += [f"{part}/ lacks {listed(missing)}"] * bool(missing)
             raise UserError(
                 f"the classes of train/ and {part}/ differ ({' and '.join(differences)}); "
                 "both need folders of the same names"
             )
 
 
-def _names(names: Iterable[str], limit: int = 5) -> str:
-    names = list(names)
-    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
+def _warn_of_shared(parts: dict[str, list[str]]) -> None:
+    """Say which files stand in two parts: what is trained on, tests nothing."""
+    for (one, other), pairs in same_files(parts).items():
+        shown = listed([a if a == b else f"{a} = {b}" for a, b in pairs], 3)
+        log.warning("%s of the images of %s stand in %s too: %s", f"{len(pairs):,}", other, one, shown)
 
 
-def _read_parts(files: dict[str, Files], image_size: ImageSize, channels: int) -> dict[str, Arrays]:
+def _read_parts(samples: dict[str, Labelled], image_size: ImageSize, channels: int) -> dict[str, Arrays]:
     """All parts, read as one so that the memory they need is checked before the first is read."""
-    samples = {part: _mixed(classes) for part, classes in files.items()}
     count = sum(map(len, samples.values()))
     if count > MANY:
         log.info("reading %s images", f"{count:,}")
     images = read_images([path for part in samples.values() for path, _ in part], image_size, channels)
     inputs = torch.split_with_sizes(images, [len(part) for part in samples.values()])
     targets = [torch.tensor([label for _, label in part]) for part in samples.values()]
-    return {part: Arrays(x, y) for part, x, y in zip(files, inputs, targets, strict=True)}
+    return {part: Arrays(x, y) for part, x, y in zip(samples, inputs, targets, strict=True)}
 
 
-def _mixed(classes: Files) -> list[tuple[str, int]]:
+def _mixed(classes: Files) -> Labelled:
     """Every file with its label, the classes spread evenly.
 
     In a folder one class comes after the other; with `shuffle=false` a network would see them so, and learn nothing.
