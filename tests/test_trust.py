@@ -216,7 +216,7 @@ FOREIGN = {
     "mirror_elsewhere": ("+logger.wandb.settings={base_url: http://localhost}", "sent to"),
     "environment": ("sweep_name=${oc.env:HOME}", "names no key"),
     "environment_in_a_value": ("dataset.mean=[${oc.env:HOME}]", "outside the config"),
-    "option_of_python": ("--config-dir=.", "its override '--config-dir=.' is none"),
+    "option_of_python": ("--info=all", "its override '--info=all' is none"),
     "several_runs": ("seed=1,2", "several runs"),
     "folder_that_is_not_here": ("dataset.root=/nowhere/at/all", "type dataset.root=FOLDER"),
 }
@@ -242,6 +242,25 @@ def test_what_steers_hydra_or_this_command_stays_behind(good: dict[str, Any]) ->
     save(good | {"run": good["run"] | {"overrides": [*left, *kept[:-1], "debug=fast"]}}, Path("x.ckpt"))
     assert recorded("x.ckpt", taken=()) == kept[:-1]
     assert recorded("x.ckpt", taken=(), mode="test") == ["optimizer=sgd"]  # which has no callbacks
+
+
+def test_a_stranger_names_no_folder_of_configs_and_only_a_config_that_is_here(good: dict[str, Any]) -> None:
+    Path("theirs/model").mkdir(parents=True)
+    Path("theirs/model/evil.yaml").write_text("name: evil\n_target_: stranger.Net\n")
+    for flag in ("--config-dir=theirs", "hydra.searchpath=[theirs]"):
+        save(good | {"run": good["run"] | {"overrides": [flag, "seed=4"]}}, Path("x.ckpt"))
+        assert recorded("x.ckpt", taken=()) == ["seed=4"]
+        save(good | {"run": good["run"] | {"overrides": [flag, "model=evil"]}}, Path("x.ckpt"))
+        line = one_line(lambda: recorded("x.ckpt", taken=()))
+        assert "there is no such model" in line
+        assert f"started with {flag}" in line
+        assert recorded("x.ckpt", taken=(), trusts=True) == [flag, "model=evil"]
+    for name in ("own", "../theirs/model/evil", "/etc/passwd"):
+        save(good | {"run": good["run"] | {"overrides": [f"--config-name={name}", "seed=4"]}}, Path("x.ckpt"))
+        line = one_line(lambda: recorded("x.ckpt", taken=()))
+        assert f"started from {name}.yaml, which no config folder here holds" in line
+        assert recorded("x.ckpt", taken=(), mode="predict")[0] == "seed=4"
+    assert_nothing_ran()
 
 
 def test_predict_takes_the_device_along_and_nothing_that_it_does_not_need(good: dict[str, Any]) -> None:
@@ -333,9 +352,7 @@ def test_a_name_that_leads_out_of_its_package_is_not_known(monkeypatch: pytest.M
 MINE = "model._target_=tests.test_trust.Mine"
 
 
-def test_a_class_of_ones_own_is_trusted_when_it_is_typed_or_named_in_conf(
-    train: Train, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_class_of_ones_own_is_trusted_when_it_is_typed_or_named_in_conf(train: Train) -> None:
     train(MINE, "trainer.max_epochs=1")
     refused = command("mode=predict", "ckpt=run", "input=digit.png")
     assert refused.code == 1
@@ -351,7 +368,6 @@ def test_a_class_of_ones_own_is_trusted_when_it_is_typed_or_named_in_conf(
         assert predict(compose([*words, word]), Path("out"))
     Path("conf/model").mkdir(parents=True)
     Path("conf/model/mine.yaml").write_text(f"name: mine\n{MINE.removeprefix('model.').replace('=', ': ')}\n")
-    monkeypatch.setattr(trust, "CONFIG_FOLDER", Path("conf"))
     assert predict(compose(words), Path("out"))
     assert MINE in recorded(path, taken=())
 

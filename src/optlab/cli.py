@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from optlab import exits
 from optlab.adapters import hydra as hydra_adapter
 from optlab.adapters import process
 from optlab.config import overrides as typed
-from optlab.config import resolve
+from optlab.config import places, resolve
 from optlab.errors import Interrupted, UserError
 from optlab.folders import Claims, discard, job_folder
 
@@ -31,9 +32,16 @@ def start(main: Callable[[], Any]) -> None:
     wants_traceback = hydra_adapter.wants_full_error() or typed.wants_traceback(sys.argv[1:])
     claims = Claims()
     hydra_adapter.give_values(run_folder=claims.claim, job_folder=job_folder)
-    with process.remembering_ctrl_c():
+    with process.remembering_ctrl_c(), ExitStack() as to_the_end:
         try:
-            process.type_instead(prepared(sys.argv[1:]))
+            found = typed.places_of(sys.argv[1:])
+            to_the_end.enter_context(places.using(found))  # a mistake is explained with the user's options, too
+            to_the_end.enter_context(process.importing_from(found.import_paths))
+            words = prepared(sys.argv[1:])
+            to_the_end.enter_context(places.using(typed.places_of(words)))  # a checkpoint may name its config
+            for line in typed.not_used(words) if is_first_process() else ():
+                print(f"optlab: {line}", file=sys.stderr)
+            process.type_instead(words)
             with hydra_adapter.raising():
                 main()
         except (Interrupted, KeyboardInterrupt):
@@ -73,7 +81,7 @@ def task(cfg: DictConfig) -> float | None:
         wants_traceback = full_error or (isinstance(unresolved, dict) and unresolved.get("traceback") is True)
         try:
             config = resolve(cfg)
-            words = hydra_adapter.typed_overrides()
+            words = [*places.current().words, *hydra_adapter.typed_overrides()]
             if hydra.mode == RunMode.MULTIRUN:
                 from optlab.sweep.work import run_job
 

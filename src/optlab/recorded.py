@@ -5,18 +5,21 @@ looked at as `optlab.trust` looks at what a config names.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from optlab import checkpoint, trust
 from optlab.adapters.hydra import Override, overrides_among
+from optlab.config import places
 from optlab.config.groups import check_groups, keys_of
-from optlab.config.overrides import parse, values_of
+from optlab.config.overrides import parse, places_of, values_of
 from optlab.errors import UserError, piece
 
 OF_THE_COMMAND = ("ckpt", "mode", "input", "sweep", "retry", "report", "phase", "protocol")
 NOT_CARRIED = (*OF_THE_COMMAND, "debug", "traceback", "trust", "hydra")
+NAMES_CONFIG = "--config-name="
+FLAGS = (NAMES_CONFIG, "--config-dir=", "hydra.searchpath=")  # what says where the config comes from
 # Groups that a mode has no use for.
 UNUSED = {
     "test": ("callbacks", "logger"),
@@ -50,9 +53,43 @@ def recorded(path: str, *, taken: Collection[str], mode: Any = "train", trusts: 
             somewhere, or reaches for what is outside the config.
     """
     saved = checkpoint.read(path)
+    flags = [word for word in saved.overrides if word.startswith(FLAGS)]
+    kept = flags_of(saved, flags, mode=mode, trusts=trusts)
+    with places.using(places_of([*places.current().words, *kept])):
+        return [*kept, *overrides_of(saved, flags, taken=taken, mode=mode, trusts=trusts)]
+
+
+def flags_of(saved: checkpoint.Checkpoint, flags: Sequence[str], *, mode: Any, trusts: bool) -> list[str]:
+    """The words that say where a run's config came from, as far as they are carried on.
+
+    A folder is the user's to name: what lies there may name any class. A config of one of the user's folders is theirs.
+
+    Raises:
+        UserError: no folder of the user's holds the config that the run started from.
+    """
+    typed = [word.partition("=")[0] for word in places.current().words]
+    there = [word for word in flags if word.partition("=")[0] not in typed]
+    if trusts:
+        return there
+    kept = [word for word in there if word.startswith(NAMES_CONFIG) and mode != "predict"]
+    for word in kept:
+        if places.file_of("", word.removeprefix(NAMES_CONFIG)) is None:
+            name = piece(word.removeprefix(NAMES_CONFIG))
+            folder = next((each for each in there if each not in kept), "--config-dir=FOLDER")
+            raise UserError(
+                f"ckpt={saved.path} belongs to a run that started from {name}.yaml, which no config folder here holds; "
+                f"type {piece(folder)} if it lies there, or {NAMES_CONFIG}{places.CONFIG_NAME}"
+            )
+    return kept
+
+
+def overrides_of(
+    saved: checkpoint.Checkpoint, flags: Sequence[str], *, taken: Collection[str], mode: Any, trusts: bool
+) -> list[str]:
+    """The overrides of a checkpoint's run that are carried on."""
     left_out = {*NOT_CARRIED, *UNUSED.get(str(mode), ())}
     kept = []
-    for word in saved.overrides:
+    for word in (word for word in saved.overrides if word not in flags):
         try:
             override = parse([word])[0]
         except UserError as error:
@@ -61,7 +98,7 @@ def recorded(path: str, *, taken: Collection[str], mode: Any = "train", trusts: 
         if key in taken or re.split(r"[./@]", key)[0] in left_out:
             continue
         if not trusts:
-            check(f"ckpt={path}", word, override)
+            check(f"ckpt={saved.path}", word, override, flags)
         kept.append(word)
     name = saved.config["optimizer"]["name"]
     if mode == "predict" and not {"optimizer", "optimizer.name"} & set(taken) and re.fullmatch(r"[\w.]+", name, re.A):
@@ -69,8 +106,12 @@ def recorded(path: str, *, taken: Collection[str], mode: Any = "train", trusts: 
     return kept
 
 
-def check(source: str, word: str, override: Override) -> None:
-    """Raise UserError for an override that may not be replayed."""
+def check(source: str, word: str, override: Override, flags: Sequence[str] = ()) -> None:
+    """Raise UserError for an override that may not be replayed.
+
+    Args:
+        flags: where the run's options came from, which may be what is missing here.
+    """
     key = override.key_or_group
     group = key.partition(".")[0]
     refused = f"{source} brings along the override {piece(word)}, which "
@@ -88,7 +129,9 @@ def check(source: str, word: str, override: Override) -> None:
     try:
         check_groups([override])  # an option is a name, and no path to a file
     except UserError as error:
-        raise UserError(f"{source}: {error}") from error
+        folders = [flag for flag in flags if not flag.startswith(NAMES_CONFIG)]
+        hint = f"; the run was started with {piece(folders[0])}, which you can type, too" if folders else ""
+        raise UserError(f"{source}: {error}{hint}") from error
     for path, name, value in trust.leaves(override.value(), key):
         if name == "_target_":
             trust.check_target(source, group, path, value)

@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from omegaconf import OmegaConf
-
-from optlab.config import CONFIG_FOLDER
+from optlab.config import places
 from optlab.errors import UserError, piece
 
 
@@ -194,14 +192,13 @@ def within(path: str, packages: Collection[str]) -> bool:
 
 
 def named_in_conf(group: str) -> set[str]:
-    """The classes that files of `conf/` name for a group, in the group's own folder or in an experiment."""
+    """The classes that files of the config folders name for a group, in the group's own or in an experiment."""
     names: set[str] = set()
-    for folder in (group, "experiment"):
-        for file in sorted((CONFIG_FOLDER / folder).glob("*.yaml")):
-            content = OmegaConf.to_container(OmegaConf.load(file))
-            if folder == "experiment":
-                content = content.get(group) if isinstance(content, dict) else None
-            names |= targets(content)
+    for folder in places.folders():
+        for file in (folder / group).glob("*.yaml"):
+            names |= targets(places.read(file))
+        for file in (folder / "experiment").glob("*.yaml"):
+            names |= targets(places.read(file).get(group))
     return names
 
 

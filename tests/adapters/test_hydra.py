@@ -25,6 +25,18 @@ def test_flags_of_hydra_are_no_overrides_else_a_flag_is_taken_for_a_typing_mista
     assert adapter.overrides_among(words) == ["seed=1", "optimizer=sgd"]
 
 
+def test_hydras_flags_are_known_else_the_users_config_folders_are_not() -> None:
+    flags = adapter.flags_among(["-cd", "there", "-m", "seed=1", "--config-name=mine"])
+    assert (flags["config_dir"], flags["config_name"], flags["multirun"]) == ("there", "mine", True)
+
+
+def test_a_package_is_a_folder_of_configs_else_its_options_are_unknown() -> None:
+    import optlab.models
+
+    assert adapter.folder_of_package("optlab/models") == Path(optlab.models.__file__).parent
+    assert adapter.folder_of_package("no_such_package.conf") is None
+
+
 def test_overrides_are_read_as_hydra_reads_them_else_mistakes_are_found_only_after_seconds() -> None:
     seed, rate, gone = adapter.parse(["seed=1,2", "+optimizer.lr='0.1'", "~logger"])
     assert (seed.key_or_group, seed.is_sweep_override(), seed.input_line) == ("seed", True, "seed=1,2")

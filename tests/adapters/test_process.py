@@ -216,6 +216,15 @@ def test_a_job_looks_like_a_single_run_and_leaves_the_environment_as_it_was(monk
     assert os.environ["KEPT"] == "before"
 
 
+def test_modules_beside_the_users_configs_are_found_else_their_classes_cannot_be_named(tmp_path: Path) -> None:
+    before = list(sys.path)
+    with process.importing_from([str(tmp_path), before[0], str(tmp_path)]):
+        assert sys.path == [*before, str(tmp_path)]  # the last of all, so that no file of theirs hides a library
+    assert sys.path == before
+    process.import_from([])
+    assert sys.path == before
+
+
 def test_another_process_works_where_the_command_was_typed() -> None:
     program = f"""
         import os, sys

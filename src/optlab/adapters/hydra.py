@@ -8,12 +8,14 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -25,7 +27,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-__all__ = ["ConfigLoader", "HydraConfig", "JobReturn", "Override"]
+__all__ = ["ConfigLoader", "ConfigSearchPath", "HydraConfig", "JobReturn", "Override"]
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 _users_full_error: ContextVar[str | None] = ContextVar(FULL_ERROR)  # within `raising`: what the variable was outside
@@ -37,6 +39,20 @@ _users_full_error: ContextVar[str | None] = ContextVar(FULL_ERROR)  # within `ra
 def overrides_among(arguments: Sequence[str]) -> list[str]:
     """The arguments of the command line that are overrides, and neither Hydra's flags nor their values."""
     return list(get_args_parser().parse_known_args(arguments)[0].overrides)
+
+
+def flags_among(arguments: Sequence[str]) -> dict[str, Any]:
+    """Hydra's own flags on a command line, by their long names: `config_dir`, `config_name`, `multirun`, `cfg` ..."""
+    return vars(get_args_parser().parse_known_args(arguments)[0])
+
+
+def folder_of_package(name: str) -> Path | None:
+    """Where `pkg://NAME` of a search path lies, where it is a folder; its packages are imported, as Hydra does."""
+    try:
+        folder = Path(str(files(name.replace("/", "."))))
+    except (ImportError, TypeError, ValueError):
+        return None
+    return folder if folder.is_dir() else None
 
 
 def parse(words: Sequence[str], loader: ConfigLoader | None = None) -> list[Override]:

@@ -10,23 +10,38 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from optlab.config import places
+from optlab.config.places import CONFIG_FOLDER
 from optlab.errors import UserError
 
-CONFIG_FOLDER = Path(__file__).parents[3] / "conf"
+__all__ = ["CONFIG_FOLDER", "compose", "resolve"]
 
 
-def compose(overrides: Sequence[str] = (), config_name: str = "train") -> DictConfig:
+def compose(
+    overrides: Sequence[str] = (), config_name: str = places.CONFIG_NAME, config_dir: str | Path | None = None
+) -> DictConfig:
     """The config that `python train.py OVERRIDES` composes, for notebooks and tests.
 
-    `run(compose(["optimizer=sgd", "seed=1"]))` trains one run.
+    `run(compose(["optimizer=sgd", "seed=1"]))` trains one run. The options of `./conf` and of `config_dir` count, too,
+    and modules that lie beside these folders can be named from now on.
+
+    Raises:
+        UserError: a folder that is missing.
     """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
     from optlab.adapters.hydra import forget
+    from optlab.adapters.process import import_from
+    from optlab.config.overrides import places_of
 
     forget()
-    with initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
+    flags = [f"--config-dir={config_dir}"] if config_dir is not None else []
+    found = places_of([*flags, f"--config-name={config_name}", *overrides])
+    if found.users:
+        import_from(found.import_paths)
+    places.use(found if found.words else None)  # a run of this config asks for its options again
+    with places.using(found), initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
         return hydra_compose(config_name, overrides=list(overrides))
 
 

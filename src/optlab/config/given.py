@@ -1,15 +1,12 @@
-"""What the options that a config names are without any other override, read from conf/ without Hydra.
+"""What the options that a config names are without any other override, read from the config folders without Hydra.
 
 Only to say a run's configuration in few words (`optlab.rules.configuration`): whatever does not stand here is said.
 """
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
-from omegaconf import OmegaConf
-
-from optlab.config import CONFIG_FOLDER
+from optlab.config import places
 from optlab.rules import configuration as rule
 
 BY_NAME = ("optimizer", "lr", "model", "dataset", "loss")  # groups whose options write their name into the config
@@ -38,18 +35,11 @@ def given(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def option(group: str, name: str) -> dict[str, Any]:
     """The file of an option; for an optimizer that has none that of `custom`, which is called by its class."""
-    if (CONFIG_FOLDER / group).joinpath(f"{name}.yaml") in (CONFIG_FOLDER / group).glob("*.yaml"):
+    if group != "optimizer" or places.file_of(group, name) is not None:
         return contents(group, name)
-    if group != "optimizer" or not (CONFIG_FOLDER / group / "custom.yaml").exists():
-        return {}
     return contents(group, "custom") | {"name": name, "_target_": name}
-
-
-@cache
-def read(group: str, name: str) -> Any:
-    return OmegaConf.to_container(OmegaConf.load(CONFIG_FOLDER / group / f"{name}.yaml"))
 
 
 def contents(group: str, name: str) -> dict[str, Any]:
     """The content of a file of conf/, without what it inherits."""
-    return {str(key): each for key, each in (read(group, name) or {}).items() if group == "" or key != "defaults"}
+    return {key: each for key, each in places.content_of(group, name).items() if group == "" or key != "defaults"}

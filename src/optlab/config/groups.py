@@ -1,26 +1,16 @@
-"""The groups of the config folder, their options, and the keys that may be typed below them. Light at import."""
+"""The groups of the config folders, their options, and the keys that may be typed below them. Light at import."""
 
 import difflib
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from optlab.adapters.hydra import Override, matching
-from optlab.config import CONFIG_FOLDER
+from optlab.config import places
+from optlab.config.places import groups, options
 from optlab.errors import UserError
 
 MAY_BE_NULL = ("experiment", "debug")
 NO_ARGUMENTS = ("name", "_target_", "search")  # keys of a group's file that are no arguments
-
-
-def groups() -> list[str]:
-    return sorted(path.name for path in CONFIG_FOLDER.iterdir() if path.is_dir() and path.name != "hydra")
-
-
-def options(group: str) -> list[str]:
-    return sorted(path.stem for path in (CONFIG_FOLDER / group).glob("*.yaml"))
 
 
 def check_groups(overrides: Iterable[Override]) -> None:
@@ -70,42 +60,28 @@ def keys_of(group: str, words: Sequence[str]) -> list[str]:
 
     An empty name is the top level itself; [] for other nodes.
     """
-    top = OmegaConf.to_container(OmegaConf.load(CONFIG_FOLDER / "train.yaml"))
-    assert isinstance(top, dict)
+    top = places.whole("", places.current().name)
     if not group:
-        return [*groups(), *(str(key) for key in top if key not in ("defaults", "hydra", "trainer"))]
+        return [*groups(), *(key for key in top if key not in ("hydra", "trainer"))]
     if group == "hydra.sweeper":
-        return [str(key) for key in OmegaConf.load(sweeper_file(words)) if key not in NO_ARGUMENTS]
+        return [key for key in places.whole("hydra/sweeper", sweeper(words)) if key not in NO_ARGUMENTS]
     if group not in groups():
         name, _, option = group.partition(".")
-        file = CONFIG_FOLDER / name / f"{option}.yaml"
-        inside = OmegaConf.to_container(OmegaConf.load(file)) if name in groups() and file.exists() else {}
-        nodes = inside if option else top
-        node = nodes.get(option or name) if isinstance(nodes, dict) and name != "hydra" else None
+        nodes = places.whole(name, option) if option else top
+        node = nodes.get(option or name) if name != "hydra" else None
         return [str(key) for key in node if key not in NO_ARGUMENTS] if isinstance(node, dict) else []
-    below = dict(top.get(group) or {})
-    file = CONFIG_FOLDER / group / f"{option_of(group, words)}.yaml"
-    if file.exists():
-        loaded = OmegaConf.to_container(OmegaConf.load(file))
-        below |= loaded if isinstance(loaded, dict) else {}
+    below = (top.get(group) or {}) | places.whole(group, option_of(group, words))
     return [str(key) for key in below if key not in NO_ARGUMENTS]
 
 
-def sweeper_file(words: Sequence[str]) -> Path:
-    """The yaml of the sweeper that the command line chooses, itself or by its experiment."""
-    names = [word.partition("=")[2] for word in words if "experiment=" in word]
-    presets = [CONFIG_FOLDER / "experiment" / f"{name}.yaml" for name in names]
-    says = [*words, *(preset.read_text(encoding="utf-8") for preset in presets if preset.exists())]
-    study = any("sweeper=study" in text or "sweeper: study" in text for text in says)
-    return CONFIG_FOLDER / "hydra" / "sweeper" / ("study.yaml" if study else "grid.yaml")
+def sweeper(words: Sequence[str]) -> str:
+    """The sweeper that the command line chooses, itself or by its experiment."""
+    presets = [places.file_of("experiment", word.partition("=")[2]) for word in words if "experiment=" in word]
+    says = [*words, *(preset.read_text(encoding="utf-8") for preset in presets if preset is not None)]
+    return "study" if any("sweeper=study" in text or "sweeper: study" in text for text in says) else "grid"
 
 
 def option_of(group: str, words: Sequence[str]) -> str:
     """The option that the command line chooses for a group, or its default."""
     typed = [word.partition("=")[2] for word in words if word.startswith(f"{group}=")]
-    if typed:
-        return typed[-1].split(",")[0]
-    for entry in OmegaConf.load(CONFIG_FOLDER / "train.yaml").defaults:
-        if OmegaConf.is_dict(entry) and group in entry:
-            return str(entry[group])
-    return "null"
+    return typed[-1].split(",")[0] if typed else places.default_option(group)

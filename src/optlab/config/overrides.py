@@ -10,9 +10,11 @@ from hydra.errors import HydraException
 
 from optlab.adapters import hydra as hydra_adapter
 from optlab.adapters.hydra import Override
-from optlab.config import CONFIG_FOLDER
-from optlab.config.groups import check_custom, check_groups, chosen, groups, options
+from optlab.config import places
+from optlab.config.groups import check_custom, check_groups, chosen
+from optlab.config.places import CONFIG_FOLDER, CONFIG_NAME, Places, groups, options
 from optlab.errors import UserError
+from optlab.record import shortest
 
 PATHS = ("dataset.root", "input", "ckpt", "hydra.run.dir", "hydra.sweep.dir")
 SWEEP_NAME = re.compile(r"\w[\w.+/-]*")
@@ -27,10 +29,10 @@ def prepare(arguments: Sequence[str]) -> list[str]:
         UserError: a group or option that does not exist, text that is no override, a folder without a checkpoint, a
             number that 64 bits do not hold.
     """
-    if any(word in ("-sc", "--shell-completion", "-h", "--help", "--hydra-help", "--version") for word in arguments):
+    if not is_about_runs(arguments):
         return list(arguments)
     if not CONFIG_FOLDER.is_dir():
-        raise UserError(f"{CONFIG_FOLDER} is missing: install optlab from its checkout with pip install -e .")
+        raise UserError(f"{CONFIG_FOLDER} is missing; install optlab anew")
     if {"-m", "--multirun"} & set(arguments) and {"--cfg", "-c"} & set(arguments):
         raise UserError("-m with --cfg: the config is that of one run; leave -m out, and the lists of values")
     words = ["debug=traceback" if re.fullmatch(r"debug=true", word, re.I) else word for word in arguments]
@@ -43,6 +45,71 @@ def prepare(arguments: Sequence[str]) -> list[str]:
     check_custom(overrides)
     check_folders(overrides)
     return [checkpoint_file(word, arguments) if word.startswith("ckpt=") else word for word in words]
+
+
+def is_about_runs(arguments: Sequence[str]) -> bool:
+    """Whether the words ask for runs or their config, and not for help or completion."""
+    return not {"-sc", "--shell-completion", "-h", "--help", "--hydra-help", "--version"} & set(arguments)
+
+
+def not_used(words: Sequence[str]) -> list[str]:
+    """A line for each file of the user's that a prepared command seems to ask for, and that does not count."""
+    if not places.current().users or not is_about_runs(words):
+        return []
+    asked = [("", CONFIG_NAME)]
+    for override in parse(hydra_adapter.overrides_among(words)):
+        if override.key_or_group in groups() and not override.is_delete():
+            asked += [(override.key_or_group, str(value)) for value in chosen(override)]
+    lines = []
+    for group, option in asked:
+        if (file := places.hidden(group, option)) is not None:
+            what = f"{group}={option} is optlab's own; give yours another name"
+            what = what if group else "optlab has its own; for one of yours type --config-name=NAME, another name"
+            lines.append(f"{shortest(file)} is not used: {what}")
+    return lines
+
+
+def places_of(arguments: Sequence[str]) -> Places:
+    """The config folders that a command line names, and `./conf`.
+
+    Raises:
+        UserError: a folder that is missing, or one that no such name can be of.
+    """
+    flags = hydra_adapter.flags_among(arguments)
+    name = flags.get("config_name") or CONFIG_NAME
+    words = [f"--config-dir={flags['config_dir']}"] if flags.get("config_dir") else []
+    found = [(words[0], flags["config_dir"])] if words else []
+    words += [f"--config-name={name}"] if name != CONFIG_NAME else []
+    for word in (word for word in arguments if word.startswith("hydra.searchpath=")):
+        value = parse([word])[0].value()
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise UserError(f"{word}: type a list of folders, as in 'hydra.searchpath=[FOLDER]'")
+        found += [(word, each) for each in value]
+        words.append(word)
+    users = [folder for word, each in found if (folder := folder_of(word, each)) is not None]
+    typed_and_beside = Places((*dict.fromkeys([*users, *places.beside()]),), name, (*words,))
+    with places.using(typed_and_beside):
+        own = places.content_of("", name).get("hydra") or {} if name != CONFIG_NAME else {}
+    more = [folder_of(f"hydra.searchpath of {name}.yaml", each) for each in own.get("searchpath") or []]
+    return Places((*dict.fromkeys([*typed_and_beside.users, *filter(None, more)]),), name, (*words,))
+
+
+def folder_of(word: str, value: str) -> Path | None:
+    """The folder that an entry of the search path means; None for one that is none, as `structured://`.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    scheme, _, rest = value.rpartition("://")
+    if scheme == "pkg":
+        return hydra_adapter.folder_of_package(rest)
+    if scheme not in ("", "file"):
+        return None
+    folder = Path(rest).expanduser().absolute()
+    if not folder.is_dir():
+        what = "not a folder" if folder.exists() else "there is no such folder"
+        raise UserError(f"{word}: {what}; name one that holds model/, optimizer/ ... with your own yaml files")
+    return folder
 
 
 def values_of(words: Sequence[str]) -> dict[str, Any]:

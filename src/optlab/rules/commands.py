@@ -14,9 +14,14 @@ def run_command(overrides: Iterable[str]) -> str:
     return " ".join(["python train.py", *map(shlex.quote, words)])
 
 
-def sweep_command(overrides: Mapping[str, Any]) -> str:
-    """A multirun as it is typed, by Hydra's record of its words; without those that change no run's result."""
-    words = [str(word) for word in overrides.get("hydra") or [] if not str(word).startswith("hydra.mode=")]
+def sweep_command(overrides: Mapping[str, Any], flags: Iterable[str] = ()) -> str:
+    """A multirun as it is typed, by Hydra's record of its words; without those that change no run's result.
+
+    Args:
+        flags: the words that say where the config comes from, of which Hydra records only those that are overrides.
+    """
+    words = [flag for flag in flags if flag.startswith("--")]
+    words += [str(word) for word in overrides.get("hydra") or [] if not str(word).startswith("hydra.mode=")]
     words += [str(word) for word in overrides.get("task") or [] if not str(word).startswith(OF_THE_SWEEP)]
     return " ".join(["python train.py -m", *map(shlex.quote, words)])
 

@@ -9,6 +9,7 @@ import yaml
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from optlab.config import places
 from optlab.config.overrides import check_sweep_name
 from optlab.errors import UserError
 from optlab.planned import Planned, PlannedRun
@@ -91,7 +92,8 @@ def write_plan(config: DictConfig, folder: Path) -> None:
     except OSError as error:
         raise cannot_write(folder, error) from error
     with FileLock(folder / LOCKS / "plan.lock"):
-        commands = dict.fromkeys([*commands_of(folder), sweep_command(config.hydra.overrides)])
+        command = sweep_command(config.hydra.overrides, places.current().words)
+        commands = dict.fromkeys([*commands_of(folder), command])
         text = yaml.safe_dump({"commands": list(commands)}, width=math.inf)
         write_whole(folder / SWEEP_FILE, text + OmegaConf.to_yaml(config))
 

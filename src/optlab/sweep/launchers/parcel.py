@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from optlab.adapters import hydra as hydra_adapter
 from optlab.adapters.hydra import JobReturn
 from optlab.adapters.process import Place
+from optlab.config import places
 from optlab.errors import Interrupted
 
 
@@ -29,7 +30,8 @@ class Ending:
 
 def pack(hydra_context: HydraContext, config: DictConfig, task_function: TaskFunction) -> bytes:
     """Everything that this process knows of the sweep. By value, as the task function stands in train.py."""
-    return bytes(cloudpickle.dumps(hydra_adapter.context_of(hydra_context, config, task_function)))
+    context = hydra_adapter.context_of(hydra_context, config, task_function)
+    return bytes(cloudpickle.dumps((places.current(), context)))
 
 
 def run_parcel(
@@ -46,7 +48,9 @@ def run_parcel(
     """
     place.enter(environment)
     try:
-        result = hydra_adapter.run_one(cloudpickle.loads(content), overrides, number)
+        found, context = cloudpickle.loads(content)
+        with places.using(found):
+            result = hydra_adapter.run_one(context, overrides, number)
     except (Interrupted, KeyboardInterrupt):
         return Ending("interrupted")
     except Exception as error:  # whatever it is: the sweep goes on, and says which job it was
