@@ -4,7 +4,7 @@ from typing import Literal
 
 from lightning import Trainer
 
-from optlab import optimizers, tracking
+from optlab import networks, optimizers, tracking
 from optlab.config.node import fields
 from optlab.config.schema import BOUNDS_OF_OTHERS, Call, Config, Dataset
 from optlab.config.signature import check_call, check_value
@@ -23,7 +23,7 @@ def check_config(config: Config) -> None:
     check_value("dataset.augment", config.dataset.augment, Literal[*AUGMENTATIONS])
     check_bounds("optimizer", config.optimizer)
     optimizers.check(config.optimizer)
-    check_call("model", config.model.plain, given={"input_shape", "outputs"})
+    networks.check(config.model)
     check_call("loss", config.loss.plain)
     check_call("lr", config.lr.plain, given={"optimizer", "horizon"})
     dataset = {key: value for key, value in config.dataset.plain.items() if key not in OF_EVERY_DATASET}

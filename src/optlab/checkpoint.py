@@ -17,9 +17,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveFloat, ValidationError, model_validator
 from torch import Tensor, nn
 
-from optlab import trust
+from optlab import networks, trust
 from optlab.config.schema import Config
-from optlab.create import create
 from optlab.data.arrays import DataInfo
 from optlab.data.augment import AUGMENTATIONS
 from optlab.errors import UserError, piece
@@ -64,7 +63,7 @@ class Checkpoint:
             self.check_counts(model)
         try:
             with torch.device("meta"), default_stream(0, "weights"):
-                expected = build_network(model, info).state_dict()
+                expected = networks.make(model, info).state_dict()
         except Exception as error:
             if ours:
                 raise self.not_built(model, error) from error
@@ -124,17 +123,12 @@ class Checkpoint:
         self.check_weights(model, self.data)
         try:
             with default_stream(0, "weights"):
-                network = build_network(model, self.data)
+                network = networks.make(model, self.data)
         except Exception as error:  # whatever a network says to arguments that were altered
             raise self.not_built(model, error) from error
         self.check_names_and_shapes(self.network_state, network.state_dict(), model)
         network.load_state_dict(self.network_state)
         return network
-
-
-def build_network(model: Mapping[str, Any], info: DataInfo) -> nn.Module:
-    network: nn.Module = create(model, input_shape=tuple(info.input_shape), outputs=info.outputs)
-    return network
 
 
 # -- reading

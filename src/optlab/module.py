@@ -10,7 +10,7 @@ from lightning import LightningModule
 from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from optlab import optimizers
+from optlab import networks, optimizers
 from optlab.adapters.lightning import let_clip, load_train_batches, publish
 from optlab.adapters.torch import random_state, seed_default, set_random_state, skip_graph_check
 from optlab.config.schema import Config
@@ -45,8 +45,7 @@ class TrainingModule(LightningModule):
         self.overrides = list(overrides)
         self.info = info
         with default_stream(config.seed, "weights"):
-            shape = {"input_shape": tuple(info.input_shape), "outputs": info.outputs}
-            self.network: torch.nn.Module = create(config.model.plain, **shape)
+            self.network = networks.build(config.model.plain, info)
         self.loss: torch.nn.Module = create(config.loss.plain)
         self.classifies = info.task == "classification"
         self.validates = False  # whether there is a validation split; set with the fingerprint when the data is known

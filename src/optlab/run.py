@@ -14,7 +14,7 @@ import torch
 from lightning import Callback, Trainer
 from omegaconf import DictConfig
 
-from optlab import checkpoint, environment, resume, tracking
+from optlab import checkpoint, environment, networks, resume, tracking
 from optlab.adapters.lightning import callbacks_of
 from optlab.adapters.torch import keeping_random_state, normalises_batches, set_float32_precision
 from optlab.callbacks import Diverged, Interruption, Recorder
@@ -149,6 +149,7 @@ def build_module(
     config: Config, data: Splits, overrides: Sequence[str] = (), engine: Choice | None = None
 ) -> EngineModule:
     module = MODULES[engine.name if engine else "eager"](config, data.info, overrides)
+    networks.try_out(module.network, config.model.plain, data.info, wanted=(data.info.outputs,))
     if config.channels_last and config.optimizer.channels_last and data.info.is_image:
         module.network.to(memory_format=torch.channels_last)
     if config.cpu_kernels:
@@ -335,6 +336,8 @@ def announce(prepared: Prepared) -> None:
         "x".join(map(str, info.input_shape)),
         f", {info.outputs} classes" if info.classes else "",
     )
+    if line := networks.described(config.model.plain, info):
+        log.info("model: %s", line)
     settings = config.optimizer.arguments
     shown = " ".join(f"{key}={value}" for key, value in settings.items() if value is not None)
     log.info(

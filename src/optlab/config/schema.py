@@ -77,6 +77,13 @@ class Optimizer(Option):
     search: dict[str, Any] | None = None  # the ranges of a sweep, by track
 
 
+class Model(Option):
+    """An option of the group `model`: what its class or function takes, and what is done with the network."""
+
+    weights: Named | None = Field(None, description="a file of weights, or what the class itself has under that name")
+    freeze: list[Named] | Named = Field([], description="names of parts, as in model.freeze=[features]")
+
+
 class Dataset(Option):
     """An option of the group `dataset`: how it is split and augmented, and what its function takes."""
 
@@ -203,7 +210,7 @@ class Config(Node):
     sweep: Named | None = None
     trainer: Trainer
     dataset: Dataset
-    model: Option
+    model: Model
     optimizer: Optimizer
     lr: Option  # the schedule
     loss: Option
