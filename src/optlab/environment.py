@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from lightning import Trainer
 
-from optlab.module import TrainingModule
+from optlab.run_module import RunState
 
 
 def describe(trainer: Trainer, tf32: bool) -> dict[str, Any]:
@@ -35,18 +35,18 @@ def describe(trainer: Trainer, tf32: bool) -> dict[str, Any]:
     }
 
 
-def numerics(trainer: Trainer, module: TrainingModule) -> dict[str, Any]:
+def numerics(trainer: Trainer, state: RunState) -> dict[str, Any]:
     """The record's `numerics`: what does not change what is computed, and yet the last bits of every number.
 
     Two runs of one id that agree in it, and in their versions, give the same bits on a CPU.
     """
     device = trainer.strategy.root_device
     on_gpu = device.type == "cuda"
-    weights = [weight for weight in module.network.parameters() if weight.dim() == 4]
+    weights = [weight for weight in state.network.parameters() if weight.dim() == 4]
     return {
-        "engine": module.engine,
-        "kernels": module.kernels,
-        "compile": module.config.trainer.compile,
+        "engine": state.engine,
+        "kernels": state.kernels,
+        "compile": state.config.trainer.compile,
         "device": device.type,
         "device_name": torch.cuda.get_device_name(device) if on_gpu else None,
         "devices": trainer.world_size,

@@ -68,19 +68,19 @@ def evaluate(cfg: DictConfig | Mapping[str, Any], folder: Path) -> float | None:
     saved.check_state(module, config.model.plain)
     module.load_state_dict(saved.state_dict)
     trainer.test(module, batches(config, data.info, data.test, trainer, train=False), verbose=False)
-    details = module.quality.details() if module.quality is not None else {}
+    metrics, details = module.run_state.metrics, module.run_state.details
     result = {
         "ckpt": saved.path,
         "samples": len(data.test),
-        "metrics": module.metrics,
+        "metrics": metrics,
         "test": details,
     }
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "test.json", json.dumps(finite(result), indent=2) + "\n")
-    print_metrics(f"{config.model.name} on the test split of {data.info.name}", module.metrics, details)
+    print_metrics(f"{config.model.name} on the test split of {data.info.name}", metrics, details)
     print(f"evaluation  {shortest(folder.absolute())}")
     metric = objective_of(config, data)[0].partition("/")[2]
-    return module.metrics[f"test/{metric}"]
+    return metrics[f"test/{metric}"]
 
 
 def predict(cfg: DictConfig | Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:

@@ -31,9 +31,9 @@ from optlab.folders import new_folder
 from optlab.hardware import build_trainer, compile_network, use_cpu_kernels
 from optlab.inputs import Sources, batches, check_against_data, describe_data, load_data
 from optlab.lr import Horizon
-from optlab.module import TrainingModule
 from optlab.record import CHECKPOINT_FOLDER, RECORD_FILE, RunRecord
 from optlab.rules.metrics import higher_is_better, metric_of
+from optlab.run_module import RunModule, RunState
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Prepared:
     folder: Path
     data: Splits
     trainer: Trainer
-    module: EngineModule
+    module: RunModule
     engine: Choice
     recorder: Recorder
     record: RunRecord
@@ -101,8 +101,8 @@ def prepare(
     if resumed is not None:
         check_state(resumed, config, data, trainer, module)
     record = RunRecord.begin(config.plain, overrides)
-    record.environment = environment.describe(trainer, config.tf32) | {"engine": module.engine}
-    record.numerics = environment.numerics(trainer, module)
+    record.environment = environment.describe(trainer, config.tf32) | {"engine": module.run_state.engine}
+    record.numerics = environment.numerics(trainer, module.run_state)
     record.data = describe_data(data)
     recorder.aim(*objective_of(config, data), folder=folder if trainer.is_global_zero else None)
     return Prepared(config, folder, data, trainer, module, engine, recorder, record, resumed)
@@ -154,13 +154,13 @@ def build_module(
         module.network.to(memory_format=torch.channels_last)
     if config.cpu_kernels:
         report = use_cpu_kernels(module.network, config.trainer)
-        module.kernels = dict(report.layers)
+        module.run_state.kernels = dict(report.layers)
         log.info("cpu_kernels: %s", report)
     if config.trainer.compile:
         log.info(compile_network(module.network, config.trainer))
-    module.fingerprint = data.fingerprint
-    module.validates = validates(config, data)
-    try_out(module, config, data)
+    module.run_state.fingerprint = data.fingerprint
+    module.run_state.validates = validates(config, data)
+    try_out(module.run_state, config, data)
     return module
 
 
@@ -169,12 +169,12 @@ def validates(config: Config, data: Splits) -> bool:
     return data.val is not None and config.trainer.validates
 
 
-def try_out(module: TrainingModule, config: Config, data: Splits) -> None:
+def try_out(state: RunState, config: Config, data: Splits) -> None:
     """Build optimizer and schedule once, so that what they refuse is refused before a run begins."""
-    build_schedule(module.build_optimizer(), config, data)
-    if normalises_batches(module.network) and len(data.train) % config.batch_size == 1:
+    build_schedule(state.build_optimizer(), config, data)
+    if normalises_batches(state.network) and len(data.train) % config.batch_size == 1:
         try:
-            deepcopy(module.network)(torch.zeros(1, *data.info.input_shape))
+            deepcopy(state.network)(torch.zeros(1, *data.info.input_shape))
         except ValueError as error:
             raise UserError(
                 f"batch_size={config.batch_size} leaves a last batch of one sample, which batch norm cannot take "
@@ -206,11 +206,11 @@ def continue_from(config: Config, data: Splits) -> checkpoint.Checkpoint | None:
 
 
 def check_state(
-    saved: checkpoint.Checkpoint, config: Config, data: Splits, trainer: Trainer, module: TrainingModule
+    saved: checkpoint.Checkpoint, config: Config, data: Splits, trainer: Trainer, module: RunModule
 ) -> None:
     """Raise UserError where weights, optimizer, schedule or counts of the checkpoint are not of this run's form."""
     saved.check_state(module, config.model.plain)
-    optimizer = module.build_optimizer(deepcopy(module.network))
+    optimizer = module.run_state.build_optimizer(deepcopy(module.run_state.network))
     schedule = build_schedule(optimizer, config, data)
     resume.check_progress(saved, trainer, optimizer, schedule, config.optimizer.arguments)
 
@@ -233,7 +233,7 @@ def build_callbacks(config: Config) -> list[Callback]:
 def loader(prepared: Prepared, arrays: Samples, *, train: bool) -> DeviceBatches:
     """Batches of a split on the trainer's device, this process' share of each."""
     config, trainer = prepared.config, prepared.trainer
-    kind = prepared.module.batches_type if train else DeviceBatches
+    kind = prepared.module.run_state.batches_type if train else DeviceBatches
     return batches(config, prepared.data.info, arrays, trainer, train=train, kind=kind)
 
 
@@ -263,10 +263,11 @@ def fit(prepared: Prepared) -> None:
     )
     if prepared.resumed and prepared.recorder.steps_here == 0:
         log.info("nothing was left to train; trainer.max_epochs=%d trains on", 2 * (trainer.max_epochs or 1))
-    if prepared.module.validates and "val/loss" not in prepared.module.metrics:
+    state = prepared.module.run_state
+    if state.validates and "val/loss" not in state.metrics:
         # The run ended within an epoch (max_steps), or between two validations: judge its last weights too.
         trainer.validate(prepared.module, validation, verbose=False)
-    prepared.recorder.complete_last_row(prepared.module)
+    prepared.recorder.complete_last_row(state)
 
 
 def test(prepared: Prepared) -> None:
@@ -291,7 +292,7 @@ def objective_of(config: Config, data: Splits) -> tuple[str, str]:
 
 def record_divergence(prepared: Prepared, result: Diverged) -> None:
     """A diverged run is a result: its last row says in which epoch, with empty cells for what is no number."""
-    record, recorder, module = prepared.record, prepared.recorder, prepared.module
+    record, recorder, state = prepared.record, prepared.recorder, prepared.module.run_state
     record.status = "diverged"
     record.error = {"type": "Diverged", "message": str(result)}
     record.diverged = {
@@ -301,32 +302,32 @@ def record_divergence(prepared: Prepared, result: Diverged) -> None:
         "step": result.step,
     }
     if not recorder.rows or recorder.rows[-1]["epoch"] != result.epoch:
-        module.metrics = {name: float("nan") for name in module.metrics or ("train/loss",)}
-        recorder.add_row(prepared.trainer, module)
+        state.metrics = {name: float("nan") for name in state.metrics or ("train/loss",)}
+        recorder.add_row(prepared.trainer, state)
 
 
 def fill(prepared: Prepared) -> None:
     """What is known when a run is over, however it ended."""
-    record, recorder, module = prepared.record, prepared.recorder, prepared.module
+    record, recorder, state = prepared.record, prepared.recorder, prepared.module.run_state
     # A run that was stopped between its last epoch and its test trains no epoch when it is continued.
     last_row = recorder.rows[-1] if recorder.rows else {}
     record.metrics = {name: value for name, value in last_row.items() if "/" in name}
-    record.metrics.update(module.metrics)
+    record.metrics.update(state.metrics)
     record.best = recorder.best()
     record.epochs = len(recorder.rows)
     record.steps = prepared.trainer.global_step
     record.timing |= recorder.timing()
     # A step that could not be captured has made it loop.
-    record.environment["engine"] = record.numerics["engine"] = module.engine
+    record.environment["engine"] = record.numerics["engine"] = state.engine
     record.data["metric"] = recorder.metric
-    record.test = module.quality.details() if module.quality is not None else {}
+    record.test = state.details
 
 
 def announce(prepared: Prepared) -> None:
     """What was chosen, in a few lines, before the first step."""
-    config, data, module, trainer = prepared.config, prepared.data, prepared.module, prepared.trainer
+    config, data, trainer = prepared.config, prepared.data, prepared.trainer
     info, sizes = data.info, describe_data(data)
-    parameters = sum(p.numel() for p in module.network.parameters())
+    parameters = sum(p.numel() for p in prepared.module.run_state.network.parameters())
     log.info(
         "%s (%s parameters) on %s: %s train, %s val, %s test, %s inputs%s",
         config.model.name,

@@ -7,7 +7,7 @@ from lightning import Callback, LightningModule, Trainer
 from pydantic import Field
 
 from optlab.adapters.lightning import batches_done
-from optlab.module import TrainingModule
+from optlab.run_module import state_of
 
 
 class Diverged(Exception):
@@ -44,14 +44,13 @@ class DivergenceGuard(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         if batches_done(trainer) % self.every_n_steps == 0:
-            assert isinstance(pl_module, TrainingModule)
-            self.check(trainer, "train/loss", pl_module.read_sums("train")["train/loss"])
+            self.check(trainer, "train/loss", state_of(pl_module).read_sums("train")["train/loss"])
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, TrainingModule)
+        metrics = state_of(pl_module).metrics
         for name in ("train/loss", "val/loss"):
-            if name in pl_module.metrics:
-                self.check(trainer, name, pl_module.metrics[name])
+            if name in metrics:
+                self.check(trainer, name, metrics[name])
 
     def check(self, trainer: Trainer, name: str, value: float) -> None:
         """Raise Diverged when the value is not finite or above the bound."""

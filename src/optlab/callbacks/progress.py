@@ -12,8 +12,8 @@ from rich.text import Text
 
 from optlab.adapters.lightning import callback_of, ends
 from optlab.callbacks.recorder import Recorder
-from optlab.module import TrainingModule
 from optlab.record import Row
+from optlab.run_module import state_of
 
 SECONDS_BETWEEN_LOOKS = 0.25  # each look reads the sums back from the device, and drawing takes time
 
@@ -61,9 +61,8 @@ class Progress(Callback):
     ) -> None:
         if self._live is None or time.monotonic() - self._looked < SECONDS_BETWEEN_LOOKS:
             return
-        assert isinstance(pl_module, TrainingModule)
         self._looked = time.monotonic()
-        running = "  ".join(f"{name} {mean:.4f}" for name, mean in pl_module.sums["train"].running().items())
+        running = "  ".join(f"{name} {mean:.4f}" for name, mean in state_of(pl_module).sums["train"].running().items())
         self._live.update(
             self._task,
             description=epoch_of(trainer),

@@ -7,8 +7,8 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
-from optlab.module import TrainingModule
 from optlab.record import METRICS_FILE, Row, append_metrics, write_metrics
+from optlab.run_module import RunState, state_of
 
 
 class Recorder(Callback):
@@ -56,9 +56,7 @@ class Recorder(Callback):
         """Stop the training clock. The device has finished by the time a sum is read back, so read one."""
         if not self._since:
             return
-        module = trainer.lightning_module
-        assert isinstance(module, TrainingModule)
-        module.sums["train"].loss.item()
+        state_of(trainer.lightning_module).sums["train"].loss.item()
         elapsed = time.perf_counter() - self._since
         self._since = 0.0
         self.seconds += elapsed
@@ -66,15 +64,15 @@ class Recorder(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.stop_clock(trainer)
-        assert isinstance(pl_module, TrainingModule)
-        pl_module.publish(pl_module.read_sums("train"))
-        self.samples_here += pl_module.sums["train"].samples * trainer.world_size
+        state = state_of(pl_module)
+        state.publish(state.read_sums("train"))
+        self.samples_here += state.sums["train"].samples * trainer.world_size
         self.steps_here += trainer.global_step - self._step_before
         self._step_before = trainer.global_step
-        self.add_row(trainer, pl_module)
+        self.add_row(trainer, state)
 
-    def add_row(self, trainer: Trainer, module: TrainingModule) -> None:
-        """Record the epoch under way with the metrics that the module holds."""
+    def add_row(self, trainer: Trainer, state: RunState) -> None:
+        """Record the epoch under way with the metrics that the state holds."""
         row: Row = {
             "epoch": trainer.current_epoch + 1,
             "step": trainer.global_step,
@@ -82,9 +80,9 @@ class Recorder(Callback):
             "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
         }
         names = ["train/loss", "train/acc", "val/loss", "val/acc"]
-        known = [name for name in names if name in module.metrics]
-        row |= {name: module.metrics[name] for name in known}
-        row |= {name: value for name, value in module.metrics.items() if name not in row}
+        known = [name for name in names if name in state.metrics]
+        row |= {name: state.metrics[name] for name in known}
+        row |= {name: value for name, value in state.metrics.items() if name not in row}
         self.rows.append(row)
         self._lines.append(json.dumps(row))
         if self.folder is not None:
@@ -93,12 +91,12 @@ class Recorder(Callback):
             numbers = {k: v for k, v in row.items() if isinstance(v, int | float)}
             logger.log_metrics(numbers, step=trainer.global_step)
 
-    def complete_last_row(self, module: TrainingModule) -> None:
+    def complete_last_row(self, state: RunState) -> None:
         """Add to the last epoch's row what was measured after it; write the history of a run with nothing left."""
         if not self.rows:
             return
-        added = set(module.metrics) - set(self.rows[-1])
-        self.rows[-1] |= module.metrics
+        added = set(state.metrics) - set(self.rows[-1])
+        self.rows[-1] |= state.metrics
         if self.folder is not None and (added or not (self.folder / METRICS_FILE).exists()):
             write_metrics(self.folder / METRICS_FILE, self.rows)
 

@@ -6,7 +6,7 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 
 from optlab.data.batches import Batch
-from optlab.module import TrainingModule
+from optlab.run_module import state_of
 
 
 class RunningSums(Callback):
@@ -31,10 +31,9 @@ class RunningSums(Callback):
         self.sums += torch.stack([loss, loss * batch.size])
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, TrainingModule)
         # The mean over processes of a batch's weighed losses is the loss of the whole batch.
         batches, samples = trainer.strategy.reduce(self.sums, reduce_op="mean").tolist()
-        pl_module.publish({"train/sum_of_batch_losses": batches, "train/sum_of_sample_losses": samples})
+        state_of(pl_module).publish({"train/sum_of_batch_losses": batches, "train/sum_of_sample_losses": samples})
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.sums = self.sums.to(pl_module.device)

@@ -35,17 +35,18 @@ class TestCurve(Callback):
         if self.batches is None:
             return
         assert isinstance(pl_module, TrainingModule)
+        state = pl_module.run_state
         callback_of(trainer, Recorder).stop_clock(trainer)
         training = [layer for layer in pl_module.modules() if layer.training]
         pl_module.eval()
-        pl_module.open_sums("test")
+        state.open_sums("test")
         with evaluation_precision(trainer):
             for batch in islice(self.batches, limited(len(self.batches), trainer.limit_test_batches)):
                 loss, outputs = pl_module.evaluate(batch)
-                pl_module.sums["test"].add(loss, outputs, batch.targets)
+                state.sums["test"].add(loss, outputs, batch.targets)
         for layer in training:
             layer.training = True
-        pl_module.metrics |= pl_module.read_sums("test")
+        state.metrics |= state.read_sums("test")
 
 
 def limited(batches: int, limit: float | None) -> int:

@@ -103,8 +103,8 @@ class ReplayedSteps(PlainSteps):
             self._capture = self.captured()
 
     def replay(self, capture: Capture) -> None:
-        if self.step.module.rates is not None:
-            self.step.module.rates.refresh()
+        if self.step.module.run_state.rates is not None:
+            self.step.module.run_state.rates.refresh()
         capture.replay()
         self.step.sums.samples += self.step.batches.batch_size
 

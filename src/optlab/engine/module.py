@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -43,8 +43,13 @@ class ChunkedBatches(DeviceBatches):
 class EngineModule(TrainingModule):
     """A training module that takes steps, and says how."""
 
-    engine: Engine  # for the record
+    engine: ClassVar[Engine]  # as the config names it
     batches_type: ClassVar[type[DeviceBatches]] = DeviceBatches  # of the training split
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.run_state.engine = self.engine
+        self.run_state.batches_type = self.batches_type
 
 
 class EagerModule(EngineModule):
@@ -71,7 +76,7 @@ class LoopModule(EngineModule):
     checkpoints are written as the eager engine's.
     """
 
-    engine: Literal["loop", "graph"] = "loop"
+    engine: ClassVar[Engine] = "loop"
     batches_type = ChunkedBatches
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -81,7 +86,7 @@ class LoopModule(EngineModule):
         self._looks: list[int] = []  # the callbacks' every_n_steps
 
     def training_step(self, batch: int, batch_idx: int) -> None:
-        batches = self.train_batches
+        batches = self.run_state.train_batches
         if self._steps is None:
             bf16 = self.trainer.precision == "bf16-mixed"
             self._steps = self.new_steps(BufferedStep(self, batches, self.trainer.optimizers[0], bf16))
@@ -138,11 +143,12 @@ class LoopModule(EngineModule):
 class GraphModule(LoopModule):
     """As `LoopModule`, replaying a captured step; where that cannot be, it goes on as the loop engine."""
 
-    engine: Literal["loop", "graph"] = "graph"
+    engine: ClassVar[Engine] = "graph"
     counts_at_once = True  # a captured step counts its own
 
     def new_steps(self, step: BufferedStep) -> PlainSteps:
-        return ReplayedSteps(step, self.lr_schedulers()) if self.engine == "graph" else super().new_steps(step)
+        replays = self.run_state.engine == "graph"
+        return ReplayedSteps(step, self.lr_schedulers()) if replays else super().new_steps(step)
 
     def take(self, steps: PlainSteps, index: int) -> None:
         try:
@@ -153,7 +159,7 @@ class GraphModule(LoopModule):
         # Not before the exception is gone: it holds the tensors of what was tried.
         if self.config.engine == "graph":
             raise UserError(f"engine=graph: not possible, because {reason}; type engine=auto")
-        self.engine = "loop"
+        self.run_state.engine = "loop"
         log.info("engine: loop, because %s", reason)
         self._steps = self.new_steps(steps.step)
         self._steps.take(index)
