@@ -5,7 +5,7 @@ import io
 import logging
 import runpy
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,15 +22,24 @@ class Result(NamedTuple):
 
 def command(*words: str) -> Result:
     """`python train.py WORDS` without a new process; importing torch anew costs seconds."""
+
+    def main() -> None:
+        runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+
+    return in_process(main, "train.py", *words)
+
+
+def in_process(main: Callable[[], int | None], *argv: str) -> Result:
+    """What a program's main function prints, and its exit code, with these words typed: its own name first."""
     out, err, code = io.StringIO(), io.StringIO(), 0
-    argv, sys.argv = sys.argv, ["train.py", *words]
+    before, sys.argv = sys.argv, list(argv)
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), clean_logging():
-            runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+            code = int(main() or 0)
     except SystemExit as exit_:
         code = int(exit_.code or 0)
     finally:
-        sys.argv = argv
+        sys.argv = before
         forget()
     return Result(code, out.getvalue(), err.getvalue())
 

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from hydra import main as hydra_main
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -22,8 +23,14 @@ from optlab.config import overrides as typed
 from optlab.config import places, resolve
 from optlab.errors import Interrupted, UserError
 from optlab.folders import Claims, discard, job_folder
+from optlab.rules.commands import as_typed, program
 
 _sources: dict[str, Any] = {}  # data sets that the jobs of a multirun share: Hydra calls `task` with a config alone
+
+
+def main() -> None:
+    """What train.py is in a checkout, for the command `optlab`."""
+    start(hydra_main(version_base="1.3", config_path=str(places.CONFIG_FOLDER), config_name=places.CONFIG_NAME)(task))
 
 
 def start(main: Callable[[], Any]) -> None:
@@ -31,7 +38,7 @@ def start(main: Callable[[], Any]) -> None:
     process.spin_briefly()
     wants_traceback = hydra_adapter.wants_full_error() or typed.wants_traceback(sys.argv[1:])
     claims = Claims()
-    hydra_adapter.give_values(run_folder=claims.claim, job_folder=job_folder)
+    hydra_adapter.give_values(run_folder=claims.claim, job_folder=job_folder, as_typed=as_typed)
     with process.remembering_ctrl_c(), ExitStack() as to_the_end:
         try:
             found = typed.places_of(sys.argv[1:])
@@ -114,7 +121,7 @@ def check_is_no_study(choices: Mapping[str, Any]) -> None:
     if (sweeper := choices.get("hydra/sweeper")) not in (None, "grid", "basic"):
         preset = choices.get("experiment")
         what = f"experiment={preset}" if preset else f"hydra/sweeper={sweeper}"
-        raise UserError(f"{what}: a study is many runs, so type -m: python train.py -m {what} ...")
+        raise UserError(f"{what}: a study is many runs, so type -m: {program()} -m {what} ...")
 
 
 def check_phase(config: Mapping[str, Any]) -> None:
@@ -150,7 +157,7 @@ def train(cfg: DictConfig, folder: Path, overrides: list[str]) -> float | None:
         if record.status == "interrupted":
             checkpoint = folder / "checkpoints" / "last.ckpt"
             how = (
-                f"continue with: python train.py ckpt={shortest(checkpoint)}"
+                f"continue with: {program()} ckpt={shortest(checkpoint)}"
                 if checkpoint.exists()
                 else "nothing was saved"
             )

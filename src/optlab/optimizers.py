@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from optlab.config.schema import Optimizer as Settings
 from optlab.config.signature import check_value, unknown_argument
 from optlab.errors import UserError
+from optlab.rules.commands import install
 
 ACCELERATED = ("fused", "capturable")
 COMPUTES_BY = (*ACCELERATED, "foreach", "differentiable")  # how a step is computed, not what
@@ -186,7 +187,7 @@ def _optimizer_class(target: str) -> type[Optimizer]:
     except (ImportError, TypeError, ValueError) as error:
         if package == "pytorch_optimizer" and getattr(error, "name", None) == package:
             raise UserError(
-                f"optimizer._target_={target}: the package is not installed: pip install -e '.[optimizers]'"
+                f"optimizer._target_={target}: the package is not installed: {install('optimizers')}"
             ) from error
         raise UserError(f"optimizer._target_={target}: cannot import {module_name} ({error})") from error
     cls = getattr(module, name, None)

@@ -233,3 +233,12 @@ def test_another_process_works_where_the_command_was_typed() -> None:
         print(os.getcwd(), sys.argv, "/a/module" in sys.path, os.environ["OMP_NUM_THREADS"], __spec__)
     """
     assert python(program) == f"{Path.cwd()} ['/somewhere/train.py'] True 3 None"
+
+
+def test_another_process_of_python_m_optlab_is_started_by_m_too() -> None:
+    program = """
+        from optlab.adapters.process import Place
+        Place("/", "/somewhere/optlab/__main__.py", (), "optlab.__main__").enter({})
+        print(__spec__.name)
+    """
+    assert python(program) == "optlab.__main__"

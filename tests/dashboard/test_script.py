@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import wandb
-import wandb_dashboard
 
+from optlab.commands import dashboard
 from optlab.dashboard import save
 from tests.analysis.made import make_sweep
 from tests.dashboard.sweeps import study
@@ -57,7 +57,7 @@ def sections_of(spec: dict[str, Any]) -> list[dict[str, Any]]:
 
 def failed(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """The one line of a command that fails."""
-    assert wandb_dashboard.main(words) == 1
+    assert dashboard.main(words) == 1
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.startswith("optlab: ")
@@ -68,14 +68,14 @@ def test_saving_sends_one_request_with_what_the_dry_run_prints(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     study(tmp_path / "which")
-    assert wandb_dashboard.main(["which", "--entity", "team", "--dry-run"]) == 0
+    assert dashboard.main(["which", "--entity", "team", "--dry-run"]) == 0
     shown = json.loads(capsys.readouterr().out)
     monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
     monkeypatch.setattr(wandb, "Api", Client)
     Client.asked.clear()
     with server() as address:
         monkeypatch.setenv("WANDB_BASE_URL", address)
-        assert wandb_dashboard.main(["which", "--entity", "team"]) == 0
+        assert dashboard.main(["which", "--entity", "team"]) == 0
     ((query, variables),) = Client.asked
     assert "upsertView" in query
     assert (
@@ -98,7 +98,7 @@ def test_without_an_entity_it_is_the_accounts(
     Client.asked.clear()
     with server() as address:
         monkeypatch.setenv("WANDB_BASE_URL", address)
-        assert wandb_dashboard.main(["s", "--project", "mine"]) == 0
+        assert dashboard.main(["s", "--project", "mine"]) == 0
     assert [(each["entityName"], each["projectName"]) for _, each in Client.asked] == [("me", "mine")]
 
 
@@ -152,7 +152,7 @@ def test_bad_input_is_one_line(
     assert "logger=wandb" in failed(["plain", "--dry-run"], capsys)
     study(tmp_path / "s")
     assert "--metric val/recall: no run here has it" in failed(["s", "--metric", "val/recall", "--dry-run"], capsys)
-    monkeypatch.setattr(wandb_dashboard, "find_spec", lambda name: None)
+    monkeypatch.setattr(dashboard, "find_spec", lambda name: None)
     assert "pip install -e '.[dashboard]'" in failed(["s", "--dry-run"], capsys)
 
 

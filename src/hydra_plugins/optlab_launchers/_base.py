@@ -31,9 +31,10 @@ class ProcessLauncher(Launcher):
     def check(self) -> None:
         """Raise UserError where this launcher cannot start anything, before anything is planned or written."""
         from optlab.errors import UserError
+        from optlab.rules.commands import install
 
         if any(find_spec(package) is None for package in (self.package, "cloudpickle")):
-            raise UserError(f"hydra/launcher={self.name} needs a package: pip install -e '.[{self.package}]'")
+            raise UserError(f"hydra/launcher={self.name} needs a package: {install(self.package)}")
         from optlab.sweep.launchers.slots import check_counts
 
         check_counts(**{name: value for name, value in vars(self).items() if name in ("n_jobs", "threads")})

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -265,10 +266,13 @@ class Place:
     folder: str
     script: str
     import_path: tuple[str, ...]
+    module: str | None = None  # `optlab.__main__` for `python -m optlab`
 
     @classmethod
     def here(cls) -> "Place":
-        return cls(str(Path.cwd()), str(Path(sys.argv[0]).absolute()), tuple(sys.path))
+        spec = sys.modules["__main__"].__spec__
+        module = spec.name if spec is not None and spec.name == "optlab.__main__" else None
+        return cls(str(Path.cwd()), str(Path(sys.argv[0]).absolute()), tuple(sys.path), module)
 
     def enter(self, environment: Mapping[str, str]) -> None:
         """Make this process, which only runs jobs, one of that command; for good, as it does nothing else."""
@@ -276,5 +280,6 @@ class Place:
         os.chdir(self.folder)
         sys.argv = [self.script]
         sys.path += [path for path in self.import_path if path not in sys.path]
-        # Lightning starts the processes of a distributed run from this, and must find the script there.
-        sys.modules["__main__"].__spec__ = None
+        # Lightning starts the processes of a distributed run from this: the script where there is none, else by -m.
+        # The script of `python -m optlab` itself would bring its folder onto the path, with modules like `data`.
+        sys.modules["__main__"].__spec__ = find_spec(self.module) if self.module else None

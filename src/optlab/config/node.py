@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from optlab.config.signature import check_value, wanted
 from optlab.errors import UserError
+from optlab.rules.commands import program
 
 LARGEST = 2**63 - 1  # of the whole numbers that torch and NumPy take
 
@@ -121,7 +122,7 @@ def complain(node: type[Node], values: Mapping[str, Any], path: str) -> None:
     for key, field in declared.items():
         is_group = node_in(field.annotation) or get_origin(field.annotation) is dict
         if is_group and field.is_required() and not isinstance(values.get(key), Mapping):
-            raise UserError(f"{path}{key} is missing; type {path}{key}=OPTION (python train.py --help lists them)")
+            raise UserError(f"{path}{key} is missing; type {path}{key}=OPTION ({program()} --help lists them)")
     for key, field in declared.items():
         if key in values:
             hint: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation

@@ -15,6 +15,7 @@ from optlab.config.groups import check_custom, check_groups, chosen
 from optlab.config.places import CONFIG_FOLDER, CONFIG_NAME, Places, groups, options
 from optlab.errors import UserError
 from optlab.record import shortest
+from optlab.rules.commands import program
 
 PATHS = ("dataset.root", "input", "ckpt", "hydra.run.dir", "hydra.sweep.dir")
 SWEEP_NAME = re.compile(r"\w[\w.+/-]*")
@@ -177,7 +178,7 @@ def check_sweeps(overrides: Iterable[Override], *, multirun: bool) -> None:
             continue
         if not multirun:
             several = f", or '{key}=[{values}]' for several at once" if key == "logger" else ""
-            raise UserError(f"{key}={values}: several values need -m (python train.py -m ...){several}")
+            raise UserError(f"{key}={values}: several values need -m ({program()} -m ...){several}")
         if not override.is_discrete_sweep():
             raise UserError(f"{key}={values}: an interval is no list of values; type some, as in {key}=0.1,0.2")
         if hydra_adapter.matching(override, ()) is not None and key not in groups():
@@ -191,7 +192,7 @@ def check_folders(overrides: Iterable[Override]) -> None:
     """Raise UserError for a folder in which runs would write among other things, and for Hydra's own way to say -m."""
     last = {override.key_or_group: override for override in overrides if not override.is_sweep_override()}
     if (mode := last.get("hydra.mode")) is not None:
-        raise UserError(f"{mode.input_line}: type -m for many runs (python train.py -m ...), and nothing for one")
+        raise UserError(f"{mode.input_line}: type -m for many runs ({program()} -m ...), and nothing for one")
     for key in ("hydra.run.dir", "hydra.sweep.dir"):
         folder = last[key].value() if key in last else "${}"
         if "${" not in str(folder) and (not folder or Path.cwd().is_relative_to(Path(str(folder)).resolve())):

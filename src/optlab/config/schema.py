@@ -14,6 +14,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from optlab.config.node import Node, fields
 from optlab.errors import UserError
 from optlab.record import Phase
+from optlab.rules.commands import program
 from optlab.rules.metrics import JudgedBy
 
 AtLeast1 = Annotated[int, Field(ge=1)]
@@ -230,4 +231,4 @@ class Config(Node):
 
     @classmethod
     def unknown(cls, path: str, key: str) -> str:
-        return f"{key}: there is no such group or key; leave it out (python train.py --help lists them)"
+        return f"{key}: there is no such group or key; leave it out ({program()} --help lists them)"

@@ -10,6 +10,7 @@ from filelock import FileLock
 from rich.console import Console
 
 from optlab.record import shortest
+from optlab.rules.commands import tool
 from optlab.rules.words import failure, plural
 from optlab.sweep.folder import LOCKS
 from optlab.sweep.job import Outcome, SweepInterrupted
@@ -44,7 +45,7 @@ def conclude(folder: Path, work: Callable[[], Sequence[Outcome]], *, live: bool 
             summary = summarize(folder)
         except KeyboardInterrupt:
             signum = signum or signal.SIGINT
-            console.print(f"the report is not complete; python scripts/report.py {shortest(folder)} writes it")
+            console.print(f"the report is not complete; {tool('report')} {shortest(folder)} writes it")
         else:
             signum = signum or into_wandb(folder, summary, console)
     print_problems(outcomes, console)

@@ -15,6 +15,7 @@ from optlab.config.schema import Loggers
 from optlab.config.signature import locate
 from optlab.errors import UserError
 from optlab.record import RunRecord
+from optlab.rules.commands import install
 from optlab.tracking.guard import one_line, without_password
 from optlab.tracking.known import tracker_of
 from optlab.tracking.mirror import Mirror, Tracker
@@ -27,11 +28,11 @@ log = logging.getLogger(__name__)
 def check(config: Loggers) -> None:
     """Raise UserError for a logger whose package is not installed, or that does not take its arguments."""
     if config.tensorboard is not None and find_spec("tensorboard") is None:
-        raise UserError("logger=tensorboard needs a package: pip install -e '.[tensorboard]'")
+        raise UserError(f"logger=tensorboard needs a package: {install('tensorboard')}")
     for name, call in config.others.items():
         tracker = tracker_of(name, call)
         if tracker.package and find_spec(tracker.package) is None:
-            raise UserError(f"logger.{name} needs a package: pip install -e '.[{tracker.package}]'")
+            raise UserError(f"logger.{name} needs a package: {install(tracker.package)}")
         made = locate(f"logger.{name}", call.target)
         if not inspect.isclass(made) or not hasattr(made, "log_metrics"):
             raise UserError(

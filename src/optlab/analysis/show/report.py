@@ -2,7 +2,6 @@
 
 import base64
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -24,7 +23,7 @@ from optlab.analysis.show.ranking import axis_ticks, tracks
 from optlab.analysis.show.summary import Summary
 from optlab.analysis.show.tables import tables_of
 from optlab.analysis.show.tables.overview import overview
-from optlab.rules.commands import going_on, once_more
+from optlab.rules.commands import as_typed, going_on, once_more, program, run_words
 from optlab.rules.words import plural
 
 
@@ -124,7 +123,7 @@ def sweep_commands(runs: Runs) -> list[tuple[str, str]]:
         of = f" of {name}" if several else ""
         found += [(f"the whole sweep{of} once more, in a new folder", once_more(command)) for command in typed]
         found += [(f"go on in {name}: only runs that are missing there", going_on(command, name)) for command in typed]
-    return found
+    return [(what, as_typed(command)) for what, command in found]
 
 
 def commands(contest: Contest) -> list[tuple[str, str]]:
@@ -137,12 +136,12 @@ def commands(contest: Contest) -> list[tuple[str, str]]:
         if not contender.entered:
             continue
         seeds = [str(run.record.seed) for run in contender.entered]
-        words = shlex.split(contender.entered[0].command)[2:]
-        kept = shlex.join(word for word in words if not word.startswith(OF_THE_SWEEP))
+        words = contender.entered[0].record.overrides
+        kept = run_words(word for word in words if not word.startswith(OF_THE_SWEEP))
         if contender.entered[0].record.phase == "confirm":
-            command = f"for seed in {' '.join(seeds)}; do python train.py {kept} seed=$seed; done"
+            command = f"for seed in {' '.join(seeds)}; do {program()} {kept} seed=$seed; done"
         else:
-            command = f"python train.py -m {kept} seed={','.join(seeds)}"
+            command = f"{program()} -m {kept} seed={','.join(seeds)}"
         found.append((contender.name, command))
     return found
 

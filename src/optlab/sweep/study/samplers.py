@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from optlab.errors import UserError
+from optlab.rules.commands import install
 from optlab.sweep.folder import lock_of
 
 JOURNAL_FILE = "tpe.journal"
@@ -40,7 +41,7 @@ def choose_sampler(wanted: Sampler, dimensions: int, trials: int) -> Sampler:
     if chosen == "grid" and trials < 2:
         raise UserError(f"hydra.sweeper.trials={trials}: a grid has both ends, so it needs 2 or more")
     if chosen == "tpe" and find_spec("optuna") is None:
-        raise UserError("hydra.sweeper.sampler=tpe needs a package: pip install -e '.[tpe]'")
+        raise UserError(f"hydra.sweeper.sampler=tpe needs a package: {install('tpe')}")
     return chosen
 
 

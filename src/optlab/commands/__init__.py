@@ -1,0 +1,34 @@
+"""What `optlab` does beside training: each command is a module here, with a `main(arguments)` that gives the exit code.
+
+The modules are imported when they are called: a report takes no Hydra, and `optlab --help` none of them.
+"""
+
+import difflib
+from collections.abc import Sequence
+from importlib import import_module
+
+from optlab.errors import UserError
+
+COMMANDS = {
+    "report": "read sweeps and say what they show",
+    "dashboard": "build a W&B workspace for a sweep",
+}
+
+
+def called(arguments: Sequence[str]) -> str | None:
+    """The command that the first word names; None where it is an override or a flag, which are the training's.
+
+    Raises:
+        UserError: a word that is nearly a command.
+    """
+    word = arguments[0] if arguments else ""
+    if word in COMMANDS:
+        return word
+    if word.isidentifier() and (close := difflib.get_close_matches(word, COMMANDS, n=1, cutoff=0.7)):
+        raise UserError(f"{word}: there is no such command; did you mean {close[0]}? known: {', '.join(COMMANDS)}")
+    return None
+
+
+def run(command: str, arguments: Sequence[str]) -> int:
+    """Run a command; returns its exit code."""
+    return int(import_module(f"optlab.commands.{command}").main(arguments))

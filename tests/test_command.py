@@ -1,0 +1,100 @@
+"""`optlab` as it is typed: the training of train.py, the commands beside it, and what they say to type."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from optlab.__main__ import main
+from optlab.rules import commands
+from optlab.rules.commands import as_typed, install, program, run_command, tool
+from tests.analysis.made import make_sweep
+from tests.commandline import Result, in_process
+
+
+def optlab(*words: str) -> Result:
+    """`optlab WORDS` without a new process."""
+    return in_process(main, "/somewhere/bin/optlab", *words)
+
+
+def test_it_trains_and_says_what_to_type_in_its_own_words(tmp_path: Path) -> None:
+    result = optlab("logger=none", "trainer=cpu", "model=linear", "trainer.max_epochs=1", "hydra.run.dir=run")
+    assert result.code == 0
+    assert (tmp_path / "run" / "run.json").exists()
+    assert "(optlab -m ...)" in optlab("seed=1,2").err
+
+
+def test_help_speaks_of_the_command_in_even_columns() -> None:
+    shown = optlab("--help").out
+    assert "Usage: optlab [group=option ...]" in shown
+    assert "optimizer: adadelta, " in shown
+    assert "python" not in shown
+    examples = [line for line in shown.splitlines() if line.startswith("  optlab ")]
+    assert {line.split()[1] for line in examples} >= {"report", "dashboard", "-m"}
+    assert len({line.index(line.split("   ")[-1].strip()) for line in examples}) == 1
+
+
+def test_its_version_is_that_of_the_package() -> None:
+    assert optlab("--version").out.startswith("optlab 0.")
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["reprot", "x"], "reprot: there is no such command; did you mean report?"),
+        (["adam"], "adam: not an override; did you mean optimizer=adam?"),
+        (["report", "nowhere"], "nowhere: there is no such folder"),
+    ],
+)
+def test_a_mistake_is_one_line(typed: list[str], said: str) -> None:
+    result = optlab(*typed)
+    assert result.code == 1
+    assert result.out == ""
+    assert result.err.startswith(f"optlab: {said}")
+    assert result.err.count("\n") == 1
+
+
+def test_a_report_tells_commands_as_they_were_typed(tmp_path: Path) -> None:
+    make_sweep(tmp_path / "s", {"adam": [0.9, 0.91]}, epochs=2)
+    assert optlab("report", "s", "--no-figures").code == 0
+    page = Path("s/report.html").read_text()
+    assert "optlab -m optimizer=adam" in page
+    assert "train.py" not in page
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_word_that_completes_is_optlab(shell: str) -> None:
+    script = optlab("-sc", f"install={shell}").out
+    assert "complete -c optlab" in script if shell == "fish" else script.endswith(" hydra_bash_completion optlab\n")
+
+
+# -- the words
+
+
+@pytest.mark.parametrize(
+    ("script", "checkout", "word", "report"),
+    [
+        ("train.py", True, "python train.py", "python scripts/report.py"),
+        ("/usr/lib/python3/site-packages/ipykernel_launcher.py", True, "python train.py", "python scripts/report.py"),
+        ("/usr/lib/python3/site-packages/ipykernel_launcher.py", False, "optlab", "optlab report"),
+        ("/home/me/.venv/bin/optlab", True, "optlab", "optlab report"),
+        ("C:/me/Scripts/optlab.exe", False, "optlab", "optlab report"),
+        ("/home/me/optlab/__main__.py", True, "python -m optlab", "python -m optlab report"),
+        ("", False, "optlab", "optlab report"),
+    ],
+)
+def test_a_person_is_told_what_they_typed(
+    script: str, checkout: bool, word: str, report: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [script])
+    monkeypatch.setattr(commands, "CHECKOUT", checkout)
+    assert program() == word
+    assert tool("report") == report
+    assert run_command(["a=b c"]) == f"{word} 'a=b c'"
+    assert install("tpe") == ("pip install -e '.[tpe]'" if checkout else "pip install 'optlab[tpe]'")
+
+
+def test_a_second_column_stays_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["optlab"])
+    before = "python train.py a=b      one thing\npython scripts/report.py x   another; python train.py c"
+    assert as_typed(before) == "optlab a=b               one thing\noptlab report x              another; optlab c"
