@@ -66,7 +66,7 @@ MISTAKES = {
     "network_for_images": (["dataset=line", "batch_size=3", "loss=mse"], ["cnn", "model=linear"]),
     "loss_for_classes": (["dataset=line", "batch_size=3", "model=linear"], ["cross_entropy", "loss=mse"]),
     "unknown_augmentation": (["dataset.augment=flip"], ["dataset.augment=flip", "crop_flip"]),
-    "unknown_metric": (["metric=val/f1"], ["metric=val/f1", "acc"]),
+    "unknown_metric": (["metric=val/kappa"], ["metric=val/kappa", "val/acc", "val/f1"]),
     "unknown_mode": (["mode=evaluate"], ["mode=evaluate", "train, test, predict"]),
     "no_checkpoint": (["mode=test"], ["ckpt="]),
     "checkpoint_missing": (["ckpt=nowhere.ckpt"], ["nowhere.ckpt", "no such file"]),

@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveFloat, ValidationError, model_validator
@@ -22,6 +22,7 @@ from optlab.config.schema import Config
 from optlab.data.arrays import DataInfo
 from optlab.data.augment import AUGMENTATIONS
 from optlab.errors import UserError, piece
+from optlab.rules.tasks import TaskName, task_of
 from optlab.seeds import default_stream
 
 NETWORK = "network."  # before the names of its weights among those of the LightningModule
@@ -262,7 +263,7 @@ class _Data(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     name: str
-    task: Literal["classification", "regression"]
+    task: TaskName
     input_shape: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=4)]
     classes: list[str]
     outputs: Annotated[int, Field(ge=1)]
@@ -274,7 +275,7 @@ class _Data(BaseModel):
     def fits_together(self) -> Self:
         if math.prod(self.input_shape) > LARGEST_INPUT:
             raise ValueError(f"input_shape is {'x'.join(map(str, self.input_shape))}, too large for a sample")
-        if self.classes and len(self.classes) != self.outputs:
+        if self.classes and len(self.classes) != task_of(self.task).names(self.outputs):
             raise ValueError(f"{len(self.classes)} classes for {self.outputs} outputs")
         if not all(name.isprintable() for name in (self.name, *self.classes)):
             raise ValueError("a name holds control characters")

@@ -67,7 +67,7 @@ MISTAKES: dict[str, list[tuple[Any, str]]] = {
         (2**63, f"batch_size={2**63}: must fit into 64 bits, so at most {2**63 - 1}"),
         (10**400, "must fit into 64 bits"),
     ],
-    "metric": [("val/f1", "metric=val/f1: must be one of val/acc, val/loss, train/acc, train/loss or null")],
+    "metric": [("test/f1", "metric=test/f1: must be val/f1, as nothing is chosen on the test split")],
     "engine": [("grph", "engine=grph: must be one of auto, graph, loop, eager")],
     "batchsize": [(32, "batchsize: there is no such group or key; leave it out (python train.py --help lists them)")],
     "dataset": [

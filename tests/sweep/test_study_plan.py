@@ -70,7 +70,7 @@ def test_seeds_are_counted_on_from_tuning_or_listed() -> None:
         ([], {"trials": 1}, "trials=1: a grid has both ends"),
         ([], {"trials": "many"}, "hydra.sweeper.trials=many: must be a whole number"),
         ([], {"sampler": "random"}, "hydra.sweeper.sampler=random: must be one of auto, grid, halton, sobol, tpe"),
-        ([], {"metric": "val/f1"}, "hydra.sweeper.metric=val/f1: must be one of val/acc, val/loss"),
+        ([], {"metric": "test/f1"}, "hydra.sweeper.metric=test/f1: must be val/f1"),
         ([], {"extensions": -1}, "hydra.sweeper.extensions=-1: must be 0 or more"),
         ([], {"tuning_seeds": 0}, "hydra.sweeper.tuning_seeds=0: must be 1 or more"),
         ([], {"tuning_seeds": [1, 1]}, "a seed is named twice"),

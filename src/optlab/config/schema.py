@@ -15,13 +15,14 @@ from optlab.config.node import Node, fields
 from optlab.errors import UserError
 from optlab.record import Phase
 from optlab.rules.commands import program
-from optlab.rules.metrics import JudgedBy
+from optlab.rules.metrics import may_choose
 
 AtLeast1 = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
 Batches = NotNegative | Annotated[float, Field(ge=0, le=1)]  # a number of them, or a part of all
 Named = str | int | float  # a name or a path: YAML reads a number where one is typed
 Part = Annotated[float, Field(ge=0, le=1)]
+JudgedBy = Annotated[str, AfterValidator(may_choose)]  # which of them a run has is known when its data is
 Open = ConfigDict(extra="allow")
 
 

@@ -21,10 +21,12 @@ from optlab.analysis.judge.verdict import Verdict
 from optlab.analysis.show.tables.outcome import standings
 from optlab.analysis.show.tables.write import markdown
 from optlab.dashboard.mirrored import Mirrored, is_logarithmic
+from optlab.rules.tasks import TASKS
 from optlab.rules.tracked import CONFIRM_EPOCH, COUNT, DIVERGED, LAST, TIMING
 from optlab.rules.words import slug
 
-QUALITY = re.compile(r"(train|val|test)/(loss|acc|top5|f1|ece)")  # what learning curves show
+KINDS = "|".join(sorted({kind for task in TASKS.values() for kind in task.metrics(outputs=10)}))
+QUALITY = re.compile(rf"(train|val|test)/({KINDS})")  # what learning curves show
 BOOKKEEPING = ("epoch", "step", "seconds", "lr")
 COST = re.compile(r"byte|memory|seconds|flop", re.IGNORECASE)
 GROUP = "configuration"  # the config key that curves are grouped by

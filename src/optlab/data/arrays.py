@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-Task = Literal["classification", "regression"]
+from optlab.rules.tasks import TaskName
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,11 @@ class DataInfo:
     """What a network, a loss and a reader of results need to know about a data set, without its tensors."""
 
     name: str
-    task: Task
+    task: TaskName  # what the targets are: see `optlab.rules.tasks`
     input_shape: tuple[int, ...]  # (channels, height, width) for images, (features,) for vectors
-    classes: tuple[str, ...]  # class names in the order of their labels; () for regression
-    outputs: int  # number of classes, or the width of a regression target
+    # Names of the classes (two for binary), of the labels or of the numbers, in their order; () where there are none.
+    classes: tuple[str, ...]
+    outputs: int  # of the network: the number of classes, of labels, of numbers; 1 for binary
     mean: tuple[float, ...] | None  # per channel, on the [0, 1] scale; None: inputs are used as they are
     std: tuple[float, ...] | None
     pixel_max: float = 255.0  # the stored value that means 1.0
@@ -59,7 +60,7 @@ class Arrays:
     """Samples with their targets. Images of several channels lie in memory as channels_last."""
 
     inputs: Tensor  # uint8 [n, channels, height, width], or float32 [n, features]
-    targets: Tensor  # int64 [n], or float32 [n, width]
+    targets: Tensor  # int64 [n], float32 [n, outputs], or int64 [n, *positions]
 
     def __post_init__(self) -> None:
         if len(self.inputs) != len(self.targets):

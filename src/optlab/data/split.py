@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from optlab.data.arrays import Arrays, DataInfo, Samples, Source, Splits, Subset, fingerprint
+from optlab.data.targets import check_targets
 from optlab.errors import UserError
+from optlab.rules.tasks import task_of
 
 # One seed draws the test part and then the validation part: each needs a stream of its own.
 _STREAMS = {"test_size": 0, "val_size": 1}
@@ -24,7 +26,7 @@ def split(
     split_seed: int,
     train_split: Literal["train", "test"] = "train",
 ) -> Splits:
-    """Takes validation out of training: stratified for classes, at random for regression.
+    """Takes validation out of training: stratified by class or by set of labels, at random for other targets.
 
     Args:
         val_size: a fraction in [0, 1) of the training samples, or a whole number of them; 0 leaves validation
@@ -71,10 +73,7 @@ def divide(
         raise UserError(f"dataset.split_seed={seed} is negative; type a whole number from 0")
     count = _count(size, len(targets), info.name, option)
     rng = np.random.default_rng([_STREAMS[option], seed])
-    if info.task == "classification":
-        held = _stratified(targets.numpy(), count, info, option, rng)
-    else:
-        held = rng.permutation(len(targets))[:count]
+    held = _held(targets, count, info, option, rng)
     is_held = np.zeros(len(targets), dtype=bool)
     is_held[held] = True
     kept = np.flatnonzero(~is_held)
@@ -86,13 +85,7 @@ def divide(
 def _check(arrays: Arrays, info: DataInfo, part: str) -> None:
     if len(arrays) == 0:
         raise UserError(f"{info.name} has no {part} samples; a run needs at least one")
-    if info.task == "classification":
-        low, high = (int(x) for x in arrays.targets.aminmax())
-        if low < 0 or high >= info.outputs:
-            raise UserError(
-                f"label {low if low < 0 else high} is outside the {info.outputs} classes of {info.name} "
-                f"(allowed: 0 to {info.outputs - 1})"
-            )
+    check_targets(arrays.targets, info, part)
 
 
 def _count(size: float | int, n: int, name: str, option: str) -> int:
@@ -113,22 +106,46 @@ def _count(size: float | int, n: int, name: str, option: str) -> int:
     return count
 
 
-def _stratified(
-    labels: NDArray[np.int64], count: int, info: DataInfo, option: str, rng: np.random.Generator
+def _held(targets: Tensor, count: int, info: DataInfo, option: str, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Indices of the `count` samples to hold out."""
+    answers = task_of(info.task).answers
+    if answers == "one" or (answers == "yes_no" and info.outputs == 1):
+        labels = targets.reshape(-1).numpy().astype(np.int64, copy=False)
+        sizes = np.bincount(labels, minlength=task_of(info.task).names(info.outputs))
+        spare = np.maximum(sizes - 1, 0)  # no class gives its last sample
+        if count > spare.sum():
+            raise UserError(
+                f"dataset.{option} would take {count} of the {len(labels)} samples of {info.name}, and some "
+                f"class would keep none; type at most {spare.sum()}"
+            )
+        return _stratified(labels, _shares(sizes, spare, count, np.arange(len(sizes))), rng)
+    if answers == "yes_no":
+        _, labels = np.unique(targets.numpy(), axis=0, return_inverse=True)
+        labels = labels.reshape(-1)
+        sizes = np.bincount(labels)
+        # Most sets of labels may be rare; which of them give a sample is drawn, or it would be those that come first.
+        return _stratified(labels, _shares(sizes, sizes, count, rng.permutation(len(sizes))), rng)
+    return rng.permutation(len(targets))[:count]
+
+
+def _shares(
+    sizes: NDArray[np.int64], spare: NDArray[np.int64], count: int, ties: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Indices of `count` samples: each class gives its share by largest remainder, but never its last one."""
-    sizes = np.bincount(labels, minlength=info.outputs)
-    spare = np.maximum(sizes - 1, 0)
-    if count > spare.sum():
-        raise UserError(
-            f"dataset.{option} would take {count} of the {len(labels)} samples of {info.name}, and some "
-            f"class would keep none; type at most {spare.sum()}"
-        )
-    # In whole numbers, as the remainders of equal classes must tie exactly; ties go to the lower label.
-    quota, remainder = np.divmod(sizes * count, len(labels))
+    """How many samples each group gives, by largest remainder, and none more than it can spare.
+
+    Args:
+        ties: the groups in the order in which equal remainders are served.
+    """
+    # In whole numbers, as the remainders of equal groups must tie exactly.
+    quota, remainder = np.divmod(sizes * count, sizes.sum())
     shares = np.minimum(quota, spare)
-    order = np.argsort(-remainder, kind="stable")
+    order = ties[np.argsort(-remainder[ties], kind="stable")]
     while (missing := count - int(shares.sum())) > 0:
         shares[order[shares[order] < spare[order]][:missing]] += 1
-    members = [rng.permutation(np.flatnonzero(labels == label)) for label in range(info.outputs)]
+    return shares
+
+
+def _stratified(labels: NDArray[np.int64], shares: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """As many indices of each group's samples as it gives."""
+    members = [rng.permutation(np.flatnonzero(labels == label)) for label in range(len(shares))]
     return np.concatenate([indices[:share] for indices, share in zip(members, shares, strict=True)])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from optlab.record import RunRecord
-from optlab.rules.metrics import final_value, higher_is_better, part_of
+from optlab.rules.metrics import directions_of, final_value, higher_is_better, part_of
 from optlab.rules.space import numbers
 
 # Part of every plan and of its hash: not a word of it changes. What a diverged run counts as where there is no chance
@@ -39,7 +39,8 @@ def score_of(record: RunRecord, metric: str | None = None) -> Score | None:
         return None
     trained = record.status == "finished"
     loss = final_value(record, f"{part_of(metric)}/loss") if trained else None
-    return Score(value if higher_is_better(metric) else -value, -math.inf if loss is None else -loss, trained)
+    up = higher_is_better(metric, directions_of(record.data))
+    return Score(value if up else -value, -math.inf if loss is None else -loss, trained)
 
 
 @dataclass(frozen=True)

@@ -219,7 +219,24 @@ KINDS = {
     "top5": "top-5 accuracy",
     "f1": "macro F1",
     "ece": "calibration error",
+    "auroc": "AUROC",
+    "ap": "average precision",
+    "r2": "R²",
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+    "iou": "mean IoU",
 }
+KINDS_OF_TASK = {  # where a task has another name for it
+    "binary": {"f1": "F1"},
+    "multilabel": {"acc": "accuracy over labels", "auroc": "macro AUROC", "ap": "mean average precision"},
+    "dense": {"acc": "accuracy over positions"},
+}
+
+
+def metric(name: str, task: str | None = None) -> str:
+    """`validation accuracy` for `val/acc`; a metric of the user's own by its name."""
+    part, _, kind = name.partition("/")
+    return f"{PARTS.get(part, part)} {KINDS_OF_TASK.get(task or '', {}).get(kind) or KINDS.get(kind, kind)}"
 
 
 def plural(n: int, noun: str) -> str:

@@ -1,13 +1,25 @@
 """What a run may be judged by: which way is better, what chance gives, and the objective of a record."""
 
 import math
-from typing import Literal
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from optlab.errors import UserError
 from optlab.record import RunRecord
+from optlab.rules.tasks import chance_of, task_of
 
-JudgedBy = Literal["val/acc", "val/loss", "train/acc", "train/loss"]
-HIGHER_IS_BETTER = ("acc", "top5", "f1")
+Direction = Literal["max", "min"]
+# Words of a metric's name that say which way is better: `val/loss`, `top5`, `my_balanced_accuracy`, `val_f1_epoch`.
+# The last such word counts: of `loss_acc` it is the accuracy.
+_LOWER = """
+    loss ece mae mse rmse error err perplexity ppl nll bce crossentropy entropy distance hamming fid wer cer
+"""
+_HIGHER = """
+    acc accuracy top f1 fbeta auroc auc ap map miou iou jaccard dice r2 precision recall sensitivity specificity
+    kappa mcc corrcoef score psnr ssim bleu ndcg likelihood
+"""
+LOWER, HIGHER = frozenset(_LOWER.split()), frozenset(_HIGHER.split())
 
 
 def part_of(metric: str) -> str:
@@ -20,47 +32,90 @@ def kind_of(metric: str) -> str:
     return metric.partition("/")[2]
 
 
-def higher_is_better(metric: str) -> bool:
-    return kind_of(metric) in HIGHER_IS_BETTER
+def may_choose(metric: str) -> str:
+    """A metric that may be chosen by, as it is; raises ValueError for one of the test split."""
+    if part_of(metric) == "test":
+        raise ValueError(f"val/{kind_of(metric)}, as nothing is chosen on the test split")
+    return metric
 
 
-def better(metric: str, value: float, than: float) -> bool:
-    return value > than if higher_is_better(metric) else value < than
+def direction(metric: str, directions: Mapping[str, Direction] | None = None) -> Direction | None:
+    """Which way a metric is better; None where neither the run nor the name tells.
+
+    Args:
+        metric: `val/acc`, `kappa`, `val_loss`: the part before a slash says nothing.
+        directions: of metrics of a user's own, by the part after the slash (`data.directions` in run.json).
+    """
+    kind = kind_of(metric) or metric
+    if directions and kind in directions:
+        return directions[kind]
+    in_capitals = re.findall(r"[A-Z]*[a-z]+\d*|[A-Z]+\d*", kind)  # valAcc, F1Score
+    for word in reversed([*in_capitals, *re.findall(r"[a-z]+\d*", kind.lower())]):
+        spellings = (word.lower(), word.lower().rstrip("0123456789"))  # top5 is a top
+        if not HIGHER.isdisjoint(spellings):
+            return "max"
+        if not LOWER.isdisjoint(spellings):
+            return "min"
+    return None
 
 
-def metric_of(wanted: str | None, *, validates: bool, task: str) -> str:
-    """The metric that a run is judged by: the one that is wanted, or accuracy for classes and loss for numbers.
+def higher_is_better(metric: str, directions: Mapping[str, Direction] | None = None) -> bool:
+    """Whether more of it is better; of what nobody tells, less is."""
+    return direction(metric, directions) == "max"
+
+
+def directions_of(data: Mapping[str, Any]) -> Mapping[str, Direction]:
+    """What a run's record says of metrics of its own; `data` is that of run.json."""
+    said = data.get("directions")
+    return {str(kind): way for kind, way in said.items() if way in ("max", "min")} if isinstance(said, dict) else {}
+
+
+def better(metric: str, value: float, than: float, directions: Mapping[str, Direction] | None = None) -> bool:
+    return value > than if higher_is_better(metric, directions) else value < than
+
+
+def metric_of(
+    wanted: str | None,
+    *,
+    validates: bool,
+    task: str,
+    outputs: int = 2,
+    own: Mapping[str, Direction | None] | None = None,
+) -> str:
+    """The metric that a run is judged by: the one that is wanted, or what its task is judged by.
 
     Args:
         wanted: what the config says; None leaves it to the task.
         validates: whether the run measures itself on validation; else it is judged on training.
-        task: "classification" or "regression".
+        task: a name in `optlab.rules.tasks`.
+        outputs: of the network.
+        own: metrics of the user's own and their directions.
 
     Raises:
-        UserError: the run has no such metric.
+        UserError: the run has no such metric, or nobody knows which way it is better.
     """
-    part = "val" if validates else "train"
-    known = [f"{p}/{kind}" for p in dict.fromkeys([part, "train"]) for kind in ("loss", "acc")]
-    if task == "regression":
-        known = [name for name in known if kind_of(name) == "loss"]
-    metric = wanted or f"{part}/{'acc' if task == 'classification' else 'loss'}"
+    part, found, own = "val" if validates else "train", task_of(task), own or {}
+    known = [f"val/{kind}" for kind in (*found.metrics(outputs), *own) if validates]
+    known += [f"train/{kind}" for kind in found.sums]
+    metric = wanted or f"{part}/{found.judged_by}"
     if metric not in known:
         raise UserError(f"metric={metric}: this run has {', '.join(known)}")
+    if (kind := kind_of(metric)) in own and own[kind] is None:
+        raise UserError(
+            f"metric={metric}: its class has no higher_is_better, so nothing can be chosen by it; "
+            f"a class of your own says higher_is_better = True or False"
+        )
     return metric
 
 
-def chance_level(metric: str, outputs: int | None) -> float | None:
+def chance_level(metric: str, outputs: int | None, task: object = None) -> float | None:
     """What guessing scores; None where the metric has no such level, as a loss, which has no bound above.
 
     Args:
         outputs: the number of classes, where it is known.
+        task: a name in `optlab.rules.tasks`; of classes without it.
     """
-    kind = kind_of(metric)
-    if kind == "f1":
-        return 0.0  # its least: the F1 of guessing depends on how often each class occurs
-    if not outputs or kind not in ("acc", "top5"):
-        return None
-    return min(5.0, outputs) / outputs if kind == "top5" else 1 / outputs
+    return chance_of(kind_of(metric), outputs, task)
 
 
 def final_value(record: RunRecord, metric: str) -> float | None:
@@ -70,8 +125,8 @@ def final_value(record: RunRecord, metric: str) -> float | None:
     pass a run that finished.
     """
     if record.status == "diverged":
-        level = chance_level(metric, record.data.get("outputs"))
-        worst = -math.inf if higher_is_better(metric) else math.inf
+        level = chance_level(metric, record.data.get("outputs"), record.data.get("task"))
+        worst = -math.inf if higher_is_better(metric, directions_of(record.data)) else math.inf
         return worst if level is None else level
     if record.status != "finished":
         return None

@@ -6,11 +6,19 @@ from dataclasses import dataclass
 
 from optlab.record import RunRecord
 from optlab.rules.messages import language, phrase
-from optlab.rules.metrics import chance_level, final_value, higher_is_better, kind_of, part_of
+from optlab.rules.metrics import (
+    Direction,
+    chance_level,
+    directions_of,
+    final_value,
+    higher_is_better,
+    kind_of,
+    part_of,
+)
 
-SHARES = ("acc", "top5", "f1", "ece")  # between 0 and 1, written in percent
+SHARES = ("acc", "top5", "f1", "ece", "auroc", "ap", "iou")  # between 0 and 1, written in percent
 
-NEVER_NEGATIVE = ("cross_entropy", "mse", "l1", "huber")  # losses
+NEVER_NEGATIVE = ("cross_entropy", "bce", "mse", "l1", "huber")  # losses
 LARGE, SMALL = 1e6, 1e-4  # numbers beyond are written with powers of ten
 NOISE = 1e-9  # of the last decimal: less than this is a rounding error, and 0
 
@@ -24,7 +32,8 @@ class Metric:
     `worst` is what a diverged run counts as where there is no chance level: see `stand_in`.
     `resolution` is the step between two values it can take: 1 / samples for an accuracy, 0 where it is continuous.
     `nonnegative` says that no value of it is below 0, as of every loss here; `decimals` are those that all its numbers
-    are written with, None for four digits each.
+    are written with, None for four digits each. `task` is that of the runs, and `own` are the directions of metrics of
+    the user's own that they record.
     """
 
     name: str
@@ -32,6 +41,8 @@ class Metric:
     resolution: float = 0.0
     nonnegative: bool = False
     decimals: int | None = None
+    task: str | None = None
+    own: tuple[tuple[str, Direction], ...] = ()
 
     @property
     def part(self) -> str:
@@ -43,7 +54,7 @@ class Metric:
 
     @property
     def higher_is_better(self) -> bool:
-        return higher_is_better(self.name)
+        return higher_is_better(self.name, dict(self.own))
 
     @property
     def sign(self) -> int:
@@ -62,7 +73,7 @@ class Metric:
     @property
     def label(self) -> str:
         """For axes and headings: `validation accuracy`."""
-        return f"{language.PARTS.get(self.part, self.part)} {language.KINDS.get(self.kind, self.kind)}"
+        return language.metric(self.name, self.task)
 
     @property
     def axis(self) -> str:
@@ -76,7 +87,11 @@ class Metric:
 
     def of_part(self, part: str) -> "Metric":
         """The same kind of number on another part: `val/acc` to `test/acc`."""
-        return Metric(f"{part}/{self.kind}", self.worst)
+        return Metric(f"{part}/{self.kind}", self.worst, task=self.task, own=self.own)
+
+    def named(self, name: str) -> "Metric":
+        """Another metric of the same runs."""
+        return Metric(name, task=self.task, own=self.own)
 
     def final(self, record: RunRecord) -> float | None:
         """The final value of a run that is over, always finite (see `floor`); None for any other."""
@@ -84,23 +99,30 @@ class Metric:
 
     def floor(self, record: RunRecord) -> float:
         """What a diverged run counts as in means, tests and figures: chance level, or else the stand-in for it."""
-        level = chance_level(self.name, record.data.get("outputs"))
+        level = self._chance_level(record)
         return self.worst if level is None else level
 
     def has_chance_level(self, record: RunRecord) -> bool:
-        return chance_level(self.name, record.data.get("outputs")) is not None
+        return self._chance_level(record) is not None
+
+    def _chance_level(self, record: RunRecord) -> float | None:
+        return chance_level(self.name, record.data.get("outputs"), record.data.get("task"))
 
     def seeing(self, records: Iterable[RunRecord]) -> "Metric":
         """This metric with all that is taken from runs: `worst`, `resolution`, `nonnegative` and `decimals`."""
         records = list(records)
         samples = [r.data[self.part] for r in records if self.kind in ("acc", "top5") and r.data.get(self.part)]
         values = [value for r in records if (value := final_value(r, self.name)) is not None and math.isfinite(value)]
+        tasks = {r.data["task"] for r in records if r.data.get("task")}
+        own = {kind: way for r in records for kind, way in directions_of(r.data).items()}
         return Metric(
             self.name,
             stand_in(self.name, records),
             1 / max(samples) if samples else 0.0,
             nonnegative=self.kind == "loss" and all(_loss_of(r) in NEVER_NEGATIVE for r in records),
             decimals=decimals_of(values),
+            task=str(tasks.pop()) if len(tasks) == 1 else None,
+            own=tuple(sorted(own.items())),
         )
 
     def clip(self, interval: Interval | None, least: float = 0.0) -> Interval | None:
@@ -162,17 +184,22 @@ def stand_in(metric: str, records: Iterable[RunRecord]) -> float:
 
     To choose by, such a run is infinitely bad, but a mean, a t-test and an axis are nothing with infinity in them. It
     depends on which runs are compared, so nothing is chosen by it. The worst cross-entropy is at least that of
-    guessing, ln(classes). An accuracy has no chance level where the number of classes is not known.
+    guessing, ln(classes), and ln(2) where the answer is yes or no. An accuracy has no chance level where the number of
+    classes is not known.
     """
     records = list(records)
     values = [value for record in records if (value := final_value(record, metric)) is not None]
-    guess = [
-        math.log(r.data["outputs"])
-        for r in records
-        if kind_of(metric) == "loss" and _loss_of(r) == "cross_entropy" and (r.data.get("outputs") or 0) > 1
-    ]
-    seen = [*(value for value in values if math.isfinite(value)), *guess]
-    return min(seen, default=0.0) if higher_is_better(metric) else max(seen, default=1.0)
+    guess = [_guessed_loss(r) for r in records] if kind_of(metric) == "loss" else []
+    seen = [value for value in (*values, *guess) if value is not None and math.isfinite(value)]
+    own = {kind: way for record in records for kind, way in directions_of(record.data).items()}
+    up = higher_is_better(metric, own)
+    return min(seen, default=0.0) if up else max(seen, default=1.0)
+
+
+def _guessed_loss(record: RunRecord) -> float | None:
+    """The cross-entropy of who gives each answer the same probability; None for any other loss."""
+    answers = {"cross_entropy": record.data.get("outputs") or 0, "bce": 2}.get(_loss_of(record) or "", 0)
+    return math.log(answers) if answers > 1 else None
 
 
 def _loss_of(record: RunRecord) -> str | None:

@@ -55,9 +55,9 @@ def all_diverged(contest: Contest) -> bool:
 def at_chance(contest: Contest, entered: Sequence[Contender]) -> list[Message]:
     """Where even the best mean is within three standard errors of guessing, of one run on the samples it is of."""
     metric, data = contest.metric, entered[0].entered[0].record.data
-    level, samples = chance_level(metric.name, data.get("outputs")), data.get(metric.part)
-    if level is None or not samples or metric.kind not in ("acc", "top5"):
-        return []
+    level, samples = chance_level(metric.name, data.get("outputs"), data.get("task")), data.get(metric.part)
+    if level is None or not samples or metric.kind not in ("acc", "top5") or data.get("task") == "dense":
+        return []  # of positions nobody knows how many there are, and how alike those of a sample
     best = float(np.mean(list(entered[0].values(metric).values())))
     if best - level > ABOVE_CHANCE * math.sqrt(level * (1 - level) / float(samples)):
         return []  # not of the mean: the samples are the same for every seed, so more seeds guess no surer

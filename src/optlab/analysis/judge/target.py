@@ -87,7 +87,7 @@ def times_to_target(contest: Contest, metric: Metric, target: float) -> Mapping[
 def default_target(contest: Contest, metric: Metric) -> float | None:
     """A value that about half of the contenders get to: the median of their median finals, rounded to be easier.
 
-    Accuracies go down to a whole point, losses up to two digits. None where no run is over.
+    Accuracies go down to a whole point, losses up to two digits, as R² goes down. None where no run is over.
     """
     medians = [float(np.median(list(v.values()))) for c in contest.contenders if (v := c.values(metric))]
     if not medians:
@@ -96,4 +96,4 @@ def default_target(contest: Contest, metric: Metric) -> float | None:
     if metric.is_share:
         return math.floor(100 * middle) / 100
     step = 10.0 ** (math.floor(math.log10(abs(middle))) - 1) if middle else 1.0
-    return math.ceil(middle / step) * step
+    return (math.floor if metric.higher_is_better else math.ceil)(middle / step) * step

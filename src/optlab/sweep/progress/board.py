@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from optlab.errors import UserError
 from optlab.record import METRICS_FILE, RECORD_FILE, RunRecord
-from optlab.rules.metrics import better
+from optlab.rules.metrics import better, directions_of
 from optlab.rules.progress import share, time_left
 from optlab.sweep.job import FINAL, Job
 
@@ -68,7 +68,7 @@ class Board:
         best = value_of(self.best)
         if record is None or value is None:
             return
-        if best is None or better(record.data["metric"], value, best):
+        if best is None or better(record.data["metric"], value, best, directions_of(record.data)):
             self.best = record
 
     @property

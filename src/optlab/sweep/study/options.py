@@ -7,9 +7,8 @@ from typing import Any, Self
 from pydantic import Field
 
 from optlab.config.node import Node, fields
-from optlab.config.schema import AtLeast1, NotNegative
+from optlab.config.schema import AtLeast1, JudgedBy, NotNegative
 from optlab.errors import UserError
-from optlab.rules.metrics import JudgedBy
 from optlab.rules.references import shipped
 from optlab.rules.seeds import seeds_of
 from optlab.sweep.study.samplers import Sampler

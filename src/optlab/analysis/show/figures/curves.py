@@ -36,7 +36,10 @@ def learning_curves(subject: Subject) -> Figure | None:
         title="Learning curves",
         note=" ".join(words_of(contest, every, [band for those in bands.values() for band in those], subject)),
         x=MEASURED,
-        panels={name: panel(subject, Metric(name), curves, bands[name]) for name, curves in found.items()},
+        panels={
+            name: panel(subject, subject.contest.selection.named(name), curves, bands[name])
+            for name, curves in found.items()
+        },
         wide=True,
         late=max(float(curve.axes["epoch"][-1]) for curve in every) >= LONG,
     )
@@ -154,7 +157,7 @@ def published_marks(palette: Palette, band: PublishedBand, label: str) -> list[M
 
 def possible(metric: Metric, low: FloatArray, high: FloatArray, mean: FloatArray) -> tuple[FloatArray, FloatArray]:
     """A band without what its metric cannot be: below 0, where no mean is, or above 1 for a share."""
-    if metric.is_share or (mean >= 0).all():
+    if metric.is_share or (not metric.higher_is_better and (mean >= 0).all()):
         low = np.maximum(low, 0.0)
     return low, np.minimum(high, 1.0) if metric.is_share else high
 

@@ -126,7 +126,8 @@ def differences(subject: Subject) -> Figure | None:
     note += "Full: the two differ (Holm's correction over all pairs); open: not."
     if len(pairs) > MOST_PAIRS:
         note += f" Of {len(pairs)} pairs those with the best one shown; the table has all."
-    label = f"difference in {metric.label} ({'points' if metric.is_share else 'lower'})"
+    unit = "points" if metric.is_share else "higher" if metric.higher_is_better else "lower"
+    label = f"difference in {metric.label} ({unit})"
     names = [f"{pair.better} − {pair.worse}" for pair in pairs]
     order = [s.name for s in verdict.standings]
     return Figure(

@@ -19,7 +19,7 @@ BoolArray = npt.NDArray[np.bool_]
 MOST_POINTS = 200  # of a curve; more than a screen shows makes a report slow
 SEED_POINTS = 3000  # of all single seeds of a panel together
 LEAST_POINTS = 12  # of a single seed
-CURVE_METRICS = ("val/acc", "test/acc", "train/acc", "val/loss", "test/loss", "train/loss")
+CURVE_PARTS, CURVE_KINDS = ("val", "test", "train"), ("acc", "loss")
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,11 @@ class Search:
 
 def curves(contest: Contest) -> dict[str, list[Curve]]:
     """For each metric that the runs have by epoch, one curve a contender; the judged kind first."""
-    kinds = sorted(CURVE_METRICS, key=lambda name: not name.endswith(contest.selection.kind))
-    found = {name: [c for x in contest.contenders if (c := curve(x, name)) is not None] for name in kinds}
+    kinds = sorted(
+        dict.fromkeys([*CURVE_KINDS, contest.selection.kind]), key=lambda kind: kind != contest.selection.kind
+    )
+    names = [f"{part}/{kind}" for kind in kinds for part in CURVE_PARTS]
+    found = {name: [c for x in contest.contenders if (c := curve(x, name)) is not None] for name in names}
     return {name: all_curves for name, all_curves in found.items() if all_curves}
 
 
