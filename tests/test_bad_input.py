@@ -243,7 +243,7 @@ def test_a_folder_with_a_run_is_not_overwritten(train: Train) -> None:
     record = train("model=linear")
     result = command("logger=none", "hydra.run.dir=run", "seed=1")
     assert result.code == 1
-    assert "run holds a run already" in result.err
+    assert "run holds a run already; type ckpt=run to go on with it, or choose another folder" in result.err
     assert RunRecord.read(Path("run")) == record
 
 

@@ -350,6 +350,11 @@ def test_early_stopping_is_there_for_who_wants_it(train: Train) -> None:
     )
     assert record.status == "finished"
     assert record.epochs == 2
+    assert record.ended == {
+        "reason": "early_stopping",
+        "epoch": 2,
+        "text": f"val/loss had not fallen at the last look (best {record.metrics['val/loss']:.4f})",
+    }
 
 
 def test_gradient_accumulation_equals_the_larger_batch(train: Train) -> None:

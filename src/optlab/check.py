@@ -4,7 +4,7 @@ from typing import Literal
 
 from lightning import Trainer
 
-from optlab import networks, optimizers, tracking
+from optlab import networks, optimizers, standard, tracking
 from optlab.config.node import fields
 from optlab.config.schema import BOUNDS_OF_OTHERS, Call, Config, Dataset
 from optlab.config.signature import check_call, check_value
@@ -37,6 +37,8 @@ def check_config(config: Config) -> None:
                     f"callbacks.{name}.monitor={monitor}: nothing is chosen on the test split; "
                     f"type callbacks.{name}.monitor=val/loss"
                 )
+    standard.check_callbacks(config.callbacks)
+    standard.check_trainer(config.trainer, config.callbacks)
     trainer = {key: value for key, value in config.trainer.plain.items() if key != "compile"}
     check_call("trainer", trainer, function=Trainer)
     tracking.check(config.logger)

@@ -149,7 +149,10 @@ def train(cfg: DictConfig, folder: Path, overrides: list[str]) -> float | None:
 
     continues_here = str(cfg.ckpt or "").startswith(str(shortest(folder)))
     if is_first_process() and (folder / "run.json").exists() and not continues_here:
-        raise UserError(f"{shortest(folder)} holds a run already; choose another folder with hydra.run.dir=FOLDER")
+        raise UserError(
+            f"{shortest(folder)} holds a run already; type ckpt={shortest(folder)} to go on with it, "
+            "or choose another folder with hydra.run.dir=FOLDER"
+        )
     if is_first_process() and OmegaConf.select(cfg, "report.live") is True:  # anything else is refused by `run`
         print("report.live: a single run has no page, so none is written; -m makes a sweep")
     record = run(cfg, folder, overrides=overrides)

@@ -48,6 +48,8 @@ def print_result(record: RunRecord, folder: Path, console: Console | None = None
         console.print(
             f"diverged: {record.error['message'] if record.error else ''}; a smaller lr may help: {lr}", soft_wrap=True
         )
+    for report in sorted(folder.glob("*-profile*")):  # of trainer.profiler
+        console.print(f"profile     {shortest(report)}", soft_wrap=True)
     console.print(f"run folder  {shortest(folder.absolute())}", soft_wrap=True)
 
 

@@ -10,13 +10,14 @@ from typing import Any
 import torch
 from lightning import Callback, Trainer
 from lightning.pytorch import profilers
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, ModelSummary, ProgressBar
 from torch import nn
 
 from optlab.adapters.lightning import quieten
 from optlab.config.schema import Config
 from optlab.config.schema import Trainer as TrainerConfig
 from optlab.errors import UserError
+from optlab.standard import build_settings
 from pooled_convolutions import Report, accelerate
 
 # What convolutions of float32 weights are computed in.
@@ -39,8 +40,7 @@ def build_trainer(config: Config, folder: Path, callbacks: Sequence[Callback] = 
     """
     quieten()
     asked = config.trainer
-    settings = dict(asked.plain)
-    settings.pop("compile")  # ours; see compile_network
+    settings = {key: value for key, value in asked.plain.items() if key != "compile"}  # ours; see compile_network
     accelerator = asked.accelerator
     if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
         raise UserError(
@@ -61,15 +61,15 @@ def build_trainer(config: Config, folder: Path, callbacks: Sequence[Callback] = 
         "logger": False,
         "callbacks": list(callbacks),
         "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in callbacks),
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
+        "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in callbacks),
+        "enable_model_summary": any(isinstance(callback, ModelSummary) for callback in callbacks),
         "num_sanity_val_steps": 0,
         "log_every_n_steps": 1,
         "use_distributed_sampler": False,
         "default_root_dir": str(folder),
     }
     try:
-        return Trainer(**(ours | settings))
+        return Trainer(**(ours | build_settings(settings)))
     except Exception as error:  # Lightning and its plugins raise of many types
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"trainer: Lightning refuses these settings: {reason}") from error

@@ -115,6 +115,7 @@ class RunRecord:
     test: dict[str, Any] = field(default_factory=dict)
     error: dict[str, Any] | None = None
     diverged: dict[str, Any] | None = None
+    ended: dict[str, Any] | None = None  # why training ended (see optlab.rules.ends); None where it was broken off
 
     @classmethod
     def begin(cls, config: Mapping[str, Any], overrides: Iterable[str] = ()) -> Self:

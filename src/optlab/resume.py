@@ -5,6 +5,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,7 +19,8 @@ from optlab.checkpoint import Checkpoint, is_plain, one_line
 from optlab.config.schema import Config
 from optlab.errors import UserError, piece
 from optlab.optimizers import COMPUTES_BY
-from optlab.record import NOT_IDENTITY
+from optlab.record import NOT_IDENTITY, RECORD_FILE, RunRecord
+from optlab.standard import stops_early
 
 # What a continued run may change; everything else would make it another run.
 MAY_CHANGE = (
@@ -29,6 +31,7 @@ MAY_CHANGE = (
     "callbacks",
     "trainer.max_epochs",
     "trainer.max_steps",
+    "trainer.max_time",
     "trainer.accelerator",
     "trainer.devices",
     "trainer.num_nodes",
@@ -104,6 +107,34 @@ def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, 
 
 def show(value: Any) -> str:
     return "null" if value is None else piece(value)
+
+
+def refuse_finished(saved: Checkpoint, config: Config) -> None:
+    """Raise UserError for the checkpoint of a run that trained to its end and was tested."""
+    path, run_folder = saved.path, Path(saved.path).parent.parent
+    done, epochs = epochs_of(saved), config.trainer.max_epochs
+    record = RunRecord.read(run_folder) if (run_folder / RECORD_FILE).exists() else None
+    if record is None or record.status != "finished":
+        return
+    end, how = f"({done} of {epochs} epochs)", f"trainer.max_epochs={2 * done}" if done == epochs else None
+    if record.ended is not None and record.epochs == done < epochs:
+        end, how = f"(after {done} epochs: {record.ended.get('text')})", trains_on(record, config)
+    if how is not None:
+        raise UserError(
+            f"ckpt={path}: this run is complete {end}; type {how} to train on, or mode=test to test it again"
+        )
+
+
+def trains_on(record: RunRecord, config: Config) -> str | None:
+    """What would let a run train on that ended early; None where the config already does."""
+    reason = (record.ended or {}).get("reason")
+    stopping = [name for name, callback in config.callbacks.items() if stops_early(callback)]
+    if reason == "early_stopping" and stopping:
+        return " ".join(f"callbacks.{name}=null" for name in stopping)
+    before = record.config.get("trainer", {}).get("max_time")
+    if reason == "max_time" and before == config.trainer.plain.get("max_time") is not None:
+        return "a longer trainer.max_time"
+    return None
 
 
 # -- whether the progress that the checkpoint holds is whole

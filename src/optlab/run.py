@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning import Callback, Trainer
+from lightning import Trainer
 from omegaconf import DictConfig
 
 from optlab import checkpoint, environment, networks, resume, tracking
 from optlab.adapters.lightning import callbacks_of
 from optlab.adapters.torch import keeping_random_state, normalises_batches, set_float32_precision
-from optlab.callbacks import Diverged, Interruption, Recorder
-from optlab.callbacks.contract import RunContext, begin_run, check_data, in_order
+from optlab.callbacks import Diverged, Interruption, Recorder, TestCurve
+from optlab.callbacks.contract import RunContext, begin_run, check_data, in_order, terms
+from optlab.callbacks.ending import Ended, ending_of, line
 from optlab.check import check_config
 from optlab.config import resolve
 from optlab.config.schema import Config
@@ -31,9 +32,10 @@ from optlab.folders import new_folder
 from optlab.hardware import build_trainer, compile_network, use_cpu_kernels
 from optlab.inputs import Sources, batches, check_against_data, describe_data, load_data
 from optlab.lr import Horizon
-from optlab.record import CHECKPOINT_FOLDER, RECORD_FILE, RunRecord
-from optlab.rules.metrics import higher_is_better, metric_of
+from optlab.record import CHECKPOINT_FOLDER, RunRecord
+from optlab.rules.metrics import higher_is_better, metric_of, metrics_of
 from optlab.run_module import RunModule, RunState
+from optlab.standard import build_callbacks, check_monitors, stand_in
 
 log = logging.getLogger(__name__)
 
@@ -91,11 +93,13 @@ def prepare(
 ) -> Prepared:
     """Load and build everything; raises UserError for what cannot work, and writes nothing."""
     recorder = Recorder()
-    trainer = build_trainer(config, folder, in_order([recorder, interruption, *build_callbacks(config)]))
+    callbacks = [recorder, interruption, *build_callbacks(config.callbacks, folder)]
+    trainer = build_trainer(config, folder, in_order(callbacks))
     engine = choose(config, trainer)
     data = load_data(config, sources)
     check_against_data(config, data)
     check_data(callbacks_of(trainer), data.info)
+    check_watched(config, trainer, data)
     resumed = continue_from(config, data)
     module = build_module(config, data, overrides, engine)
     if resumed is not None:
@@ -119,7 +123,9 @@ def carry_out(prepared: Prepared) -> RunRecord:
         if trainer.is_global_zero:
             trainer.loggers = tracking.build(config.logger, record, folder)
             carry_best_over(prepared)
+        trainer.loggers = trainer.loggers or stand_in(callbacks_of(trainer))
         fit(prepared)
+        record.ended = dict(conclude(prepared))
         if config.phase != "tune":  # choosing sees validation only
             test(prepared)
         record.status = "finished"
@@ -169,6 +175,14 @@ def validates(config: Config, data: Splits) -> bool:
     return data.val is not None and config.trainer.validates
 
 
+def check_watched(config: Config, trainer: Trainer, data: Splits) -> None:
+    """Raise UserError for a callback that watches what the run does not have."""
+    adds = any(terms(callback).measures and not isinstance(callback, TestCurve) for callback in callbacks_of(trainer))
+    if not adds:  # else nobody knows before it does
+        known = metrics_of(validates=validates(config, data), task=data.info.task, outputs=data.info.outputs)
+        check_monitors(config.callbacks, known)
+
+
 def try_out(state: RunState, config: Config, data: Splits) -> None:
     """Build optimizer and schedule once, so that what they refuse is refused before a run begins."""
     build_schedule(state.build_optimizer(), config, data)
@@ -196,7 +210,7 @@ def continue_from(config: Config, data: Splits) -> checkpoint.Checkpoint | None:
     saved = checkpoint.read(config.ckpt)
     checkpoint.check_model(saved, config, data.info, data.fingerprint)
     resume.check_continues(saved, config, data.fingerprint)
-    refuse_finished(saved, config)
+    resume.refuse_finished(saved, config)
     if config.test_weights == "best":
         best = Path(config.ckpt).with_name("best.ckpt")
         if not best.exists():
@@ -213,21 +227,6 @@ def check_state(
     optimizer = module.run_state.build_optimizer(deepcopy(module.run_state.network))
     schedule = build_schedule(optimizer, config, data)
     resume.check_progress(saved, trainer, optimizer, schedule, config.optimizer.arguments)
-
-
-def refuse_finished(saved: checkpoint.Checkpoint, config: Config) -> None:
-    """Raise UserError for the checkpoint of a run that trained to its end and was tested."""
-    path, run_folder = saved.path, Path(saved.path).parent.parent
-    done, epochs = resume.epochs_of(saved), config.trainer.max_epochs
-    if done == epochs and (run_folder / RECORD_FILE).exists() and RunRecord.read(run_folder).status == "finished":
-        raise UserError(
-            f"ckpt={path}: this run is complete ({done} of {epochs} epochs); type trainer.max_epochs={2 * done} "
-            "to train on, or mode=test to test it again"
-        )
-
-
-def build_callbacks(config: Config) -> list[Callback]:
-    return [create(callback.plain) for callback in config.callbacks.values() if callback is not None]
 
 
 def loader(prepared: Prepared, arrays: Samples, *, train: bool) -> DeviceBatches:
@@ -268,6 +267,14 @@ def fit(prepared: Prepared) -> None:
         # The run ended within an epoch (max_steps), or between two validations: judge its last weights too.
         trainer.validate(prepared.module, validation, verbose=False)
     prepared.recorder.complete_last_row(state)
+
+
+def conclude(prepared: Prepared) -> Ended:
+    """Why training ended; said where that was earlier than planned."""
+    ended = ending_of(prepared.trainer, len(prepared.recorder.rows))
+    if (early := line(ended, prepared.config.trainer.max_epochs)) is not None:
+        log.info(early)
+    return ended
 
 
 def test(prepared: Prepared) -> None:

@@ -34,6 +34,8 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated", category=FutureWarning)
     # A data set without a validation split is a choice, and said before the run.
     warnings.filterwarnings("ignore", message="You defined a `validation_step` but have no")
+    # Who goes on from a checkpoint without a callback that it knows has typed so.
+    warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks used")
     for chatter in ("lightning.pytorch", "lightning.fabric"):  # they announce devices and give tips
         logging.getLogger(chatter).setLevel(logging.WARNING)
 

@@ -30,6 +30,7 @@ class OneFile(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         content = io.BytesIO()  # torch's own writer would not say why it cannot write
         torch.save(checkpoint, content)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_bytes(content.getbuffer())
 
 

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from optlab.errors import UserError
@@ -74,6 +74,13 @@ def better(metric: str, value: float, than: float, directions: Mapping[str, Dire
     return value > than if higher_is_better(metric, directions) else value < than
 
 
+def metrics_of(*, validates: bool, task: str, outputs: int = 2, own: Iterable[str] = ()) -> list[str]:
+    """The metrics that a run may have while it trains; see `metric_of` for the arguments."""
+    found = task_of(task)
+    known = [f"val/{kind}" for kind in (*found.metrics(outputs), *own) if validates]
+    return [*known, *(f"train/{kind}" for kind in found.sums)]
+
+
 def metric_of(
     wanted: str | None,
     *,
@@ -95,8 +102,7 @@ def metric_of(
         UserError: the run has no such metric, or nobody knows which way it is better.
     """
     part, found, own = "val" if validates else "train", task_of(task), own or {}
-    known = [f"val/{kind}" for kind in (*found.metrics(outputs), *own) if validates]
-    known += [f"train/{kind}" for kind in found.sums]
+    known = metrics_of(validates=validates, task=task, outputs=outputs, own=own)
     metric = wanted or f"{part}/{found.judged_by}"
     if metric not in known:
         raise UserError(f"metric={metric}: this run has {', '.join(known)}")
