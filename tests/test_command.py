@@ -30,7 +30,7 @@ def test_help_speaks_of_the_command_in_even_columns() -> None:
     assert "optimizer: adadelta, " in shown
     assert "python" not in shown
     examples = [line for line in shown.splitlines() if line.startswith("  optlab ")]
-    assert {line.split()[1] for line in examples} >= {"report", "dashboard", "-m"}
+    assert {line.split()[1] for line in examples} >= {"report", "dashboard", "init", "-m"}
     assert len({line.index(line.split("   ")[-1].strip()) for line in examples}) == 1
 
 
@@ -66,6 +66,29 @@ def test_a_report_tells_commands_as_they_were_typed(tmp_path: Path) -> None:
 def test_the_word_that_completes_is_optlab(shell: str) -> None:
     script = optlab("-sc", f"install={shell}").out
     assert "complete -c optlab" in script if shell == "fish" else script.endswith(" hydra_bash_completion optlab\n")
+
+
+def test_init_says_what_it_wrote_and_what_to_type() -> None:
+    result = optlab("init", "new/mine")
+    assert result.code == 0
+    written = [line.split()[1] for line in result.out.splitlines() if line.startswith("wrote ")]
+    assert sorted(written) == sorted(str(path) for path in Path("new").rglob("*") if path.is_file())
+    assert "new/mine/conf/model/mine.yaml" in written
+    assert result.out.endswith("train  cd new/mine && optlab model=mine dataset=mine\n")
+    assert len(Path("new/mine/README.md").read_text().splitlines()) == 10
+
+
+@pytest.mark.parametrize("taken", ["test_mine.py", "conf"])
+def test_init_writes_nothing_where_it_would_overwrite(taken: str) -> None:
+    """`conf` is a file here: it stands in the way only when two others are written."""
+    Path("mine").mkdir()
+    Path("mine", taken).write_text("theirs")
+    result = optlab("init", "mine")
+    assert result.code == 1
+    assert result.err.startswith("optlab: mine")
+    assert result.err.count("\n") == 1
+    assert result.out == ""
+    assert {path.name: path.read_text() for path in Path("mine").iterdir()} == {taken: "theirs"}
 
 
 # -- the words

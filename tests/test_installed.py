@@ -17,9 +17,9 @@ QUICK = ["model=mlp", "model.hidden=[16]", "logger=none", "callbacks=quiet", "tr
 
 # One process for all that needs none of its own: starting another costs seconds.
 SESSION = """
-import json, sys
+import json, os, sys
 from pathlib import Path
-import optlab
+import optlab, pytest
 from optlab.__main__ import main
 from optlab.adapters.hydra import forget
 from optlab.config import compose
@@ -42,6 +42,11 @@ said = {{
     "study": typed(*study),
     "report": typed("report", "outputs/sweeps/small", "--no-figures", "--out", "report"),
 }}
+typed("init", "mine")
+os.chdir("mine")
+said["mine"] = typed("model=mine", "dataset=mine", "hydra.run.dir=run", *{own})
+said["pytest"] = int(pytest.main(["-q", "-p", "no:cacheprovider"]))
+os.chdir("..")
 Path("said.json").write_text(json.dumps(said))
 """
 
@@ -89,7 +94,7 @@ def test_the_wheel_holds_every_file_of_the_packages_and_of_conf(wheel: Path) -> 
 def test_installed_it_trains_studies_and_reports_from_an_empty_folder(programs: Path, tmp_path: Path) -> None:
     environment = {"PATH": str(programs), "HOME": str(tmp_path / "home"), **ONE}
     session = subprocess.run(
-        [programs / "python", "-c", SESSION.format(quick=QUICK)],
+        [programs / "python", "-c", SESSION.format(quick=QUICK, own=QUICK[2:])],
         env=environment,
         capture_output=True,
         text=True,
@@ -101,6 +106,7 @@ def test_installed_it_trains_studies_and_reports_from_an_empty_folder(programs: 
     assert said["presets"] == {path.stem: 0 for path in (ROOT / "conf" / "experiment").glob("*.yaml")}, session.stderr
     assert said["study"] == 0, session.stderr
     assert said["report"] == 0, session.stderr
+    assert said["mine"] == said["pytest"] == 0, session.stdout
     assert "optlab -m hydra/sweeper=study" in Path("report/report.html").read_text()
 
     run = subprocess.run(

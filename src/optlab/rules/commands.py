@@ -29,7 +29,9 @@ def program() -> str:
 
 def tool(name: str) -> str:
     """What is typed for a command beside training, such as `report`: `optlab report`, or a checkout's script."""
-    return f"python scripts/{SCRIPTS[name]}.py" if program() == RECORDED else f"{program()} {name}"
+    if program() == RECORDED:
+        return f"python scripts/{SCRIPTS[name]}.py" if name in SCRIPTS else f"optlab {name}"
+    return f"{program()} {name}"
 
 
 def install(extra: str) -> str:
