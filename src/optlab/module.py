@@ -89,6 +89,7 @@ class TrainingModule(RunModule):
     def on_validation_epoch_end(self) -> None:
         if not self.trainer.sanity_checking:
             self.publish(self.run_state.read_sums("val"))
+        super().on_validation_epoch_end()
 
     def on_test_epoch_start(self) -> None:
         self.run_state.open_sums("test")
@@ -101,3 +102,4 @@ class TrainingModule(RunModule):
         if self.quality is not None:
             self.run_state.details = self.quality.details()
         self.publish(self.run_state.read_sums("test") | extra)
+        super().on_test_epoch_end()

@@ -6,7 +6,7 @@ the module's own besides (`super()`). So no name that a user's class uses is tak
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -22,6 +22,7 @@ from optlab.data.arrays import DataInfo
 from optlab.data.batches import DeviceBatches
 from optlab.lr import Horizon
 from optlab.rates import DeviceRates
+from optlab.rules.logged import standard_name
 from optlab.seeds import derive
 from optlab.sums import Sums
 
@@ -64,6 +65,9 @@ class RunState:
         self.fingerprint = ""
         self.sums: dict[str, Sums] = {}
         self.metrics: dict[str, float] = {}  # of the epoch under way, by name
+        self.logged: dict[str, str] = {}  # what `self.log` was given in the epoch: the name, and whose column it is
+        self.from_log: set[str] = set()  # of the names in `metrics`, those that came so
+        self.epoch_done: Callable[[], None] = lambda: None  # called when nobody adds to the epoch's row any more
         self.details: dict[str, Any] = {}  # what test time adds for the record besides metrics
         self.rates: DeviceRates | None = None
         self.kernels: dict[str, int] = {}  # how many layers of a kind `cpu_kernels` gave kernels of their own
@@ -97,6 +101,25 @@ class RunState:
         self.metrics |= metrics
         publish(self.module.trainer, metrics)
 
+    def collect(self) -> None:
+        """Take up what was logged with `self.log` in this epoch: under its name, and under optlab's for such a name.
+
+        What optlab itself measured under a name stays.
+        """
+        if not self.logged:
+            return
+        values = self.module.trainer.callback_metrics
+        for name, theirs in self.logged.items():
+            if theirs in values and (name not in self.metrics or name in self.from_log):
+                self.from_log.add(name)
+                self.publish({name: float(values[theirs])})
+
+    def note(self, name: str, *, forked: bool) -> None:
+        """Remember that a value was logged; Lightning calls the epoch's mean of one that is logged each step apart."""
+        kept = f"{name}_epoch" if forked else name
+        self.logged.setdefault(kept, kept)
+        self.logged.setdefault(standard_name(kept), kept)
+
     # -- batches
 
     @property
@@ -119,10 +142,15 @@ class RunState:
             set_random_state(self.resumed["cuda_rng"], module.device)
         self.resumed = None
 
+    def forget_metrics(self) -> None:
+        self.metrics.clear()
+        self.logged.clear()
+        self.from_log.clear()
+
     def begin_epoch(self) -> None:
         """Open what is of one epoch: its metrics, the order of its batches, and the default random streams."""
         module = self.module
-        self.metrics.clear()  # an epoch without validation must not show the last one's
+        self.forget_metrics()  # an epoch without validation must not show the last one's
         self.open_sums("train")
         self.train_batches.begin_epoch(module.current_epoch)
         # A user's own network may use dropout, which draws from the default generators.
@@ -197,6 +225,34 @@ class RunModule(LightningModule):
         """Keep metrics for the epoch's row, and give them to callbacks that watch `trainer.callback_metrics`."""
         self.run_state.publish(metrics)
 
+    def log(
+        self,
+        name: str,
+        value: Any,
+        prog_bar: bool = False,
+        logger: bool | None = None,
+        on_step: bool | None = None,
+        on_epoch: bool | None = None,
+        *args: Any,
+        **options: Any,
+    ) -> None:
+        """Lightning's, of which the mean over the epoch becomes a metric of the run: metrics.csv, run.json, loggers.
+
+        Where nothing is said of steps or epochs it is that mean and nothing else, also in a training step, where
+        Lightning would log each step alone. The loggers get it with the epoch's row; values of single steps, where
+        they are asked for (`on_step=True`), they get from Lightning.
+        """
+        if on_step is None and on_epoch is None:
+            on_step, on_epoch = False, True
+        if not on_step:
+            logger = False
+        if self.trainer.world_size > 1 and not options.get("rank_zero_only"):
+            options.setdefault("sync_dist", True)
+        shows = prog_bar and self.trainer.progress_bar_callback is not None  # else each step waits for the device
+        super().log(name, value, shows, logger, on_step, on_epoch, *args, **options)
+        if on_epoch is not False:
+            self.run_state.note(name, forked=bool(on_step and on_epoch))
+
     def on_train_start(self) -> None:
         self.run_state.resume_within_epoch()
         super().on_train_start()
@@ -207,7 +263,18 @@ class RunModule(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         super().on_train_epoch_end()
+        self.run_state.collect()
         self.run_state.step_plateau()
+        self.run_state.epoch_done()
+
+    def on_validation_epoch_end(self) -> None:
+        super().on_validation_epoch_end()
+        if not self.trainer.sanity_checking:
+            self.run_state.collect()
+
+    def on_test_epoch_end(self) -> None:
+        super().on_test_epoch_end()
+        self.run_state.collect()
 
     def configure_optimizers(self) -> Any:
         return self.run_state.configure_optimizers()

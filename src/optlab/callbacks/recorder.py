@@ -30,6 +30,7 @@ class Recorder(Callback):
         self.steps_here = 0
         self._since = 0.0
         self._step_before = 0
+        self._waits = False  # whether the last row is still to be written
 
     def aim(self, metric: str, mode: str, folder: Path | None) -> None:
         """Say what the run is judged by ("max" or "min"), and where to write; None records in memory only."""
@@ -40,6 +41,8 @@ class Recorder(Callback):
             write_metrics(self.folder / METRICS_FILE, self.rows)
         self._step_before = trainer.global_step
         self._since = time.perf_counter()
+        # Callbacks behind this one, and the module itself, may log at the end of the epoch too.
+        state_of(pl_module).epoch_done = lambda: self.write_row(trainer, state_of(pl_module))
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._since = time.perf_counter()
@@ -66,13 +69,19 @@ class Recorder(Callback):
         self.stop_clock(trainer)
         state = state_of(pl_module)
         state.publish(state.read_sums("train"))
+        state.collect()
         self.samples_here += state.sums["train"].samples * trainer.world_size
         self.steps_here += trainer.global_step - self._step_before
         self._step_before = trainer.global_step
-        self.add_row(trainer, state)
+        self.begin_row(trainer, state)
 
     def add_row(self, trainer: Trainer, state: RunState) -> None:
         """Record the epoch under way with the metrics that the state holds."""
+        self.begin_row(trainer, state)
+        self.write_row(trainer, state)
+
+    def begin_row(self, trainer: Trainer, state: RunState) -> None:
+        """Begin the row of the epoch under way, for those who show it or choose by it."""
         row: Row = {
             "epoch": trainer.current_epoch + 1,
             "step": trainer.global_step,
@@ -84,12 +93,24 @@ class Recorder(Callback):
         row |= {name: state.metrics[name] for name in known}
         row |= {name: value for name, value in state.metrics.items() if name not in row}
         self.rows.append(row)
+        self._waits = True
+
+    def write_row(self, trainer: Trainer, state: RunState) -> None:
+        """Complete the row and write it down, once."""
+        if not self._waits:
+            return
+        self._waits = False
+        row = self.rows[-1]
+        row |= {name: value for name, value in state.metrics.items() if name not in row}
         self._lines.append(json.dumps(row))
         if self.folder is not None:
             append_metrics(self.folder / METRICS_FILE, self.rows)
         for logger in trainer.loggers:
             numbers = {k: v for k, v in row.items() if isinstance(v, int | float)}
             logger.log_metrics(numbers, step=trainer.global_step)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self.write_row(trainer, state_of(pl_module))
 
     def complete_last_row(self, state: RunState) -> None:
         """Add to the last epoch's row what was measured after it; write the history of a run with nothing left."""
