@@ -7,9 +7,10 @@ from lightning import Trainer
 from optlab import networks, optimizers, standard, tracking
 from optlab.config.node import fields
 from optlab.config.schema import BOUNDS_OF_OTHERS, Call, Config, Dataset
-from optlab.config.signature import check_call, check_value
+from optlab.config.signature import check_call, check_value, locate
 from optlab.data.augment import AUGMENTATIONS
 from optlab.errors import UserError
+from optlab.inputs import MAY_TAKE, makes_source
 
 OF_EVERY_DATASET = fields(Dataset).keys() - {"name", "_target_"}
 
@@ -26,8 +27,7 @@ def check_config(config: Config) -> None:
     networks.check(config.model)
     check_call("loss", config.loss.plain)
     check_call("lr", config.lr.plain, given={"optimizer", "horizon"})
-    dataset = {key: value for key, value in config.dataset.plain.items() if key not in OF_EVERY_DATASET}
-    check_call("dataset", dataset, given=OF_EVERY_DATASET)
+    check_dataset(config.dataset)
     for name, callback in config.callbacks.items():
         if callback is not None:
             check_call(f"callbacks.{name}", callback.plain)
@@ -42,6 +42,15 @@ def check_config(config: Config) -> None:
     trainer = {key: value for key, value in config.trainer.plain.items() if key != "compile"}
     check_call("trainer", trainer, function=Trainer)
     tracking.check(config.logger)
+
+
+def check_dataset(dataset: Dataset) -> None:
+    """Raise UserError for what the class or function of a data set does not take."""
+    optional = fields(Dataset).keys() & {key for key in MAY_TAKE if not fields(Dataset)[key].is_required()}
+    ours = makes_source(locate("dataset", dataset.target))
+    asked = {key for key in optional if ours and dataset.plain.get(key) is not None}
+    options = {key: value for key, value in dataset.plain.items() if key in asked or key not in OF_EVERY_DATASET}
+    check_call("dataset", options, given=OF_EVERY_DATASET - asked)
 
 
 def check_bounds(group: str, option: Call) -> None:

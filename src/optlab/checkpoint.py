@@ -264,7 +264,7 @@ class _Data(BaseModel):
 
     name: str
     task: TaskName
-    input_shape: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=4)]
+    input_shape: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=8)]
     classes: list[str]
     outputs: Annotated[int, Field(ge=1)]
     mean: list[FiniteFloat] | None

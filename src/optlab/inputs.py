@@ -2,8 +2,8 @@
 
 import inspect
 import json
-from collections.abc import MutableMapping
-from typing import Any
+from collections.abc import Callable, MutableMapping
+from typing import Any, get_type_hints
 
 from lightning import Trainer
 
@@ -17,14 +17,25 @@ from optlab.data.split import split
 from optlab.errors import UserError
 
 Sources = MutableMapping[str, Source]
+# What every option of the group `dataset` may have and a function is given where its signature names it.
+MAY_TAKE = ("split_seed", "val_size", "task", "outputs", "test_size", "memory", "workers")
+
+
+def makes_source(function: Callable[..., Any]) -> bool:
+    """Whether a function says that it makes a `Source`, as those of `optlab.data` do."""
+    try:
+        return get_type_hints(function).get("return") is Source
+    except (NameError, TypeError):  # annotations that cannot be read say nothing
+        return False
 
 
 def load_data(config: Config, sources: Sources | None = None) -> Splits:
     """The data set of the config, split; loaded once for all runs that share `sources`."""
     dataset = config.dataset
     settings = {"_target_": dataset.target, **dataset.arguments}
-    if "split_seed" in inspect.signature(locate("dataset", dataset.target)).parameters:
-        settings["split_seed"] = dataset.split_seed  # a folder without a test part holds one out by the same seed
+    takes = inspect.signature(locate("dataset", dataset.target)).parameters
+    # A function that holds a part out itself does so by the same seed.
+    settings |= {key: dataset.plain[key] for key in MAY_TAKE if key in takes and key in dataset.plain}
     key = json.dumps(settings, sort_keys=True)
     source = (sources or {}).get(key) or create(settings)
     if sources is not None:

@@ -16,6 +16,7 @@ from optlab.errors import UserError
 from optlab.record import Phase
 from optlab.rules.commands import program
 from optlab.rules.metrics import may_choose
+from optlab.rules.tasks import TaskName
 
 AtLeast1 = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
@@ -93,6 +94,12 @@ class Dataset(Option):
     split_seed: NotNegative
     train_split: Literal["train", "test"]
     augment: str  # a name in optlab.data.augment.AUGMENTATIONS
+    # For functions that take them, and for Datasets that are no function of optlab's (see `optlab.inputs`).
+    task: TaskName | None = None
+    outputs: AtLeast1 | None = None
+    test_size: Annotated[float, Field(gt=0, lt=1)] | AtLeast1 | None = None
+    memory: bool | None = None
+    workers: NotNegative | None = None
 
 
 class Trainer(Node):

@@ -7,6 +7,8 @@ from optlab.data.images import read_images
 from optlab.data.sources.downloads import cifar10, cifar100, fashion_mnist, mnist
 from optlab.data.sources.embedded import digits, fake, line
 from optlab.data.sources.folder import image_folder
+from optlab.data.sources.saved import saved_arrays
+from optlab.data.sources.table import table
 
 __all__ = [
     "AUGMENTATIONS",
@@ -26,4 +28,6 @@ __all__ = [
     "line",
     "mnist",
     "read_images",
+    "saved_arrays",
+    "table",
 ]

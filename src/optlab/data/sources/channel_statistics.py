@@ -43,7 +43,7 @@ def _measure(arrays: Arrays, info: DataInfo) -> tuple[list[float], list[float]]:
     """Mean and std (population) of each channel over all pixels, on the [0, 1] scale, exact to float64."""
     counts = torch.zeros(info.input_shape[0], 256, dtype=torch.int64)  # how often each value occurs
     for start in range(0, len(arrays), _CHUNK):
-        chunk = arrays.inputs[start : start + _CHUNK]
+        chunk, _ = arrays.part(slice(start, start + _CHUNK))
         counts += torch.stack([torch.bincount(x.flatten(), minlength=256) for x in chunk.unbind(1)])
     if int((counts > 0).sum(1).min()) == 1:
         raise UserError(
