@@ -12,19 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from optlab.api.results import Results, Verdict, read
+    from optlab.api.training import Run, run
     from optlab.config import compose
     from optlab.errors import UserError
 
-__all__ = ["Results", "UserError", "Verdict", "compose", "read"]
+__all__ = ["Results", "Run", "UserError", "Verdict", "compose", "read", "run"]
 
 _HOMES = {
     "Results": "optlab.api.results",
+    "Run": "optlab.api.training",
     "UserError": "optlab.errors",
     "Verdict": "optlab.api.results",
     "compose": "optlab.config",
     "read": "optlab.api.results",
 }
-_ROOMS: dict[str, str] = {}  # rooms that are called like a function of the API, and where that stands
+_ROOMS = {"run": "optlab.api.training"}  # rooms that are called like a function of the API, and where that stands
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,10 @@
 """What a run prints when it is over: one short table, and where everything lies."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.markup import escape
@@ -21,7 +23,25 @@ NAMES = {
     "test/f1": "test macro F1",
     "test/ece": "test calibration error",
 }
+Kind = Literal["words", "progress"]
+_silent: ContextVar[tuple[Kind, ...]] = ContextVar("silent", default=())
+
 MAX_CLASSES = 20  # more of them fill screens; run.json has them all
+
+
+def console_for(kind: Kind) -> Console:
+    """Where a sweep speaks: of plans and results ("words"), or of how it gets on ("progress")."""
+    return Console(highlight=False, quiet=kind in _silent.get())
+
+
+@contextmanager
+def silent(*kinds: Kind) -> Iterator[None]:
+    """Keep what a sweep has to tell from being printed: a program gets it as objects."""
+    token = _silent.set(kinds)
+    try:
+        yield
+    finally:
+        _silent.reset(token)
 
 
 def print_result(record: RunRecord, folder: Path, console: Console | None = None) -> None:

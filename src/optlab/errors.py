@@ -16,6 +16,17 @@ class UserError(Exception):
     def __init__(self, text: str) -> None:
         super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in shortened(text)))
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython and Jupyter show in place of a traceback: the line."""
+        return [f"{name_of(self)}: {self}"]
+
+
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C in a program or notebook, after what was done was kept: the text says where, and how it goes on."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"KeyboardInterrupt: {self}"]
+
 
 def shortened(text: str, most: int = MOST_CHARACTERS) -> str:
     """The text, or its beginning and end where it is too long for a person."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import initialize_config_dir
+from hydra import compose, initialize_config_dir
 from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
@@ -178,3 +178,26 @@ def multirun_of(folder: Path, *more: str) -> tuple[Any, HydraContext]:
         words = [f"hydra.sweep.dir={folder}/sweep", "hydra.sweep.subdir=job", *more]
         config = loader.load_configuration("train", words, run_mode=RunMode.MULTIRUN)
         return config, HydraContext(config_loader=loader, callbacks=Callbacks(config))
+
+
+def test_an_offered_option_is_found_like_a_file_else_an_object_has_no_name_to_be_typed() -> None:
+    node = {"name": "offered_here", "_target_": "a.B"}
+
+    def composed() -> Any:
+        adapter.forget()
+        with initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
+            return compose("train", overrides=["model=offered_here"])
+
+    with adapter.offering({"model": {"offered_here": node}}):
+        assert composed().model == node
+    with pytest.raises(HydraException):
+        composed()
+
+
+def test_a_multirun_needs_no_command_line_else_a_notebook_has_to_start_a_process() -> None:
+    seen: list[int] = []
+    words = ["hydra/sweeper=basic", "seed=4,5", "hydra.sweep.dir=s", "hydra.sweep.subdir=${hydra.job.num}"]
+    adapter.give_values(run_folder=lambda *_: "r", job_folder=lambda: "j")
+    with clean_logging():
+        adapter.multirun(CONFIG_FOLDER, words, lambda cfg: seen.append(cfg.seed), "train", "train")
+    assert seen == [4, 5]

@@ -15,7 +15,7 @@ KERNELS = "src/pooled_convolutions/"  # it stands alone: it has an adapter of it
 ADAPTERS = ("src/optlab/adapters/", f"{KERNELS}adapter.py", f"{KERNELS}__main__.py")
 OURS = ("optlab", "hydra_plugins", "pooled_convolutions", "benchmark", "tests", "scripts")
 NOT_FOR_USERS = ("hydra.core", "joblib.externals", "ray._private", "submitit.core")
-FOR_USERS = ("hydra.core.hydra_config",)  # Hydra's documentation names it
+FOR_USERS = ("hydra.core.hydra_config", "hydra.core.config_store")  # Hydra's documentation names it
 PROMISED = {"_replace", "_asdict", "_fields", "_exit"}  # by the standard library
 
 # Calls and assignments that change this process for everybody in it.

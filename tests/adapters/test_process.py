@@ -242,3 +242,30 @@ def test_another_process_of_python_m_optlab_is_started_by_m_too() -> None:
         print(__spec__.name)
     """
     assert python(program) == "optlab.__main__"
+
+
+def test_what_optlab_tells_is_printed_unless_the_program_logs_itself_else_it_is_lost_or_told_twice(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = logging.getLogger("optlab.told_here")
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    with process.telling("optlab"):
+        logger.info("chosen for you")
+    logger.info("later")
+    with process.telling("optlab", wanted=False):
+        logger.info("unwanted")
+    assert capsys.readouterr().out == "chosen for you\n"
+    monkeypatch.setattr(logging.getLogger(), "handlers", [logging.NullHandler()])
+    with process.telling("optlab"):
+        logger.info("logged by the program")
+    assert capsys.readouterr().out == ""
+
+
+def test_loggers_are_as_they_were_else_a_notebook_prints_each_line_twice_after_a_sweep() -> None:
+    root, own = logging.getLogger(), logging.getLogger("optlab")
+    before = list(root.handlers), root.level, own.level
+    with process.keeping_logging():
+        root.addHandler(logging.StreamHandler())
+        root.setLevel(logging.ERROR)
+        own.setLevel(logging.DEBUG)
+    assert (root.handlers, root.level, own.level) == before

@@ -12,10 +12,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from hydra import initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -96,6 +98,43 @@ def give_values(**functions: Callable[..., str]) -> None:
     """
     for name, function in functions.items():
         OmegaConf.register_new_resolver(name, function, replace=True)
+
+
+@contextmanager
+def offering(options: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iterator[None]:
+    """Let these be options beside the files within the block, by group and name; Hydra keeps one store a process.
+
+    Where there is a file of the name, that counts.
+    """
+    store = ConfigStore.instance()
+    for group, named in options.items():
+        for name, node in named.items():
+            store.store(group=group, name=name, node=dict(node), provider="optlab")
+    try:
+        yield
+    finally:  # not the whole store as it was: Hydra's plugins put theirs there when they are first needed
+        for group, named in options.items():
+            for name in named:
+                store.repo[group].pop(f"{name}.yaml", None)
+            if not store.repo[group]:
+                del store.repo[group]
+
+
+def multirun(folder: Path, words: Sequence[str], task: TaskFunction, config_name: str, job_name: str) -> None:
+    """What `python train.py -m WORDS` does, without a command line: Hydra has no public function for it.
+
+    Args:
+        folder: of the config.
+        task: what each job does with its config.
+
+    Raises:
+        Exception: as the sweeper does.
+    """
+    forget()
+    with initialize_config_dir(str(folder), job_name=job_name, version_base="1.3"):
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        hydra.multirun(config_name=config_name, task_function=task, overrides=list(words))
 
 
 def forget() -> None:

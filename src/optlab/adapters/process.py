@@ -242,6 +242,42 @@ def quiet_console() -> None:
 
 
 @contextmanager
+def telling(name: str, *, wanted: bool = True) -> Iterator[None]:
+    """Print what a logger tells within the block, where the program set up no logging of its own.
+
+    Written to what is `sys.stdout` at that moment: a notebook has another one for each cell.
+    """
+    logger = logging.getLogger(name)
+    if not wanted or logger.hasHandlers():
+        yield
+        return
+    handler, level = logging.StreamHandler(sys.stdout), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+@contextmanager
+def keeping_logging() -> Iterator[None]:
+    """Take back what Hydra does to the process' loggers within the block: it closes nothing and replaces handlers."""
+    names = ("", *logging.root.manager.loggerDict)
+    before = {name: (list(of.handlers), of.level) for name in names if (of := logging.getLogger(name or None))}
+    try:
+        yield
+    finally:
+        for name, (handlers, level) in before.items():
+            of = logging.getLogger(name or None)
+            for handler in of.handlers:
+                if handler not in handlers:
+                    handler.close()
+            of.handlers, of.level = handlers, level
+
+
+@contextmanager
 def as_if_typed(words: Sequence[str]) -> Iterator[None]:
     """Make this process look like `python train.py WORDS`, and take back what the block does to the environment.
 

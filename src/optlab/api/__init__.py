@@ -2,4 +2,8 @@
 
 results    `read`: run folders as frames, verdict and figures; no torch
 frames     the frames themselves, column by column
+training   `run`: one run, and what it gives
+words      keyword arguments as the words of the command line
+objects    classes and functions in place of names
+data       arrays, tables and Datasets in place of a data set's name
 """

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.text import Text
 
+from optlab import notebook
 from optlab.adapters.lightning import callback_of, ends
 from optlab.callbacks.recorder import Recorder
 from optlab.record import Row
@@ -19,7 +20,7 @@ SECONDS_BETWEEN_LOOKS = 0.25  # each look reads the sums back from the device, a
 
 
 class Progress(Callback):
-    """A bar on a terminal; everywhere a table that grows by a line an epoch.
+    """A bar on a terminal and in a notebook; everywhere a table that grows by a line an epoch.
 
     Args:
         bar: show the bar (on a terminal only).
@@ -34,7 +35,7 @@ class Progress(Callback):
         self.console = Console(highlight=False)
         self.bar = bar
         self.table = table
-        self._live: Bar | None = None
+        self._live: Bar | notebook.NotebookBar | None = None
         self._looked = 0.0
         self._printed = 0.0
         self._lines: list[Text] = []
@@ -43,7 +44,9 @@ class Progress(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        if self.bar and self.console.is_terminal:
+        if self.bar and notebook.is_here():
+            self.begin(notebook.NotebookBar(), trainer)
+        elif self.bar and self.console.is_terminal:
             columns = (
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=24),
@@ -51,10 +54,13 @@ class Progress(Callback):
             )
             # Drawn at each look and at no other time: a thread of rich's own would take turns with the training.
             bar = Bar(*columns, TimeRemainingColumn(), console=self.console, transient=True, auto_refresh=False)
-            self._live = bar
-            self._live.start()
-            total = int(trainer.estimated_stepping_batches)
-            self._task = self._live.add_task("", total=total, completed=trainer.global_step, running="")
+            self.begin(bar, trainer)
+
+    def begin(self, bar: Bar | notebook.NotebookBar, trainer: Trainer) -> None:
+        self._live = bar
+        bar.start()
+        total = int(trainer.estimated_stepping_batches)
+        self._task = bar.add_task("", total=total, completed=trainer.global_step, running="")
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

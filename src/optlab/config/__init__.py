@@ -3,13 +3,15 @@
 Hydra is imported where something is composed: to read a config that stands on disk takes none.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from optlab import objects
 from optlab.config import places
 from optlab.config.places import CONFIG_FOLDER
 from optlab.errors import UserError
@@ -26,12 +28,12 @@ def compose(
     and modules that lie beside these folders can be named from now on.
 
     Raises:
-        UserError: a folder that is missing.
+        UserError: a folder that is missing, or a word that cannot be used.
     """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
-    from optlab.adapters.hydra import forget
+    from optlab.adapters.hydra import forget, offering
     from optlab.adapters.process import import_from
     from optlab.config.overrides import places_of
 
@@ -41,8 +43,27 @@ def compose(
     if found.users:
         import_from(found.import_paths)
     places.use(found if found.words else None)  # a run of this config asks for its options again
-    with places.using(found), initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
-        return hydra_compose(config_name, overrides=list(overrides))
+    with (
+        places.using(found),
+        offering(objects.all_options()),
+        initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"),
+        in_one_line(overrides) as words,
+    ):
+        return hydra_compose(config_name, overrides=words)
+
+
+@contextmanager
+def in_one_line(words: Sequence[str]) -> Iterator[list[str]]:
+    """The words prepared for Hydra, and UserError, as the command line has it, where they cannot be used."""
+    from hydra.errors import HydraException
+
+    from optlab.config.mistakes import explain
+    from optlab.config.overrides import prepare
+
+    try:
+        yield prepare(words)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(explain(error, words)) from None
 
 
 def resolve(cfg: DictConfig | Mapping[str, Any]) -> dict[str, Any]:

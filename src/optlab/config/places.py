@@ -14,6 +14,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from optlab import objects
+
 _INSIDE = Path(__file__).parents[1] / "conf"  # where an installed package has it
 CONFIG_FOLDER = _INSIDE if _INSIDE.is_dir() else Path(__file__).parents[3] / "conf"
 CONFIG_NAME = "train"
@@ -97,8 +99,9 @@ def groups() -> list[str]:
 
 
 def options(group: str) -> list[str]:
-    """The options of a group (`model`, `hydra/launcher`), in all folders."""
-    return sorted({path.stem for folder in folders() for path in (folder / group).glob("*.yaml")})
+    """The options of a group (`model`, `hydra/launcher`), in all folders, and what a program offers besides."""
+    files = {path.stem for folder in folders() for path in (folder / group).glob("*.yaml")}
+    return sorted({*files, *objects.options(group)})
 
 
 def file_of(group: str, option: str) -> Path | None:
@@ -111,7 +114,7 @@ def file_of(group: str, option: str) -> Path | None:
 def content_of(group: str, option: str) -> dict[str, Any]:
     """What the yaml of an option holds, without what it inherits; {} where there is none."""
     file = file_of(group, option)
-    return read(file) if file is not None else {}
+    return read(file) if file is not None else objects.node(group, option)
 
 
 def whole(group: str, option: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 from rich.console import Console
 
+from optlab.console import console_for
 from optlab.record import shortest
 from optlab.rules.commands import tool
 from optlab.rules.words import failure, plural
@@ -39,10 +40,10 @@ def conclude(folder: Path, work: Callable[[], Sequence[Outcome]], *, live: bool 
             outcomes = work()
     except SweepInterrupted as stop:
         outcomes, signum = stop.outcomes, stop.signum
-    console = Console(highlight=False)
+    console = console_for("words")
     if any(outcome.record is not None for outcome in outcomes):
         try:
-            summary = summarize(folder)
+            summary = summarize(folder, console)
         except KeyboardInterrupt:
             signum = signum or signal.SIGINT
             console.print(f"the report is not complete; {tool('report')} {shortest(folder)} writes it")
@@ -58,14 +59,14 @@ def conclude(folder: Path, work: Callable[[], Sequence[Outcome]], *, live: bool 
         sys.exit(1)
 
 
-def summarize(folder: Path) -> "Summary":
+def summarize(folder: Path, console: Console | None = None) -> "Summary":
     """Write the sweep's summary, figures and report, and print its table; one process of a sweep at a time."""
     from optlab import analysis
 
     (folder / LOCKS).mkdir(exist_ok=True)
     with FileLock(folder / LOCKS / "summary.lock"):
         summary = analysis.build([folder])
-    analysis.print_table(summary)
+    analysis.print_table(summary, console)
     return summary
 
 

@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
+from optlab.notebook import NotebookBar
 from optlab.record import RunRecord
 from optlab.rules.words import divergence, duration, failure
 from optlab.sweep.job import Job
@@ -45,6 +46,27 @@ class LiveLine:
 
     def close(self) -> None:
         self.line.stop()
+
+
+class NotebookLine:
+    """One bar in a notebook; what failed stands in the results."""
+
+    def __init__(self, board: Board) -> None:
+        self.board = board
+        self.bar = NotebookBar()
+        self.task = self.bar.add_task(board.title or "sweep", total=board.total)
+        self.bar.start()
+
+    def show(self, ended: Sequence[Job]) -> None:
+        board = self.board
+        text = f"{board.done}/{board.total} done, {state(board)}"
+        title = board.title or "sweep"
+        self.bar.update(
+            self.task, description=title, completed=board.work, total=board.total, running=text, refresh=True
+        )
+
+    def close(self) -> None:
+        self.bar.stop()
 
 
 class PlainLines:

@@ -7,10 +7,12 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
+from optlab import notebook
+from optlab.console import console_for
 from optlab.rules.words import plural
 from optlab.sweep.job import Job
 from optlab.sweep.progress.board import Board
-from optlab.sweep.progress.lines import LiveLine, PlainLines
+from optlab.sweep.progress.lines import LiveLine, NotebookLine, PlainLines
 
 SECONDS_BETWEEN_LOOKS = 0.25
 
@@ -25,7 +27,7 @@ def watching(jobs: Sequence[Job], title: str = "", console: Console | None = Non
 @contextmanager
 def watching_plan(total: int, title: str = "", console: Console | None = None) -> Iterator["Watch"]:
     """One display for a plan of so many jobs that come to be known round by round: see `Watch.during`."""
-    watch = Watch(Board(total=total), title, console or Console(highlight=False))
+    watch = Watch(Board(total=total), title, console or console_for("progress"))
     try:
         yield watch
     finally:
@@ -41,7 +43,7 @@ class Watch:
         self.board = board
         self.title = title
         self.console = console
-        self.display: LiveLine | PlainLines | None = None
+        self.display: LiveLine | NotebookLine | PlainLines | None = None
         self.lock = threading.Lock()  # the board is looked at from a thread
         self.over = threading.Event()
         self.watcher = threading.Thread(target=self.watch, name="sweep-progress", daemon=True)
@@ -67,8 +69,7 @@ class Watch:
 
     def begin(self) -> None:
         self.announce()
-        kind = LiveLine if self.console.is_terminal else PlainLines
-        self.display = kind(self.board, self.console)
+        self.display = display_for(self.board, self.console)
         self.board.began = time.monotonic()
         self.watcher.start()
 
@@ -98,3 +99,10 @@ class Watch:
             self.over.set()
             self.watcher.join()
             self.display.close()
+
+
+def display_for(board: Board, console: Console) -> LiveLine | NotebookLine | PlainLines:
+    """One line that changes in place where that can be, and lines below each other elsewhere."""
+    if console.is_terminal:
+        return LiveLine(board, console)
+    return NotebookLine(board) if notebook.is_here() and not console.quiet else PlainLines(board, console)

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from optlab.adapters.hydra import ConfigLoader, choices, parse
+from optlab.console import console_for
 from optlab.errors import UserError
 from optlab.record import finite, write_whole
 from optlab.rules.choice import Score, score_of
@@ -64,7 +65,7 @@ def sweep(
         study = Study(planned, folder, config_loader, config, launcher, typed.sweep)
         if is_new:
             study.check_arms()
-        console = Console(highlight=False)
+        console = console_for("words")
         show.print_protocol(planned, folder, console)
         write_plan(config, folder)
         write(planned, folder)
@@ -133,7 +134,7 @@ class Study:
             SweepInterrupted: the user stopped it; its outcomes are those of the whole study so far.
         """
         try:
-            with watching_plan(self.protocol.fewest_runs, self.folder.name, console) as watch:
+            with watching_plan(self.protocol.fewest_runs, self.folder.name) as watch:
                 while (upcoming := self.next_round()) is not None:
                     if upcoming.phase == "confirm":
                         show.print_chosen(self.tunings(), self.protocol, console)

@@ -1,0 +1,229 @@
+"""`optlab.run`: one run from a program, with objects where one has them."""
+
+import importlib
+import inspect
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from lightning import Callback
+from torch import Tensor, nn
+from torch.utils.data import Dataset, TensorDataset
+
+import optlab
+import optlab.run
+from optlab import notebook
+from optlab.api.words import words_of, written
+from optlab.config import compose
+from optlab.errors import Stopped, UserError
+from optlab.run import run as run_config
+from tests.conftest import words_of as quick_words
+
+QUICK: dict[str, Any] = {"logger": "none", "trainer": {"accelerator": "cpu", "max_epochs": 2}, "batch_size": 64}
+MLP = {"name": "mlp", "hidden": [16, 16]}
+
+
+class Net(nn.Module):
+    def __init__(self, input_shape: tuple[int, ...], outputs: int, width: int = 4) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(input_shape[0], width), nn.ReLU(), nn.Linear(width, outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layers(x)
+        return out
+
+
+class Plain(torch.optim.SGD):
+    """An optimizer of one's own."""
+
+
+class Interrupting(Callback):
+    every_batch = True
+
+    def on_train_epoch_start(self, *_: Any) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def vectors(n: int = 100) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    x = np.random.default_rng(0).normal(size=(n, 3)).astype(np.float32)
+    return x, (x[:, 0] > 0).astype(int)
+
+
+def test_keywords_train_the_run_that_the_same_words_do(tmp_path: Path) -> None:
+    run = optlab.run(optimizer="sgd", lr="cosine", model=MLP, seed=3, **QUICK | {"optimizer.lr": 0.1})
+    words = quick_words("optimizer=sgd", "optimizer.lr=0.1", "lr=cosine", "seed=3", "callbacks=default")
+    record = run_config(compose(words), tmp_path / "same", overrides=words)
+    assert run.id == record.id
+    assert run.metrics == record.metrics
+    assert run.folder.parent == Path("outputs/runs")
+    assert run.record.overrides[:2] == ["optimizer=sgd", "lr=cosine"]
+    again = optlab.run(compose(run.record.overrides), tmp_path / "again", overrides=run.record.overrides)
+    assert again.id == run.id
+
+
+def test_a_run_shows_its_metrics_curves_and_network(tmp_path: Path) -> None:
+    run = optlab.run(folder=tmp_path / "r", optimizer="sgd", model=MLP, **QUICK)
+    assert run.status == "finished"
+    assert run.curves.query("metric == 'val/acc'").epoch.tolist() == [1, 2]
+    network = run.network()
+    assert not network.training
+    assert network(torch.zeros(1, 1, 8, 8)).shape == (1, 10)
+    assert torch.equal(next(network.parameters()), next(optlab.Run.read(tmp_path / "r").network().parameters()))
+    assert "test accuracy" in str(run)
+    assert "<table>" in run._repr_html_()
+    with pytest.raises(UserError, match="holds a run already"):
+        optlab.run(folder=tmp_path / "r", optimizer="sgd", model=MLP, **QUICK)
+
+
+def test_room_and_function_share_a_name() -> None:
+    room: Any = importlib.import_module("optlab.run")
+    assert room.run is run_config
+    assert room is optlab.run
+    assert "settings" in inspect.signature(optlab.run).parameters
+
+
+def test_what_can_be_imported_stands_in_the_config_by_its_path() -> None:
+    run = optlab.run(model={"_target_": Net, "width": 5}, dataset=vectors(), optimizer=Plain, progress=False, **QUICK)
+    model, optimizer = run.config["model"], run.config["optimizer"]
+    assert model == {"name": "Net", "_target_": "tests.api.test_run.Net", "width": 5}
+    assert (optimizer["name"], optimizer["_target_"]) == ("Plain", "tests.api.test_run.Plain")
+    assert run.config["dataset"]["_target_"].startswith("optlab.objects.arrays_")
+    assert run.record.data["train"] + run.record.data["val"] + run.record.data["test"] == 100
+
+
+def test_what_cannot_is_kept_by_its_content_and_known_to_its_id() -> None:
+    def made(width: int) -> Any:
+        class Local(nn.Module):
+            def __init__(self, input_shape: tuple[int, ...], outputs: int) -> None:
+                super().__init__()
+                self.layer = nn.Linear(input_shape[0], outputs)
+
+            def forward(self, x: Tensor) -> Tensor:
+                out: Tensor = self.layer(x) * width
+                return out
+
+        return Local
+
+    x, y = vectors()
+    ids = [optlab.run(model=made(n), dataset=(x, y), progress=False, **QUICK).id for n in (1, 1, 2)]
+    assert ids[0] == ids[1] != ids[2]
+    other = optlab.run(model=made(1), dataset=(x + 1, y), progress=False, **QUICK)
+    assert other.id != ids[0]
+    assert other.network()(torch.zeros(1, 3)).shape == (1, 2)
+
+
+def test_optlabs_own_option_stands_for_a_class_of_torch() -> None:
+    assert words_of({"optimizer": torch.optim.Adam}) == ["optimizer=adam"]
+    assert words_of({"optimizer": torch.optim.SGD}) == ["optimizer=sgd"]
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        nn.CrossEntropyLoss(label_smoothing=0.1),
+        nn.CrossEntropyLoss,
+        lambda output, target: nn.functional.cross_entropy(output, target),
+    ],
+)
+def test_a_loss_is_an_object_a_class_or_a_function(loss: Any) -> None:
+    run = optlab.run(model=MLP, loss=loss, progress=False, **QUICK)
+    assert run.status == "finished"
+
+
+class Pairs(Dataset[tuple[Tensor, int]]):
+    def __len__(self) -> int:
+        return 50
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return torch.full((3,), float(index)), index % 2
+
+
+@pytest.mark.parametrize(
+    ("data", "task", "sizes"),
+    [
+        (vectors(), "classification", (72, 8, 20)),
+        ((vectors()[0], vectors()[0][:, 0]), "regression", (72, 8, 20)),
+        ((vectors(60), vectors(40)), "classification", (54, 6, 40)),
+        ((pd.DataFrame(vectors()[0], columns=list("abc")), "a"), "regression", (72, 8, 20)),
+        ((pd.DataFrame(vectors()[0]), pd.Series(["no", "yes"] * 50)), "classification", (72, 8, 20)),
+        (Pairs(), "classification", (36, 4, 10)),
+        ((TensorDataset(torch.ones(20, 2), torch.arange(20) % 2), TensorDataset(torch.ones(9, 2), torch.arange(9) % 2)),
+         "classification", (18, 2, 9)),
+    ],
+)  # fmt: skip
+def test_data_are_arrays_tables_or_datasets(data: Any, task: str, sizes: tuple[int, ...]) -> None:
+    loss = "mse" if task == "regression" else "cross_entropy"
+    run = optlab.run(model=MLP, dataset=data, loss=loss, progress=False, **QUICK | {"batch_size": 16})
+    found = run.record.data
+    assert (found["task"], (found["train"], found["val"], found["test"])) == (task, sizes)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"optimizer": "adm"}, "optimizer=adm: there is no such optimizer.* did you mean optimizer=adam"),
+        ({"modle": "mlp"}, "modle: there is no such key or group.* did you mean mode"),
+        ({"optimizer": {"name": "sgd", "momentun": 1}}, "did you mean optimizer.momentum"),
+        ({"lr": 0.1}, "type optimizer.lr=0.1"),
+        ({"model": Net((3,), 2)}, "hand over the class, model=Net"),
+        ({"optimizer": Net}, "Net is no optimizer's class"),
+        ({"seed": object()}, "seed: object cannot stand in a config"),
+        ({"dataset": (np.zeros((3, 2)), np.zeros(2))}, "3 inputs with 2 targets"),
+        ({"dataset": (np.array([[np.nan]]), np.zeros(1))}, "hold NaN"),
+        ({"dataset": (np.array([["a"]]), np.zeros(1))}, "must be numbers"),
+        ({"dataset": (pd.DataFrame({"a": [1]}), "b")}, "has no column 'b'; it has a"),
+        ({"dataset": (pd.DataFrame({"a": ["x"], "b": [1]}), "b")}, "column a holds no numbers"),
+        ({"dataset": np.zeros(3)}, "a ndarray is no data set"),
+        ({"mode": "test"}, "optlab.run trains"),
+    ],
+)
+def test_a_bad_word_is_one_line_in_a_notebook_too(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said) as caught:
+        optlab.run(**settings, progress=False)
+    assert caught.value._render_traceback_() == [f"UserError: {caught.value}"]
+    assert not Path("outputs").exists()
+
+
+def test_composing_a_bad_word_is_one_line() -> None:
+    for words, said in ((["optimizer=adm"], "no such optimizer"), (["sede=1"], "did you mean seed"), (["adam"], "did")):
+        with pytest.raises(UserError, match=said):
+            optlab.compose(words)
+
+
+def test_values_are_written_as_hydra_reads_them() -> None:
+    texts = ["it's", "a b", "\\", "x\\'", "", "ä", "1,2", "plain.path/x-y"]
+    for text in texts:
+        assert compose([f"+a={written('a', text)}"]).a == text
+    values = {"a": [1, (2.5, None)], "b": {"c": True, "d": 1e-10}, "e": np.float32(0.5), "f": np.int64(3)}
+    composed = compose([f"+{word}" for word in words_of(values)])
+    assert composed == {**composed, "a": [1, [2.5, None]], "b": {"c": True, "d": 1e-10}, "e": 0.5, "f": 3}
+    assert words_of({"seed": [0, 1], "optimizer": ["sgd", "adam"]}, several=True) == ["seed=0,1", "optimizer=sgd,adam"]
+
+
+def test_ctrl_c_is_one_line_and_keeps_what_was_done() -> None:
+    interrupting = {"_target_": "tests.api.test_run.Interrupting"}
+    with pytest.raises(Stopped, match=r"interrupted after 0 epochs, kept in outputs/runs/.*") as caught:
+        optlab.run(model=MLP, **QUICK, overrides=[f"+callbacks.stop._target_={interrupting['_target_']}"])
+    assert isinstance(caught.value, KeyboardInterrupt)
+    assert caught.value._render_traceback_() == [f"KeyboardInterrupt: {caught.value}"]
+    assert optlab.read("outputs/runs").runs.status.tolist() == ["interrupted"]
+
+
+def test_progress_is_printed_only_where_it_is_wanted(capsys: pytest.CaptureFixture[str]) -> None:
+    optlab.run(model=MLP, progress=False, **QUICK)
+    assert capsys.readouterr().out == ""
+    optlab.run(model=MLP, **QUICK)
+    assert "epoch" in capsys.readouterr().out
+
+
+def test_a_notebooks_bar_counts_and_escapes() -> None:
+    assert not notebook.is_here()
+    bar = notebook.NotebookBar()
+    task = bar.add_task("<epoch>", total=10, running="")
+    bar.update(task, completed=4, running="loss 0.1")
+    assert bar.html() == "<div>&lt;epoch&gt; <progress value='4' max='10'></progress> loss 0.1</div>"
