@@ -18,7 +18,7 @@ from optlab import checkpoint, environment, networks, resume, tracking
 from optlab.adapters.lightning import callbacks_of
 from optlab.adapters.torch import keeping_random_state, normalises_batches, set_float32_precision
 from optlab.callbacks import Diverged, Interruption, Recorder, TestCurve
-from optlab.callbacks.contract import RunContext, begin_run, check_data, in_order, terms
+from optlab.callbacks.contract import RunContext, adds_metrics, begin_run, check_data, in_order
 from optlab.callbacks.ending import Ended, ending_of, line
 from optlab.check import check_config
 from optlab.config import resolve
@@ -177,7 +177,7 @@ def validates(config: Config, data: Splits) -> bool:
 
 def check_watched(config: Config, trainer: Trainer, data: Splits) -> None:
     """Raise UserError for a callback that watches what the run does not have."""
-    adds = any(terms(callback).measures and not isinstance(callback, TestCurve) for callback in callbacks_of(trainer))
+    adds = any(adds_metrics(callback) and not isinstance(callback, TestCurve) for callback in callbacks_of(trainer))
     if not adds:  # else nobody knows before it does
         known = metrics_of(validates=validates(config, data), task=data.info.task, outputs=data.info.outputs)
         check_monitors(config.callbacks, known)

@@ -112,6 +112,11 @@ def terms(callback: Callback) -> Terms:
     )
 
 
+def adds_metrics(callback: Callback) -> bool:
+    """Whether it may add metrics that nobody knows before it does: it says so, or is a user's own and may `log`."""
+    return terms(callback).measures or not type(callback).__module__.startswith(("optlab.", "lightning."))
+
+
 def overrides_batch_hooks(callback: Callback) -> bool:
     return any(getattr(type(callback), hook) is not getattr(Callback, hook) for hook in BATCH_HOOKS)
 
