@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from optlab.__main__ import main
+from optlab.commands import completing
 from optlab.rules import commands
 from optlab.rules.commands import as_typed, install, program, run_command, tool
 from tests.analysis.made import make_sweep
@@ -89,6 +90,27 @@ def test_init_writes_nothing_where_it_would_overwrite(taken: str) -> None:
     assert result.err.count("\n") == 1
     assert result.out == ""
     assert {path.name: path.read_text() for path in Path("mine").iterdir()} == {taken: "theirs"}
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("optlab ", (["report", "dashboard", "init"], True)),
+        ("optlab re", (["report"], True)),
+        ("optlab optimizer=ad", ([], True)),
+        ("optlab report outputs/", ([], False)),
+        ("optlab seed=1 re", ([], True)),
+    ],
+)
+def test_the_first_word_completes_to_a_command(line: str, offered: tuple[list[str], bool]) -> None:
+    assert completing(line) == offered
+
+
+def test_commands_complete_beside_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMP_LINE", "optlab ")
+    assert {"report", "init", "optimizer="} <= set(optlab("-sc", "query=bash").out.split())
+    monkeypatch.setenv("COMP_LINE", "optlab report o")
+    assert optlab("-sc", "query=bash").out == ""
 
 
 # -- the words

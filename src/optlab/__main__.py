@@ -1,5 +1,6 @@
 """`optlab` as it is installed: a command, or the training of train.py. Light at import."""
 
+import os
 import sys
 from typing import Any
 
@@ -22,6 +23,11 @@ def main() -> Any:
 
         print(f"optlab {version('optlab')}")
         return 0
+    if any(word.startswith("query=") for word in arguments) and "COMP_LINE" in os.environ:
+        names, overrides = commands.completing(os.environ["COMP_LINE"])
+        print("".join(f"{name}\n" for name in names), end="")
+        if not overrides:
+            return 0
     from optlab.cli import main
 
     return main()

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from lightning import Trainer
 
+from optlab.rules.commands import CHECKOUT
 from optlab.run_module import RunState
 
 
@@ -31,7 +32,8 @@ def describe(trainer: Trainer, tf32: bool) -> dict[str, Any]:
         "tf32": tf32 and device.type == "cuda",
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
-        "git": git_state(Path(__file__).parent),
+        # Installed, of your own code: where the package lies may be a repository that has nothing to do with it.
+        "git": git_state(Path(__file__).parent if CHECKOUT else Path.cwd()),
     }
 
 

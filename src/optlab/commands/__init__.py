@@ -30,6 +30,17 @@ def called(arguments: Sequence[str]) -> str | None:
     return None
 
 
+def completing(line: str) -> tuple[list[str], bool]:
+    """The commands that may be meant where a shell's line ends, and whether overrides may be, too.
+
+    Behind a command stand folders, which the shell knows itself.
+    """
+    words = line.split()[1:]
+    if words and (len(words) > 1 or line.endswith(" ")):
+        return [], words[0] not in COMMANDS
+    return [name for name in COMMANDS if name.startswith("".join(words))], True
+
+
 def run(command: str, arguments: Sequence[str]) -> int:
     """Run a command; returns its exit code."""
     return int(import_module(f"optlab.commands.{command}").main(arguments))
