@@ -79,9 +79,7 @@ ODD |= {
         "_target_": "torch.nn.Identity",
         "x": {"_target_": "torch.nn.Linear", "in_features": 1, "out_features": 1},
     },
-    "fetched": {"_target_": "torchvision.models.resnet18", "weights": "DEFAULT"},
-    "fetched_backbone": {"_target_": "torchvision.models.resnet18", "weights_backbone": "DEFAULT"},
-    "fetched_in_the_old_way": {"_target_": "torchvision.models.resnet18", "pretrained": True},
+    "fetched_inside": {"_target_": "torchvision.models.resnet18", "x": {"weights_backbone": "DEFAULT"}},
     "tool": {"_target_": "torchvision.models.get_model", "name": "resnet18"},
     "behind_the_package": {"_target_": "torch.nn.modules.linear.Linear"},
 }
@@ -167,6 +165,33 @@ def test_predict_builds_no_network_of_a_stranger(
     assert_nothing_ran()
 
 
+OTHER_WEIGHTS: dict[str, dict[str, Any]] = {
+    "fetched": {"_target_": "torchvision.models.mobilenet_v3_small", "weights": "DEFAULT"},
+    "fetched_in_the_old_way": {"_target_": "torchvision.models.mobilenet_v3_small", "pretrained": True},
+    "out_of_a_file": {"_target_": "optlab.models.MLP", "hidden": [16, 16], "weights": "evil.pt"},
+    "frozen": {"_target_": "optlab.models.MLP", "hidden": [16, 16], "freeze": ["nowhere"]},
+}
+
+
+@pytest.mark.parametrize("mode", ["train", "test", "predict"])
+@pytest.mark.parametrize("name", OTHER_WEIGHTS)
+def test_a_checkpoint_brings_its_weights_and_no_others_are_fetched_or_read(
+    name: str,
+    mode: str,
+    good: dict[str, Any],
+    config: dict[str, Any],
+    sources: dict[str, Source],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", "cache")
+    content = with_group(good, "model", OTHER_WEIGHTS[name])
+    save(content, Path("x.ckpt"))
+    line = one_line(lambda: use(mode, config, sources, model=content["run"]["config"]["model"]))
+    assert line.startswith("ckpt=x.ckpt ") or name == "out_of_a_file"
+    assert not Path("cache").exists()  # which a download makes first
+    assert_nothing_ran()
+
+
 @pytest.mark.parametrize("name", ["class_beside", "hub", "generated_code"])
 def test_the_attacks_are_real(
     name: str, good: dict[str, Any], config: dict[str, Any], sources: dict[str, Source]
@@ -211,7 +236,7 @@ FOREIGN = {
     ),
     "nested_callback": ("+callbacks.more.x={_target_: optlab.callbacks.Progress}", "callbacks.more.x._target_="),
     "by_reference_to_a_whole": ("+model.x=${loss}", "refers to another part"),
-    "downloaded": ("+model.weights=DEFAULT", "downloads weights"),
+    "downloaded": ("+model.x={weights: DEFAULT}", "downloads weights"),
     "mirror_to_others": ("logger.wandb.entity=theirs", "sent to"),
     "mirror_elsewhere": ("+logger.wandb.settings={base_url: http://localhost}", "sent to"),
     "environment": ("sweep_name=${oc.env:HOME}", "names no key"),

@@ -25,6 +25,8 @@ def check_config(config: Config) -> None:
     check_bounds("optimizer", config.optimizer)
     optimizers.check(config.optimizer)
     networks.check(config.model)
+    if config.ckpt is None:  # which brings its own weights
+        networks.check_weights(config.model.plain)
     check_call("loss", config.loss.plain)
     check_call("lr", config.lr.plain, given={"optimizer", "horizon"})
     check_dataset(config.dataset)

@@ -42,6 +42,7 @@ class Checkpoint:
     fingerprint: str  # of the data
     state_dict: dict[str, Any]  # the weights, by their names in the LightningModule
     content: dict[str, Any]  # everything, as Lightning reads it
+    weights: dict[str, Any]  # what the network's first weights came from, for the record
 
     def damaged(self, what: str) -> UserError:
         return damaged(self.path, what)
@@ -163,6 +164,7 @@ def read(path: str | Path) -> Checkpoint:
         fingerprint=facts["fingerprint"],
         state_dict=dict(state),
         content=content,
+        weights=facts.get("weights", {}),
     )
 
 
@@ -292,6 +294,7 @@ class _Run(_Facts):
     config: _Config
     data: _Data
     overrides: list[str] = []
+    weights: dict[str, str | int | list[str]] = {}
     fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 
     @model_validator(mode="after")

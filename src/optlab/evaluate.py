@@ -64,7 +64,7 @@ def evaluate(cfg: DictConfig | Mapping[str, Any], folder: Path) -> float | None:
         )
     if different := resume.settings_that_differ(saved.config, config.plain):
         log.warning("tested with other settings than %s was trained with: %s", saved.path, ", ".join(different))
-    module = build_module(config, data)
+    module = build_module(config, data, saved=saved)
     saved.check_state(module, config.model.plain)
     module.load_state_dict(saved.state_dict)
     trainer.test(module, batches(config, data.info, data.test, trainer, train=False), verbose=False)

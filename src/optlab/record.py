@@ -112,6 +112,7 @@ class RunRecord:
     environment: dict[str, Any] = field(default_factory=dict)
     numerics: dict[str, Any] = field(default_factory=dict)  # what changes bits, and not what is computed
     data: dict[str, Any] = field(default_factory=dict)
+    network: dict[str, Any] = field(default_factory=dict)  # how large it is, what of it learns, what it began with
     test: dict[str, Any] = field(default_factory=dict)
     error: dict[str, Any] | None = None
     diverged: dict[str, Any] | None = None

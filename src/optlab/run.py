@@ -35,6 +35,7 @@ from optlab.lr import Horizon
 from optlab.record import CHECKPOINT_FOLDER, RunRecord
 from optlab.rules.metrics import higher_is_better, metric_of, metrics_of
 from optlab.run_module import RunModule, RunState
+from optlab.seeds import default_stream
 from optlab.standard import build_callbacks, check_monitors, stand_in
 
 log = logging.getLogger(__name__)
@@ -101,13 +102,14 @@ def prepare(
     check_data(callbacks_of(trainer), data.info)
     check_watched(config, trainer, data)
     resumed = continue_from(config, data)
-    module = build_module(config, data, overrides, engine)
+    module = build_module(config, data, overrides, engine, resumed)
     if resumed is not None:
         check_state(resumed, config, data, trainer, module)
     record = RunRecord.begin(config.plain, overrides)
     record.environment = environment.describe(trainer, config.tf32) | {"engine": module.run_state.engine}
     record.numerics = environment.numerics(trainer, module.run_state)
     record.data = describe_data(data)
+    record.network = networks.counts(module.run_state.network) | {"weights": module.run_state.weights}
     recorder.aim(*objective_of(config, data), folder=folder if trainer.is_global_zero else None)
     return Prepared(config, folder, data, trainer, module, engine, recorder, record, resumed)
 
@@ -152,9 +154,15 @@ def carry_out(prepared: Prepared) -> RunRecord:
 
 
 def build_module(
-    config: Config, data: Splits, overrides: Sequence[str] = (), engine: Choice | None = None
+    config: Config,
+    data: Splits,
+    overrides: Sequence[str] = (),
+    engine: Choice | None = None,
+    saved: checkpoint.Checkpoint | None = None,
 ) -> EngineModule:
+    """The module of a run; the weights that the config asks for are those of `saved` where there is such a one."""
     module = MODULES[engine.name if engine else "eager"](config, data.info, overrides)
+    module.run_state.weights = first_weights(module.network, config, data) if saved is None else saved.weights
     networks.try_out(module.network, config.model.plain, data.info, wanted=(data.info.outputs,))
     if config.channels_last and config.optimizer.channels_last and data.info.is_image:
         module.network.to(memory_format=torch.channels_last)
@@ -168,6 +176,13 @@ def build_module(
     module.run_state.validates = validates(config, data)
     try_out(module.run_state, config, data)
     return module
+
+
+def first_weights(network: torch.nn.Module, config: Config, data: Splits) -> dict[str, Any]:
+    """Load what `model.weights` and the like ask for; where it came from, for the record."""
+    with default_stream(config.seed, "weights"):
+        loaded = networks.load(network, config.model.plain, data.info)
+    return loaded.to_dict() if loaded is not None else {}
 
 
 def validates(config: Config, data: Splits) -> bool:
@@ -334,7 +349,7 @@ def announce(prepared: Prepared) -> None:
     """What was chosen, in a few lines, before the first step."""
     config, data, trainer = prepared.config, prepared.data, prepared.trainer
     info, sizes = data.info, describe_data(data)
-    parameters = sum(p.numel() for p in prepared.module.run_state.network.parameters())
+    parameters = prepared.record.network["parameters"]
     log.info(
         "%s (%s parameters) on %s: %s train, %s val, %s test, %s inputs%s",
         config.model.name,
@@ -345,6 +360,8 @@ def announce(prepared: Prepared) -> None:
         f", {info.outputs} classes" if info.classes else "",
     )
     if line := networks.described(config.model.plain, info):
+        log.info("model: %s", line)
+    if line := networks.frozen_line(prepared.module.run_state.network):
         log.info("model: %s", line)
     settings = config.optimizer.arguments
     shown = " ".join(f"{key}={value}" for key, value in settings.items() if value is not None)

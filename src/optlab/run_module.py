@@ -71,6 +71,7 @@ class RunState:
         self.details: dict[str, Any] = {}  # what test time adds for the record besides metrics
         self.rates: DeviceRates | None = None
         self.kernels: dict[str, int] = {}  # how many layers of a kind `cpu_kernels` gave kernels of their own
+        self.weights: dict[str, Any] = {}  # what the network's first weights came from, where they were not drawn
         self.resumed: Mapping[str, Any] | None = None  # where within an epoch the run goes on
         self._facts: str | None = None  # as JSON, which is written in no time epoch after epoch
 
@@ -201,7 +202,7 @@ class RunState:
     def save(self, checkpoint: dict[str, Any]) -> None:
         if self._facts is None:
             facts = {"config": self.config.plain, "data": self.info.to_dict(), "overrides": self.overrides}
-            self._facts = json.dumps(facts | {"fingerprint": self.fingerprint})
+            self._facts = json.dumps(facts | {"fingerprint": self.fingerprint, "weights": self.weights})
         checkpoint["optlab"] = {"run": self._facts}
         if "train" in self.sums and self.train_batches.seen:
             checkpoint["optlab"]["within_epoch"] = {

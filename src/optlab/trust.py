@@ -158,8 +158,13 @@ def is_listed(name: str) -> bool:
 
 
 def downloads(group: str, path: str, value: Any) -> bool:
-    """Whether an option asks torchvision for weights; an empty or false one does not."""
-    return group == "model" and not DOWNLOADS.isdisjoint(re.split(r"[.\[]", path)) and value not in (None, False)
+    """Whether an option asks torchvision for weights; an empty or false one does not.
+
+    Those of the network itself are not asked for where a checkpoint is used (see `optlab.networks.build`).
+    """
+    inside = re.split(r"[.\[]", path)[1:]
+    of_the_network = len(inside) == 1
+    return group == "model" and not of_the_network and not DOWNLOADS.isdisjoint(inside) and value not in (None, False)
 
 
 def resolve(path: str) -> Any:

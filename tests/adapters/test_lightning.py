@@ -107,6 +107,14 @@ def test_lightning_does_not_talk_over_a_run(caplog: pytest.LogCaptureFixture) ->
     assert told == [], "Lightning's loggers have other names now: each run tells of devices and gives tips"
 
 
+def test_frozen_norms_are_no_surprise() -> None:
+    module = Line()
+    module.norm = torch.nn.BatchNorm1d(1).eval()
+    adapter.quieten()
+    fit(module, max_epochs=1)  # a warning is an error here
+    assert not module.norm.training, "Lightning puts frozen norms into training mode, and they lose their statistics"
+
+
 def test_signals_come_back_from_lightning() -> None:
     got: list[int] = []
     handler = lambda number, frame: got.append(number)  # noqa: E731

@@ -112,6 +112,13 @@ def test_layers_that_take_statistics_over_the_batch_are_known() -> None:
     assert not adapter.normalises_batches(nn.Sequential(nn.LayerNorm(1), nn.GroupNorm(1, 1)))
 
 
+def test_layers_that_keep_statistics_are_known() -> None:
+    assert adapter.keeps_statistics(nn.BatchNorm2d(1)), "norms in frozen parts move with the data"
+    assert adapter.keeps_statistics(nn.InstanceNorm1d(1, track_running_stats=True))
+    assert not adapter.keeps_statistics(nn.InstanceNorm1d(1))
+    assert not adapter.keeps_statistics(nn.LayerNorm(1))
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no NVIDIA GPU on this machine")
 def test_random_numbers_can_be_drawn_behind_a_capture_that_failed() -> None:

@@ -36,6 +36,8 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", message="You defined a `validation_step` but have no")
     # Who goes on from a checkpoint without a callback that it knows has typed so.
     warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks used")
+    # Norms in frozen parts are, and a run says how many layers are so.
+    warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode at the start of training")
     for chatter in ("lightning.pytorch", "lightning.fabric"):  # they announce devices and give tips
         logging.getLogger(chatter).setLevel(logging.WARNING)
 

@@ -111,6 +111,11 @@ def normalises_batches(network: nn.Module) -> bool:
     return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in network.modules())
 
 
+def keeps_statistics(layer: nn.Module) -> bool:
+    """Whether a layer keeps a running mean and variance, by which it normalises in eval mode."""
+    return isinstance(layer, nn.modules.batchnorm._NormBase) and layer.track_running_stats
+
+
 # -- captures
 
 

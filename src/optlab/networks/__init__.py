@@ -1,10 +1,24 @@
 """Networks from config: any class or function that makes a `torch.nn.Module`, its weights, and what of it learns.
 
-`build` makes the network of a group's options, `try_out` sees that it fits the data.
+`build` makes the network of a group's options, `load` gives it weights of before, `try_out` sees that it fits the data.
 """
 
 from optlab.networks.arguments import check, described, given
 from optlab.networks.build import build, make
+from optlab.networks.frozen import counts, frozen_line
 from optlab.networks.trial import try_out
+from optlab.networks.weights import Loaded, check_weights, load
 
-__all__ = ["build", "check", "described", "given", "make", "try_out"]
+__all__ = [
+    "Loaded",
+    "build",
+    "check",
+    "check_weights",
+    "counts",
+    "described",
+    "frozen_line",
+    "given",
+    "load",
+    "make",
+    "try_out",
+]

@@ -13,12 +13,12 @@ from typing import Any
 from torch import nn
 
 from optlab.config.node import fields
-from optlab.config.schema import Model
+from optlab.config.schema import Model, Option
 from optlab.config.signature import check_call, locate
 from optlab.data.arrays import DataInfo
 from optlab.errors import UserError
 
-OWN = fields(Model).keys() - fields(Model.__base__).keys()  # keys of the group that are no arguments of the network
+OWN = fields(Model).keys() - fields(Option).keys()  # keys of the group that are no arguments of the network
 
 # The usual names, by what they stand for.
 OUTPUTS = ("outputs", "num_classes", "n_classes", "num_outputs", "n_outputs", "out_features", "output_dim", "out_dim")

@@ -1,5 +1,6 @@
 """The network of a run: built from its options and what the data looks like."""
 
+import inspect
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,17 +8,22 @@ from typing import Any
 
 from torch import nn
 
+from optlab.config.signature import locate
 from optlab.create import create
 from optlab.data.arrays import DataInfo
 from optlab.errors import UserError
-from optlab.networks.arguments import OWN, given
+from optlab.networks.arguments import OWN, given, parameters_of
+from optlab.networks.frozen import freeze, names_of
+from optlab.trust import DOWNLOADS
 
 OURS = Path(__file__).parents[1]
 LIBRARIES = "site-packages"  # the folder that other people's packages lie in
 
 
 def build(options: Mapping[str, Any], info: DataInfo) -> nn.Module:
-    """The network of a group's options, with initial weights from torch's default generator.
+    """The network of a group's options, with initial weights from torch's default generator and its frozen parts.
+
+    No weights are read or fetched here, as a checkpoint brings its own: `optlab.networks.load` does that.
 
     Args:
         options: of the group `model`, as they were composed.
@@ -36,13 +42,28 @@ def build(options: Mapping[str, Any], info: DataInfo) -> nn.Module:
 
 def make(options: Mapping[str, Any], info: DataInfo) -> nn.Module:
     """As `build`, with the errors of the class or function as it raises them."""
-    arguments = {key: value for key, value in options.items() if key not in OWN}
-    network = create(arguments, **given(arguments, info))
+    arguments = {key: value for key, value in options.items() if key not in (*OWN, *DOWNLOADS)}
+    nothing = {key: False if value is True else None for key, value in fetched(options).items() if takes(options, key)}
+    network = create(arguments, **given(arguments, info), **nothing)
     if not isinstance(network, nn.Module):
         raise UserError(
             f"model._target_={options['_target_']}: gives {type(network).__name__}, and a network is a torch.nn.Module"
         )
+    freeze(network, names_of(options))
     return network
+
+
+def fetched(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The weights that a class or function comes with, asked by the usual names for that or by default."""
+    parameters = parameters_of(locate("model", options.get("_target_")), options)
+    defaults = {key: parameters[key].default for key in DOWNLOADS if key in parameters}
+    asked = {key: value for key, value in defaults.items() if value is not inspect.Parameter.empty}
+    asked |= {key: options[key] for key in DOWNLOADS if key in options and key not in OWN}
+    return {key: value for key, value in asked.items() if value not in (None, False)}
+
+
+def takes(options: Mapping[str, Any], key: str) -> bool:
+    return key in parameters_of(locate("model", options.get("_target_")), options)
 
 
 def named(options: Mapping[str, Any]) -> str:
