@@ -21,6 +21,7 @@ from optlab.adapters import hydra as hydra_adapter
 from optlab.adapters import process
 from optlab.config import overrides as typed
 from optlab.config import places, resolve
+from optlab.config.changes import composing
 from optlab.errors import Interrupted, UserError
 from optlab.folders import Claims, discard, job_folder
 from optlab.rules.commands import as_typed, program
@@ -45,7 +46,7 @@ def start(main: Callable[[], Any]) -> None:
             to_the_end.enter_context(places.using(found))  # a mistake is explained with the user's options, too
             to_the_end.enter_context(process.importing_from(found.import_paths))
             words = prepared(sys.argv[1:])
-            to_the_end.enter_context(places.using(typed.places_of(words)))  # a checkpoint may name its config
+            to_the_end.enter_context(composing(typed.places_of(words)))  # a checkpoint may name its config
             for line in typed.not_used(words) if is_first_process() else ():
                 print(f"optlab: {line}", file=sys.stderr)
             process.type_instead(words)

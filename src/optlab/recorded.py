@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from optlab import checkpoint, trust
-from optlab.adapters.hydra import Override, overrides_among
+from optlab.adapters.hydra import Override, overrides_among, taken_apart
 from optlab.config import places
 from optlab.config.groups import check_groups, keys_of
 from optlab.config.overrides import parse, places_of, values_of
@@ -36,7 +36,8 @@ def with_recorded(words: list[str]) -> list[str]:
     values = values_of(words)
     path, mode, trusts = str(values["ckpt"]), values.get("mode"), values.get("trust") is True
     taken = {override.key_or_group for override in parse(overrides_among(words))}
-    return [*recorded(path, taken=taken, mode=mode, trusts=trusts), *words]
+    flags, typed = taken_apart([*recorded(path, taken=taken, mode=mode, trusts=trusts), *words])
+    return [*flags, *typed]
 
 
 def recorded(path: str, *, taken: Collection[str], mode: Any = "train", trusts: bool = False) -> list[str]:

@@ -17,12 +17,33 @@ from omegaconf import OmegaConf
 from optlab.adapters import hydra as adapter
 from optlab.adapters.hydra import FULL_ERROR, ConfigLoader, HydraConfig, JobReturn
 from optlab.config import CONFIG_FOLDER
+from optlab.errors import UserError
 from tests.commandline import clean_logging, command
 
 
 def test_flags_of_hydra_are_no_overrides_else_a_flag_is_taken_for_a_typing_mistake() -> None:
     words = ["--cfg", "job", "-m", "seed=1", "optimizer=sgd", "--package", "trainer"]
     assert adapter.overrides_among(words) == ["seed=1", "optimizer=sgd"]
+
+
+def test_flags_are_told_from_overrides_else_hydra_prints_its_usage_for_a_flag_behind_one() -> None:
+    words = ["seed=1", "-m", "optimizer=sgd", "--config-dir", "there", "~debug"]
+    assert adapter.taken_apart(words) == (["-m", "--config-dir", "there"], ["seed=1", "optimizer=sgd", "~debug"])
+    assert adapter.taken_apart(["seed=1", "--info"]) == (["--info=all"], ["seed=1"])  # else it takes what follows it
+    with pytest.raises(UserError, match="type seed=1, without --"):
+        adapter.taken_apart(["--seed=1"])
+
+
+def test_overrides_can_be_changed_before_hydra_applies_them_else_a_key_without_a_yaml_is_refused() -> None:
+    def new_keys(overrides: list[Any], cfg: Any) -> list[Any]:
+        assert cfg.seed == 0
+        return [adapter.forced(each) for each in overrides]
+
+    with initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
+        with adapter.overriding(new_keys):
+            assert compose("train", overrides=["brand_new=3"]).brand_new == 3
+        with pytest.raises(HydraException):
+            compose("train", overrides=["brand_new=3"])
 
 
 def test_hydras_flags_are_known_else_the_users_config_folders_are_not() -> None:

@@ -128,6 +128,7 @@ def test_a_tuning_run_gives_no_test_split(train: Train) -> None:
 
 def test_checkpoints_of_a_users_own_kind_go_into_the_runs_folder(train: Train) -> None:
     words = [f"callbacks.checkpoint._target_={HERE}.MyCheckpoints", "+callbacks.checkpoint.prefix=after"]
+    words += ["callbacks.checkpoint.best=true"]  # another class starts with no arguments
     train(*words, "test_weights=best")
     names = {path.name for path in Path("run/checkpoints").iterdir()}
     assert names == {"last.ckpt", "best.ckpt", "after1.ckpt", "after2.ckpt"}

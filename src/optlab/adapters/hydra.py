@@ -5,14 +5,17 @@ what is imported here, `import hydra` imports anyway.
 """
 
 import os
+from argparse import ArgumentError, Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from hydra import initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_loader import ConfigLoader
@@ -21,13 +24,15 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, Override
+from hydra.core.override_parser.types import Glob, Override, OverrideType
 from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from optlab.errors import UserError
 
 __all__ = ["ConfigLoader", "ConfigSearchPath", "HydraConfig", "JobReturn", "Override"]
 
@@ -38,14 +43,48 @@ _users_full_error: ContextVar[str | None] = ContextVar(FULL_ERROR)  # within `ra
 # -- what was typed
 
 
+def taken_apart(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Hydra's flags with their values, and the overrides, in any order as they were typed.
+
+    Hydra itself stops at a flag behind an override and exits in many lines.
+
+    Raises:
+        UserError: a flag or a value of one that Hydra does not have.
+    """
+    overrides = _known(arguments).overrides
+    flags, left = [], list(overrides)
+    for argument in arguments:
+        if left and argument == left[0]:
+            left.pop(0)
+        else:
+            flags.append("--info=all" if argument in ("--info", "-i") and argument == arguments[-1] else argument)
+    return flags, list(overrides)
+
+
 def overrides_among(arguments: Sequence[str]) -> list[str]:
     """The arguments of the command line that are overrides, and neither Hydra's flags nor their values."""
-    return list(get_args_parser().parse_known_args(arguments)[0].overrides)
+    return list(_known(arguments).overrides)
 
 
 def flags_among(arguments: Sequence[str]) -> dict[str, Any]:
     """Hydra's own flags on a command line, by their long names: `config_dir`, `config_name`, `multirun`, `cfg` ..."""
-    return vars(get_args_parser().parse_known_args(arguments)[0])
+    return vars(_known(arguments))
+
+
+def _known(arguments: Sequence[str]) -> Namespace:
+    parser = get_args_parser()
+    parser.exit_on_error = False
+    try:
+        known, unknown = parser.parse_known_intermixed_args(list(arguments))
+    except ArgumentError as error:
+        raise UserError(f"{error}; type --hydra-help for the flags") from error
+    if unknown:
+        key, _, value = unknown[0].lstrip("-").partition("=")
+        hint = (
+            f"type {key}={value or 'VALUE'}, without --" if unknown[0].startswith("--") else "--hydra-help lists them"
+        )
+        raise UserError(f"{unknown[0]}: there is no such flag; {hint}")
+    return known
 
 
 def folder_of_package(name: str) -> Path | None:
@@ -86,6 +125,30 @@ def typed_overrides() -> list[str]:
     words = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
     assert isinstance(words, list)
     return [str(word) for word in words]
+
+
+@contextmanager
+def overriding(change: Callable[[list[Override], DictConfig], list[Override]]) -> Iterator[None]:
+    """Within the block let a function have the overrides, and the config that they are for, before Hydra applies them.
+
+    Hydra asks nobody between composing the options and applying single values, and refuses a key that no yaml holds.
+    """
+    loader: Any = ConfigLoaderImpl
+    before = loader._apply_overrides_to_config
+
+    def apply(overrides: list[Override], cfg: DictConfig) -> None:
+        before(change(overrides, cfg), cfg)
+
+    loader._apply_overrides_to_config = staticmethod(apply)
+    try:
+        yield
+    finally:
+        loader._apply_overrides_to_config = staticmethod(before)
+
+
+def forced(override: Override) -> Override:
+    """The override as if `++` were typed: its key may be new."""
+    return replace(override, type=OverrideType.FORCE_ADD)
 
 
 # -- starting

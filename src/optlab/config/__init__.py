@@ -35,16 +35,18 @@ def compose(
 
     from optlab.adapters.hydra import forget, offering
     from optlab.adapters.process import import_from
+    from optlab.config.changes import composing
     from optlab.config.overrides import places_of
 
     forget()
     flags = [f"--config-dir={config_dir}"] if config_dir is not None else []
-    found = places_of([*flags, f"--config-name={config_name}", *overrides])
+    flags += [f"--config-name={config_name}"] if config_name != places.CONFIG_NAME else []
+    found = places_of([*flags, *overrides])
     if found.users:
         import_from(found.import_paths)
     places.use(found if found.words else None)  # a run of this config asks for its options again
     with (
-        places.using(found),
+        composing(found),
         offering(objects.all_options()),
         initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"),
         in_one_line(overrides) as words,

@@ -36,16 +36,17 @@ def prepare(arguments: Sequence[str]) -> list[str]:
         raise UserError(f"{CONFIG_FOLDER} is missing; install optlab anew")
     if {"-m", "--multirun"} & set(arguments) and {"--cfg", "-c"} & set(arguments):
         raise UserError("-m with --cfg: the config is that of one run; leave -m out, and the lists of values")
-    words = ["debug=traceback" if re.fullmatch(r"debug=true", word, re.I) else word for word in arguments]
+    flags, words = hydra_adapter.taken_apart(arguments)
+    words = ["debug=traceback" if re.fullmatch(r"debug=true", word, re.I) else word for word in words]
     words = [readable(word) for word in any_class(words)]
-    overrides = parse(hydra_adapter.overrides_among(words))
+    overrides = parse(words)
     multirun = any(word in ("-m", "--multirun") for word in arguments)
     check_numbers(overrides)
     check_sweeps(overrides, multirun=multirun)
     check_groups(overrides)
     check_custom(overrides)
     check_folders(overrides)
-    return [checkpoint_file(word, arguments) if word.startswith("ckpt=") else word for word in words]
+    return [*flags, *(checkpoint_file(word, arguments) if word.startswith("ckpt=") else word for word in words)]
 
 
 def is_about_runs(arguments: Sequence[str]) -> bool:
@@ -80,7 +81,7 @@ def places_of(arguments: Sequence[str]) -> Places:
     name = flags.get("config_name") or CONFIG_NAME
     words = [f"--config-dir={flags['config_dir']}"] if flags.get("config_dir") else []
     found = [(words[0], flags["config_dir"])] if words else []
-    words += [f"--config-name={name}"] if name != CONFIG_NAME else []
+    words += [f"--config-name={name}"] if flags.get("config_name") else []
     for word in (word for word in arguments if word.startswith("hydra.searchpath=")):
         value = parse([word])[0].value()
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
@@ -146,8 +147,6 @@ def parse(words: list[str]) -> list[Override]:
 def readable(word: str) -> str:
     """A word that Hydra's grammar takes: paths may hold any character, and `~` is the home folder."""
     key, _, value = word.partition("=")
-    if re.fullmatch(r"--[\w.]+", key) and key[2:].partition(".")[0] in groups():
-        raise UserError(f"{word}: type {key[2:]}={value or 'VALUE'}, without --")
     if key not in PATHS or not value or value[0] in "'\"":
         return word
     value = str(Path(value).expanduser()) if value.startswith("~") else value

@@ -12,6 +12,7 @@ from optlab.adapters import hydra as hydra_adapter
 from optlab.adapters.hydra import JobReturn
 from optlab.adapters.process import Place
 from optlab.config import places
+from optlab.config.changes import composing
 from optlab.errors import Interrupted
 
 
@@ -49,7 +50,7 @@ def run_parcel(
     place.enter(environment)
     try:
         found, context = cloudpickle.loads(content)
-        with places.using(found):
+        with composing(found):
             result = hydra_adapter.run_one(context, overrides, number)
     except (Interrupted, KeyboardInterrupt):
         return Ending("interrupted")
