@@ -31,7 +31,7 @@ NOT_HERE: dict[type, str] = {
     lightnings.GradientAccumulationScheduler: "its changes of the number of batches a step have no place in a "
     "schedule's length; type trainer.accumulate_grad_batches=4",
     lightnings.LearningRateFinder: "it would train before the run, on weights that the run then keeps; "
-    "type several rates: python train.py -m optimizer.lr=0.1,0.01,0.001",
+    "type several rates, as in -m optimizer.lr=0.1,0.01,0.001",
     lightnings.BatchSizeFinder: "the batch size is part of what is compared; type batch_size=64",
     lightnings.StochasticWeightAveraging: "it replaces the schedule, and tests weights that are in no checkpoint; "
     f"type {EMAWeightAveraging.__module__}.{EMAWeightAveraging.__name__}",

@@ -21,6 +21,7 @@ from optlab.data.sources.assemble import Outputs, SplitSeed, TestSize
 from optlab.data.sources.saved import existing
 from optlab.data.split import divide
 from optlab.errors import UserError
+from optlab.rules.commands import install
 from optlab.rules.tasks import TaskName
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _read(path: Path, separator: str) -> pd.DataFrame:
         is_parquet = path.suffix in (".parquet", ".pq")
         frame = pd.read_parquet(path) if is_parquet else pd.read_csv(path, sep=separator)
     except ImportError as error:
-        raise UserError(f"{path}: Parquet needs pyarrow; type pip install 'optlab[parquet]'") from error
+        raise UserError(f"{path}: Parquet needs pyarrow; type {install('parquet')}") from error
     except Exception as error:  # pandas and pyarrow raise of many types for damaged files
         reason = " ".join(str(error).split())
         raise UserError(f"{path} cannot be read as a table ({reason:.200})") from error
