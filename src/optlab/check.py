@@ -4,7 +4,7 @@ from typing import Literal
 
 from lightning import Trainer
 
-from optlab import networks, optimizers, standard, tracking
+from optlab import lightning_class, networks, optimizers, standard, tracking
 from optlab.config.node import fields
 from optlab.config.schema import BOUNDS_OF_OTHERS, Call, Config, Dataset
 from optlab.config.signature import check_call, check_value, locate
@@ -27,6 +27,7 @@ def check_config(config: Config) -> None:
     networks.check(config.model)
     if config.ckpt is None:  # which brings its own weights
         networks.check_weights(config.model.plain)
+    lightning_class.check(config)
     check_call("loss", config.loss.plain)
     check_call("lr", config.lr.plain, given={"optimizer", "horizon"})
     check_dataset(config.dataset)

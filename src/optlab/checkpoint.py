@@ -341,6 +341,12 @@ def check_model(saved: Checkpoint, config: Config, info: DataInfo, fingerprint: 
         fingerprint: of the data of `info`; other data has other means, which is no damage.
     """
     theirs, ours, data = saved.config["model"], config.model.plain, saved.data
+    module, wanted = saved.config.get("module"), None if config.module is None else config.module.plain
+    if module != wanted:
+        raise UserError(
+            f"ckpt={saved.path} holds {module_named(module)}, and {module_named(wanted)} is asked for; "
+            "type the module that it was trained with, or leave it out where conf/module names it"
+        )
     if theirs != ours:
         raise UserError(
             f"ckpt={saved.path} holds {named(theirs)}{options(theirs)}, and "
@@ -357,7 +363,14 @@ def check_model(saved: Checkpoint, config: Config, info: DataInfo, fingerprint: 
                 f"ckpt={saved.path} was trained on {piece(data.name)} with {key}={piece(was)}, and {info.name} has "
                 f"{key}={now}; put the data back as they were"
             )
-    saved.check_weights(ours, info)
+    if wanted is None:
+        saved.check_weights(ours, info)
+
+
+def module_named(module: Mapping[str, Any] | None) -> str:
+    if not isinstance(module, Mapping):
+        return "optlab's own module"
+    return f"module._target_={piece(module.get('_target_'))}{options(module)}"
 
 
 def same(theirs: Any, ours: Any) -> bool:

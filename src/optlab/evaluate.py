@@ -65,7 +65,7 @@ def evaluate(cfg: DictConfig | Mapping[str, Any], folder: Path) -> float | None:
     if different := resume.settings_that_differ(saved.config, config.plain):
         log.warning("tested with other settings than %s was trained with: %s", saved.path, ", ".join(different))
     module = build_module(config, data, saved=saved)
-    saved.check_state(module, config.model.plain)
+    saved.check_state(module, {"name": module.run_state.name})
     module.load_state_dict(saved.state_dict)
     trainer.test(module, batches(config, data.info, data.test, trainer, train=False), verbose=False)
     metrics, details = module.run_state.metrics, module.run_state.details
@@ -77,10 +77,10 @@ def evaluate(cfg: DictConfig | Mapping[str, Any], folder: Path) -> float | None:
     }
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "test.json", json.dumps(finite(result), indent=2) + "\n")
-    print_metrics(f"{config.model.name} on the test split of {data.info.name}", metrics, details)
+    print_metrics(f"{module.run_state.name} on the test split of {data.info.name}", metrics, details)
     print(f"evaluation  {shortest(folder.absolute())}")
-    metric = objective_of(config, data)[0].partition("/")[2]
-    return metrics[f"test/{metric}"]
+    metric = (objective_of(config, data)[0] if config.module is None else config.metric or "acc").rpartition("/")[2]
+    return metrics.get(f"test/{metric}")
 
 
 def predict(cfg: DictConfig | Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
@@ -99,6 +99,11 @@ def predict(cfg: DictConfig | Mapping[str, Any], folder: Path) -> list[dict[str,
         raise UserError("mode=predict needs images; type input=photo.jpg or input=folder")
     saved = checkpoint.read(path)
     info, model = saved.data, saved.config["model"]
+    if saved.config.get("module") is not None:
+        raise UserError(
+            f"ckpt={path} holds a LightningModule of a user's own, which says itself how it predicts: "
+            "its class and load_from_checkpoint read the file"
+        )
     if not info.is_image or not info.classes:
         raise UserError(f"ckpt={path} was trained on {info.name}, which has no image classes to predict")
     if not config.trust:

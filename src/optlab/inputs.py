@@ -56,7 +56,7 @@ def check_against_data(config: Config, data: Splits) -> None:
     part = config.trainer.limit_train_batches
     if isinstance(part, float) and int(-(-len(data.train) // config.batch_size) * part) == 0:
         raise UserError(f"trainer.limit_train_batches={part}: is less than one batch; type a number of batches")
-    if data.info.task == "regression" and config.loss.name == "cross_entropy":
+    if config.module is None and data.info.task == "regression" and config.loss.name == "cross_entropy":
         raise UserError(f"loss=cross_entropy needs classes, and {name} has numbers as targets; type loss=mse")
     keeps_best = any(each is not None and each.arguments.get("best") for each in config.callbacks.values())
     if config.test_weights == "best" and not keeps_best:

@@ -54,7 +54,7 @@ NOT_IDENTITY = (
 )
 
 # Keys that came later and do change the numbers: at this value a run is what it was before there was such a key.
-LEFT_OUT_AT: dict[str, Any] = {"model.weights": None, "model.freeze": []}
+LEFT_OUT_AT: dict[str, Any] = {"module": None, "model.weights": None, "model.freeze": []}
 
 
 class OtherSchema(UserError):
@@ -87,6 +87,12 @@ def job_name(config: Mapping[str, Any]) -> str:
     optimizer = config["optimizer"]
     name = f"{optimizer['name']}-lr{optimizer['lr']}-seed{config['seed']}-{run_id(config)}"
     return re.sub(r"[^\w.+-]", "_", name)
+
+
+def model_of(config: Mapping[str, Any]) -> str:
+    """The name of what is trained: a network of the group `model`, or a user's own LightningModule."""
+    module = config.get("module")
+    return str(module.get("name") or module["_target_"].rpartition(".")[2] if module else config["model"]["name"])
 
 
 @dataclass
@@ -124,7 +130,7 @@ class RunRecord:
         return cls(
             id=run_id(config),
             optimizer=config["optimizer"]["name"],
-            model=config["model"]["name"],
+            model=model_of(config),
             dataset=config["dataset"]["name"],
             lr_schedule=config["lr"]["name"],
             lr=float(config["optimizer"]["lr"]),

@@ -162,16 +162,8 @@ def epochs_of(saved: Checkpoint) -> int:
     return len(rows)
 
 
-def check_progress(
-    saved: Checkpoint, trainer: Trainer, optimizer: Optimizer, schedule: Any, arguments: Mapping[str, Any]
-) -> None:
-    """Raise UserError where what Lightning restores is missing or is not what this run can take.
-
-    Args:
-        optimizer: as the run has it, over a copy of the run's network: it takes steps here.
-        schedule: of that optimizer.
-        arguments: of the optimizer's class, from the config.
-    """
+def check_progress(saved: Checkpoint, trainer: Trainer) -> None:
+    """Raise UserError where what Lightning restores is missing or is not what this run can take."""
     content = saved.content
     for key in ("epoch", "global_step"):
         if not is_count(content.get(key)):
@@ -180,9 +172,19 @@ def check_progress(
         raise saved.damaged("callbacks holds something that is no state of a callback")
     check_callbacks(saved, trainer)
     check_loops(saved, trainer)
+    check_within_epoch(saved)
+
+
+def check_steps(saved: Checkpoint, optimizer: Optimizer, schedule: Any, arguments: Mapping[str, Any]) -> None:
+    """As `check_progress`, of optimizer and schedule.
+
+    Args:
+        optimizer: as the run has it, over a copy of the run's network: it takes steps here.
+        schedule: of that optimizer.
+        arguments: of the optimizer's class, from the config.
+    """
     check_schedule(saved, schedule)
     check_optimizer(saved, optimizer, arguments)
-    check_within_epoch(saved)
 
 
 def check_callbacks(saved: Checkpoint, trainer: Trainer) -> None:

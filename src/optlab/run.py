@@ -14,7 +14,7 @@ import torch
 from lightning import Trainer
 from omegaconf import DictConfig
 
-from optlab import checkpoint, environment, networks, resume, tracking
+from optlab import checkpoint, environment, lightning_class, networks, resume, tracking
 from optlab.adapters.lightning import callbacks_of
 from optlab.adapters.torch import keeping_random_state, normalises_batches, set_float32_precision
 from optlab.callbacks import Diverged, Interruption, Recorder, TestCurve
@@ -26,14 +26,17 @@ from optlab.config.schema import Config
 from optlab.create import create
 from optlab.data.arrays import Samples, Splits
 from optlab.data.batches import DeviceBatches
-from optlab.engine import MODULES, Choice, EngineModule, choose
+from optlab.engine import MODULES, Choice, EngineModule, choose, users
 from optlab.errors import Interrupted, UserError, name_of
 from optlab.folders import new_folder
 from optlab.hardware import build_trainer, compile_network, use_cpu_kernels
 from optlab.inputs import Sources, batches, check_against_data, describe_data, load_data
+from optlab.lightning_class import is_own
 from optlab.lr import Horizon
 from optlab.record import CHECKPOINT_FOLDER, RunRecord
+from optlab.rules.logged import judged_by
 from optlab.rules.metrics import higher_is_better, metric_of, metrics_of
+from optlab.rules.tasks import task_of
 from optlab.run_module import RunModule, RunState
 from optlab.seeds import default_stream
 from optlab.standard import build_callbacks, check_monitors, stand_in
@@ -110,7 +113,7 @@ def prepare(
     record.numerics = environment.numerics(trainer, module.run_state)
     record.data = describe_data(data)
     record.network = networks.counts(module.run_state.network) | {"weights": module.run_state.weights}
-    recorder.aim(*objective_of(config, data), folder=folder if trainer.is_global_zero else None)
+    aim(recorder, config, data, trainer, folder if trainer.is_global_zero else None)
     return Prepared(config, folder, data, trainer, module, engine, recorder, record, resumed)
 
 
@@ -159,8 +162,28 @@ def build_module(
     overrides: Sequence[str] = (),
     engine: Choice | None = None,
     saved: checkpoint.Checkpoint | None = None,
-) -> EngineModule:
+) -> RunModule:
     """The module of a run; the weights that the config asks for are those of `saved` where there is such a one."""
+    module: RunModule
+    if config.module is None:
+        module = build_own(config, data, overrides, engine, saved)
+    else:
+        module = users.build(config, data.info, overrides)
+    module.run_state.fingerprint = data.fingerprint
+    module.run_state.validates = validates(config, data)
+    if not is_own(config):
+        try_out(module.run_state, config, data)
+    return module
+
+
+def build_own(
+    config: Config,
+    data: Splits,
+    overrides: Sequence[str],
+    engine: Choice | None,
+    saved: checkpoint.Checkpoint | None,
+) -> EngineModule:
+    """optlab's own module, of the network and the loss that the config names."""
     module = MODULES[engine.name if engine else "eager"](config, data.info, overrides)
     module.run_state.weights = first_weights(module.network, config, data) if saved is None else saved.weights
     networks.try_out(module.network, config.model.plain, data.info, wanted=(data.info.outputs,))
@@ -172,9 +195,6 @@ def build_module(
         log.info("cpu_kernels: %s", report)
     if config.trainer.compile:
         log.info(compile_network(module.network, config.trainer))
-    module.run_state.fingerprint = data.fingerprint
-    module.run_state.validates = validates(config, data)
-    try_out(module.run_state, config, data)
     return module
 
 
@@ -187,13 +207,13 @@ def first_weights(network: torch.nn.Module, config: Config, data: Splits) -> dic
 
 def validates(config: Config, data: Splits) -> bool:
     """Whether a validation split is there and is looked at."""
-    return data.val is not None and config.trainer.validates
+    return data.val is not None and config.trainer.validates and lightning_class.validates(config)
 
 
 def check_watched(config: Config, trainer: Trainer, data: Splits) -> None:
     """Raise UserError for a callback that watches what the run does not have."""
     adds = any(adds_metrics(callback) and not isinstance(callback, TestCurve) for callback in callbacks_of(trainer))
-    if not adds:  # else nobody knows before it does
+    if not adds and config.module is None:  # else nobody knows before it does
         known = metrics_of(validates=validates(config, data), task=data.info.task, outputs=data.info.outputs)
         check_monitors(config.callbacks, known)
 
@@ -201,7 +221,7 @@ def check_watched(config: Config, trainer: Trainer, data: Splits) -> None:
 def try_out(state: RunState, config: Config, data: Splits) -> None:
     """Build optimizer and schedule once, so that what they refuse is refused before a run begins."""
     build_schedule(state.build_optimizer(), config, data)
-    if normalises_batches(state.network) and len(data.train) % config.batch_size == 1:
+    if config.module is None and normalises_batches(state.network) and len(data.train) % config.batch_size == 1:
         try:
             deepcopy(state.network)(torch.zeros(1, *data.info.input_shape))
         except ValueError as error:
@@ -238,10 +258,14 @@ def check_state(
     saved: checkpoint.Checkpoint, config: Config, data: Splits, trainer: Trainer, module: RunModule
 ) -> None:
     """Raise UserError where weights, optimizer, schedule or counts of the checkpoint are not of this run's form."""
-    saved.check_state(module, config.model.plain)
+    saved.check_state(module, {"name": module.run_state.name})
+    if is_own(config):  # whose form only the module knows, when it is in a run
+        resume.check_progress(saved, trainer)
+        return
     optimizer = module.run_state.build_optimizer(deepcopy(module.run_state.network))
     schedule = build_schedule(optimizer, config, data)
-    resume.check_progress(saved, trainer, optimizer, schedule, config.optimizer.arguments)
+    resume.check_progress(saved, trainer)
+    resume.check_steps(saved, optimizer, schedule, config.optimizer.arguments)
 
 
 def loader(prepared: Prepared, arrays: Samples, *, train: bool) -> DeviceBatches:
@@ -264,7 +288,8 @@ def carry_best_over(prepared: Prepared) -> None:
 
 def fit(prepared: Prepared) -> None:
     trainer, data = prepared.trainer, prepared.data
-    validation = loader(prepared, data.val, train=False) if data.val is not None else None
+    looks = lightning_class.validates(prepared.config)
+    validation = loader(prepared, data.val, train=False) if looks and data.val is not None else None
     may_test = prepared.config.phase != "tune"  # choosing sees validation only
     test_batches = partial(loader, prepared, data.test, train=False) if may_test else None
     begin_run(callbacks_of(trainer), RunContext(prepared.folder, test_batches))
@@ -278,7 +303,7 @@ def fit(prepared: Prepared) -> None:
     if prepared.resumed and prepared.recorder.steps_here == 0:
         log.info("nothing was left to train; trainer.max_epochs=%d trains on", 2 * (trainer.max_epochs or 1))
     state = prepared.module.run_state
-    if state.validates and "val/loss" not in state.metrics:
+    if state.validates and not state.validated:
         # The run ended within an epoch (max_steps), or between two validations: judge its last weights too.
         trainer.validate(prepared.module, validation, verbose=False)
     prepared.recorder.complete_last_row(state)
@@ -294,6 +319,10 @@ def conclude(prepared: Prepared) -> Ended:
 
 def test(prepared: Prepared) -> None:
     """Evaluate the chosen weights on the test split, once."""
+    if not lightning_class.tests(prepared.config):
+        name = prepared.module.run_state.name
+        log.info("%s has neither test_step nor validation_step: the test split is not looked at", name)
+        return
     if prepared.config.test_weights == "best":
         best = checkpoint.read(prepared.folder / CHECKPOINT_FOLDER / "best.ckpt")
         prepared.module.load_state_dict(best.state_dict)
@@ -301,6 +330,18 @@ def test(prepared: Prepared) -> None:
 
 
 # -- what the record says
+
+
+def aim(recorder: Recorder, config: Config, data: Splits, trainer: Trainer, folder: Path | None) -> None:
+    """Tell the recorder what the run is judged by: now, or when it is known what a user's own parts log."""
+    logs = config.module is not None or any(adds_metrics(each) for each in callbacks_of(trainer))
+    usual, looks = task_of(data.info.task).judged_by, validates(config, data)
+    if config.module is None and (config.metric is None or not logs):
+        recorder.aim(*objective_of(config, data), folder=folder)
+        return
+    metric = config.metric or f"{'val' if looks else 'train'}/{usual}"
+    recorder.aim(metric, "max" if higher_is_better(metric) else "min", folder=folder)
+    recorder.aim_when_known(lambda names: judged_by(config.metric, names, validates=looks, usual=usual))
 
 
 def objective_of(config: Config, data: Splits) -> tuple[str, str]:
@@ -337,6 +378,7 @@ def fill(prepared: Prepared) -> None:
     record.metrics.update(state.metrics)
     record.best = recorder.best()
     record.epochs = len(recorder.rows)
+    record.lr = record.lr if state.lr is None else state.lr
     record.steps = prepared.trainer.global_step
     record.timing |= recorder.timing()
     # A step that could not be captured has made it loop.
@@ -352,19 +394,20 @@ def announce(prepared: Prepared) -> None:
     parameters = prepared.record.network["parameters"]
     log.info(
         "%s (%s parameters) on %s: %s train, %s val, %s test, %s inputs%s",
-        config.model.name,
+        prepared.module.run_state.name,
         f"{parameters:,}",
         info.name,
         *(f"{sizes[part]:,}" for part in ("train", "val", "test")),
         "x".join(map(str, info.input_shape)),
         f", {info.outputs} classes" if info.classes else "",
     )
-    if line := networks.described(config.model.plain, info):
+    if config.module is None and (line := networks.described(config.model.plain, info)):
         log.info("model: %s", line)
     if line := networks.frozen_line(prepared.module.run_state.network):
         log.info("model: %s", line)
     settings = config.optimizer.arguments
     shown = " ".join(f"{key}={value}" for key, value in settings.items() if value is not None)
+    shown = "as the module configures it" if is_own(config) else shown
     log.info(
         "%s: %s, lr=%s, batch_size=%d, seed=%d, on %s x %d, %s",
         config.optimizer.name,

@@ -54,6 +54,7 @@ class RunState:
         counts_at_once: bool = False,
     ) -> None:
         self.module = module
+        self.name = config.model.name if config.module is None else config.module.label
         self.network = network
         self.config = config
         self.info = info
@@ -66,9 +67,11 @@ class RunState:
         self.sums: dict[str, Sums] = {}
         self.metrics: dict[str, float] = {}  # of the epoch under way, by name
         self.logged: dict[str, str] = {}  # what `self.log` was given in the epoch: the name, and whose column it is
+        self.validated = False  # whether there was a validation in the epoch
         self.from_log: set[str] = set()  # of the names in `metrics`, those that came so
         self.epoch_done: Callable[[], None] = lambda: None  # called when nobody adds to the epoch's row any more
         self.details: dict[str, Any] = {}  # what test time adds for the record besides metrics
+        self.lr: float | None = None  # that training began with, where the config does not say it
         self.rates: DeviceRates | None = None
         self.kernels: dict[str, int] = {}  # how many layers of a kind `cpu_kernels` gave kernels of their own
         self.weights: dict[str, Any] = {}  # what the network's first weights came from, where they were not drawn
@@ -147,6 +150,7 @@ class RunState:
         self.metrics.clear()
         self.logged.clear()
         self.from_log.clear()
+        self.validated = False
 
     def begin_epoch(self) -> None:
         """Open what is of one epoch: its metrics, the order of its batches, and the default random streams."""
@@ -272,6 +276,7 @@ class RunModule(LightningModule):
         super().on_validation_epoch_end()
         if not self.trainer.sanity_checking:
             self.run_state.collect()
+            self.run_state.validated = True
 
     def on_test_epoch_end(self) -> None:
         super().on_test_epoch_end()

@@ -44,7 +44,9 @@ class DivergenceGuard(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         if batches_done(trainer) % self.every_n_steps == 0:
-            self.check(trainer, "train/loss", state_of(pl_module).read_sums("train")["train/loss"])
+            running = state_of(pl_module).read_sums("train")
+            if "train/loss" in running:  # a user's module may not tell
+                self.check(trainer, "train/loss", running["train/loss"])
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         metrics = state_of(pl_module).metrics

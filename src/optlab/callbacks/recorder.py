@@ -1,14 +1,19 @@
 """The recorder turns each epoch's sums into one row of metrics.csv, and one point for the loggers."""
 
 import json
+import logging
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
 from optlab.record import METRICS_FILE, Row, append_metrics, write_metrics
+from optlab.rules.metrics import higher_is_better
 from optlab.run_module import RunState, state_of
+
+log = logging.getLogger(__name__)
 
 
 class Recorder(Callback):
@@ -31,10 +36,23 @@ class Recorder(Callback):
         self._since = 0.0
         self._step_before = 0
         self._waits = False  # whether the last row is still to be written
+        self._choose: Callable[[Sequence[str]], str] | None = None
 
     def aim(self, metric: str, mode: str, folder: Path | None) -> None:
         """Say what the run is judged by ("max" or "min"), and where to write; None records in memory only."""
         self.metric, self.mode, self.folder = metric, mode, folder
+
+    def aim_when_known(self, choose: Callable[[Sequence[str]], str]) -> None:
+        """Let `choose` say what the run is judged by, out of the names of what it logged, when it has validated."""
+        self._choose = choose
+
+    def decide(self, state: RunState) -> None:
+        """Say what the run is judged by where that was open."""
+        if self._choose is not None:
+            self.metric = self._choose(list(state.metrics))
+            self.mode = "max" if higher_is_better(self.metric) else "min"
+            self._choose = None
+            log.info("judged by %s, where %s is better", self.metric, {"max": "more", "min": "less"}[self.mode])
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.rows and self.folder is not None:
@@ -102,6 +120,8 @@ class Recorder(Callback):
         self._waits = False
         row = self.rows[-1]
         row |= {name: value for name, value in state.metrics.items() if name not in row}
+        if state.validated or not state.validates:
+            self.decide(state)
         self._lines.append(json.dumps(row))
         if self.folder is not None:
             append_metrics(self.folder / METRICS_FILE, self.rows)
@@ -116,6 +136,7 @@ class Recorder(Callback):
         """Add to the last epoch's row what was measured after it; write the history of a run with nothing left."""
         if not self.rows:
             return
+        self.decide(state)
         added = set(state.metrics) - set(self.rows[-1])
         self.rows[-1] |= state.metrics
         if self.folder is not None and (added or not (self.folder / METRICS_FILE).exists()):

@@ -9,7 +9,7 @@ from optlab.config import places
 from optlab.config.places import groups, options
 from optlab.errors import UserError
 
-MAY_BE_NULL = ("experiment", "debug")
+MAY_BE_NULL = ("experiment", "debug", "module")
 NO_ARGUMENTS = ("name", "_target_", "search")  # keys of a group's file that are no arguments
 
 

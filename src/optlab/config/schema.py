@@ -87,6 +87,17 @@ class Model(Option):
     freeze: list[Named] | Named = Field([], description="names of parts, as in model.freeze=[features]")
 
 
+class Module(Call):
+    """A LightningModule of a user's own, in the place of optlab's."""
+
+    name: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What runs of it are called."""
+        return self.name or self.target.rpartition(".")[2]
+
+
 class Dataset(Option):
     """An option of the group `dataset`: how it is split and augmented, and what its function takes."""
 
@@ -220,6 +231,7 @@ class Config(Node):
     trainer: Trainer
     dataset: Dataset
     model: Model
+    module: Module | None = None  # checkpoints of before do not have it
     optimizer: Optimizer
     lr: Option  # the schedule
     loss: Option

@@ -38,7 +38,7 @@ def choose(config: Config, trainer: Trainer) -> Choice:
         UserError: engine=graph, and the machine or the config does not allow it.
     """
     wanted, device = config.engine, trainer.strategy.root_device
-    if wanted == "eager":
+    if wanted == "eager" or config.module is not None:
         return Choice("eager")
     can_capture = device.type in DEVICES
     if wanted == "graph" and not can_capture:

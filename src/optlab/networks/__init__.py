@@ -3,7 +3,7 @@
 `build` makes the network of a group's options, `load` gives it weights of before, `try_out` sees that it fits the data.
 """
 
-from optlab.networks.arguments import check, described, given
+from optlab.networks.arguments import check, described, from_data, given
 from optlab.networks.build import build, make
 from optlab.networks.frozen import counts, frozen_line
 from optlab.networks.trial import try_out
@@ -16,6 +16,7 @@ __all__ = [
     "check_weights",
     "counts",
     "described",
+    "from_data",
     "frozen_line",
     "given",
     "load",

@@ -96,9 +96,12 @@ def check(model: Model) -> None:
             "name its class, or a function that makes it"
         )
     builder_of(target, options)
-    own = signature_of(target)
-    from_data = {name for name, each in own.items() if is_asked_for(name, each) and name not in options}
-    check_call("model", options, given=from_data)
+    check_call("model", options, given=from_data(target, options))
+
+
+def from_data(target: Any, options: Mapping[str, Any]) -> set[str]:
+    """The names of arguments of a class or function that `given` gives it, or may: the data is not known yet."""
+    return {name for name, each in signature_of(target).items() if is_asked_for(name, each) and name not in options}
 
 
 # -- signatures

@@ -36,8 +36,8 @@ def judged_by(wanted: str | None, names: Iterable[str], *, validates: bool, usua
     """The metric that a run is judged by, when it is known what it logs.
 
     Args:
-        wanted: what the config says; None takes the first that there is of: the usual one, the loss, on validation,
-            else the training loss.
+        wanted: what the config says, in optlab's words; None takes the first that there is of the usual one, the loss
+            and any other of validation, else the training loss.
         names: of the metrics of an epoch with a validation, if the run has one.
         validates: whether it has.
         usual: `acc` or `loss`: what runs on such data are judged by.
@@ -47,10 +47,9 @@ def judged_by(wanted: str | None, names: Iterable[str], *, validates: bool, usua
     """
     known = list(names)
     if wanted is not None:
-        found = next((name for name in (standard_name(wanted), wanted) if name in known), None)
-        if found is None:
+        if wanted not in known:
             raise UserError(f"metric={wanted}: this run logs {', '.join(known)}; type one of them")
-        return found
+        return wanted
     part = "val" if validates else "train"
     preferred = (f"{part}/{usual}", f"{part}/loss", *(name for name in known if name.startswith(f"{part}/")))
     return next((name for name in preferred if name in known), "train/loss")

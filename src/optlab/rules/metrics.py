@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from optlab.errors import UserError
 from optlab.record import RunRecord
+from optlab.rules.logged import standard_name
 from optlab.rules.tasks import chance_of, task_of
 
 Direction = Literal["max", "min"]
@@ -33,7 +34,8 @@ def kind_of(metric: str) -> str:
 
 
 def may_choose(metric: str) -> str:
-    """A metric that may be chosen by, as it is; raises ValueError for one of the test split."""
+    """A metric that may be chosen by, under optlab's name; raises ValueError for one of the test split."""
+    metric = standard_name(metric)
     if part_of(metric) == "test":
         raise ValueError(f"val/{kind_of(metric)}, as nothing is chosen on the test split")
     return metric
