@@ -2,9 +2,9 @@
 
 import pytest
 import pytorch_optimizer
-from conformance import verdict
 
 from optlab import optimizers
+from optlab.conformance import verdict
 from optlab.errors import UserError
 from tests.test_optimizers import typed
 

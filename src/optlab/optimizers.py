@@ -18,7 +18,7 @@ ACCELERATED = ("fused", "capturable")
 COMPUTES_BY = (*ACCELERATED, "foreach", "differentiable")  # how a step is computed, not what
 FUSED_ON_CPU = ("torch.optim.Adam", "torch.optim.AdamW", "torch.optim.Adagrad")  # SGD's is slower than its loop
 
-# pytorch_optimizer's classes that pass scripts/conformance.py, and nothing else of that package. What
+# pytorch_optimizer's classes that pass optlab.conformance, and nothing else of that package. What
 # is off the list needs a contract that a plain training step does not keep (a second backward pass, the model
 # itself, train and eval modes, two calls a step), restarts differently from a checkpoint, draws from the
 # global random generator, ignores its weight decay or the schedule, or fails on channels_last weights.
@@ -41,6 +41,18 @@ def accepted(target: str) -> list[str]:
     Raises UserError where `target` is no optimizer that can be used.
     """
     return list(_hints(_optimizer_class(target)))
+
+
+def arguments_of(cls: type[Optimizer]) -> list[str]:
+    """The names of the arguments that a class takes besides its parameters, its bases' behind `**kwargs` too."""
+    return list(_hints(cls))
+
+
+def required_by(cls: type[Optimizer]) -> list[str]:
+    """The names of those that have no default."""
+    parameters = list(inspect.signature(cls).parameters.values())[1:]  # behind the parameters
+    variable = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    return [each.name for each in parameters if each.default is each.empty and each.kind not in variable]
 
 
 def check(settings: Settings) -> None:

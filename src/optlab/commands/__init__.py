@@ -12,6 +12,7 @@ from optlab.errors import UserError
 COMMANDS = {
     "report": "read sweeps and say what they show",
     "dashboard": "build a W&B workspace for a sweep",
+    "conformance": "check an optimizer of your own",
     "init": "write a small project of your own",
 }
 
