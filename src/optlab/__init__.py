@@ -11,12 +11,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from optlab.api.many import study, sweep
     from optlab.api.results import Results, Verdict, read
     from optlab.api.training import Run, run
     from optlab.config import compose
     from optlab.errors import UserError
 
-__all__ = ["Results", "Run", "UserError", "Verdict", "compose", "read", "run"]
+__all__ = ["Results", "Run", "UserError", "Verdict", "compose", "read", "run", "study", "sweep"]
 
 _HOMES = {
     "Results": "optlab.api.results",
@@ -25,8 +26,12 @@ _HOMES = {
     "Verdict": "optlab.api.results",
     "compose": "optlab.config",
     "read": "optlab.api.results",
+    "study": "optlab.api.many",
 }
-_ROOMS = {"run": "optlab.api.training"}  # rooms that are called like a function of the API, and where that stands
+_ROOMS = {
+    "run": "optlab.api.training",
+    "sweep": "optlab.api.many",
+}  # rooms that are called like a function of the API, and where that stands
 
 
 def __getattr__(name: str) -> Any:

@@ -92,7 +92,7 @@ def test_what_can_be_imported_stands_in_the_config_by_its_path() -> None:
     model, optimizer = run.config["model"], run.config["optimizer"]
     assert model == {"name": "Net", "_target_": "tests.api.test_run.Net", "width": 5}
     assert (optimizer["name"], optimizer["_target_"]) == ("Plain", "tests.api.test_run.Plain")
-    assert run.config["dataset"]["_target_"].startswith("optlab.objects.arrays_")
+    assert run.config["dataset"]["_target_"].startswith("optlab.objects.data_")
     assert run.record.data["train"] + run.record.data["val"] + run.record.data["test"] == 100
 
 

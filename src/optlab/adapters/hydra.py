@@ -197,7 +197,7 @@ def multirun(folder: Path, words: Sequence[str], task: TaskFunction, config_name
     with initialize_config_dir(str(folder), job_name=job_name, version_base="1.3"):
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
-        hydra.multirun(config_name=config_name, task_function=task, overrides=list(words))
+        hydra.multirun(config_name=config_name, task_function=task, overrides=[*words, "hydra.mode=MULTIRUN"])
 
 
 def forget() -> None:

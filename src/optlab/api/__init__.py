@@ -3,6 +3,7 @@
 results    `read`: run folders as frames, verdict and figures; no torch
 frames     the frames themselves, column by column
 training   `run`: one run, and what it gives
+many       `sweep` and `study`, by the sweepers of the command line
 words      keyword arguments as the words of the command line
 objects    classes and functions in place of names
 data       arrays, tables and Datasets in place of a data set's name

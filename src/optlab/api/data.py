@@ -58,12 +58,12 @@ def as_source(thing: Any) -> Source:
     if isinstance(thing, (tuple, list)) and len(thing) == 2:
         first, second = thing
         if isinstance(first, pd.DataFrame) and isinstance(second, (str, pd.Series)):
-            return in_parts("table", [of_table(first, second)])
+            return in_parts("data", [of_table(first, second)])
         if isinstance(first, Dataset) and isinstance(second, Dataset):
             return in_parts("data", [read(first), read(second)])
         if all(isinstance(each, (tuple, list)) and len(each) == 2 for each in thing) and not is_list(first):
-            return in_parts("arrays", [(as_array("inputs", x), as_array("targets", y)) for x, y in thing])
-        return in_parts("arrays", [(as_array("inputs", first), as_array("targets", second))])
+            return in_parts("data", [(as_array("inputs", x), as_array("targets", y)) for x, y in thing])
+        return in_parts("data", [(as_array("inputs", first), as_array("targets", second))])
     raise UserError(f"dataset: a {type(thing).__name__} is no data set that can be used; {WANTED}")
 
 

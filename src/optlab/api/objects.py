@@ -65,11 +65,18 @@ def as_option(group: str, value: Any) -> str:
 
 
 def offered(group: str, name: str, node: Mapping[str, Any]) -> str:
-    """Offer an option under a name that no file has."""
+    """Offer an option, and give what it is called in words: by its name, or one of its own where another has that.
+
+    What its runs are called by does not depend on what was offered before, so that the same run has the same id.
+    """
     while places.file_of(group, name) is not None:
         name = f"own_{name}"
-    objects.offer(group, name, {"name": name, **node})
-    return name
+    content = {"name": name, **node}
+    option = name
+    if objects.node(group, name) not in ({}, content):
+        option = f"{name}_{hashlib.sha256(repr(content).encode()).hexdigest()[:DIGITS]}"
+    objects.offer(group, option, content)
+    return option
 
 
 # -- where an object comes from

@@ -21,7 +21,8 @@ def words_of(settings: Mapping[str, Any], *, several: bool = False) -> list[str]
     """The words of some settings.
 
     Args:
-        several: a list is several values to compare (a tuple is one value); else a list is a value like any other.
+        several: a list is several values to compare, a tuple or a list within a dict is one value; else a list is a
+            value like any other.
 
     Raises:
         UserError: a value that no config can hold.
@@ -41,7 +42,7 @@ def words_for(key: str, value: Any, *, several: bool) -> Iterator[str]:
         if key in groups() and "name" in below:
             yield f"{key}={one_value(key, below.pop('name'))}"
         for name, each in below.items():
-            yield from words_for(f"{key}.{name}", each, several=several)
+            yield from words_for(f"{key}.{name}", each, several=False)
     else:
         yield f"{key}={one_value(key, value)}"
 
