@@ -112,15 +112,14 @@ def broken(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 )
 def test_mistakes_are_one_line_and_nothing_is_written(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(UserError, match=said) as caught:
-        optlab.sweep(**{"seed": [0, 1], "progress": False} | settings)
+        optlab.sweep(seed=[0, 1], progress=False, **settings)
     assert "\n" not in str(caught.value)
     assert not Path("outputs").exists()
 
 
 def test_an_importable_class_runs_in_other_processes() -> None:
-    settings = {key: value for key, value in QUICK.items() if key != "dataset"}
-    results = optlab.sweep(optimizer=Plain, seed=0, launcher="joblib", dataset="line", loss="mse", progress=False,
-                           **settings | {"batch_size": 2}, overrides=["dataset.val_size=0"])  # fmt: skip
+    data: dict[str, Any] = {"batch_size": 2, "dataset": {"name": "line", "val_size": 0}, "loss": "mse"}
+    results = optlab.sweep(optimizer=Plain, seed=0, launcher="joblib", progress=False, **QUICK | data)
     assert results.counts["finished"] == 1
 
 

@@ -167,7 +167,7 @@ def test_data_are_arrays_tables_or_datasets(data: Any, task: str, sizes: tuple[i
     ("settings", "said"),
     [
         ({"optimizer": "adm"}, "optimizer=adm: there is no such optimizer.* did you mean optimizer=adam"),
-        ({"modle": "mlp"}, "modle: there is no such key or group.* did you mean mode"),
+        ({"modle": "mlp"}, "modle: there is no such key or group.* did you mean mod"),
         ({"optimizer": {"name": "sgd", "momentun": 1}}, "did you mean optimizer.momentum"),
         ({"lr": 0.1}, "type optimizer.lr=0.1"),
         ({"model": Net((3,), 2)}, "hand over the class, model=Net"),
