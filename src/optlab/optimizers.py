@@ -1,7 +1,6 @@
 """Optimizers: from the settings of a yaml to what a torch optimizer class takes, checked before data is loaded."""
 
 import difflib
-import importlib
 import inspect
 from typing import Any, get_type_hints
 
@@ -10,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from optlab.config.schema import Optimizer as Settings
-from optlab.config.signature import check_value, unknown_argument
+from optlab.config.signature import check_value, locate, unknown_argument
 from optlab.errors import UserError
 from optlab.rules.commands import install
 
@@ -192,21 +191,15 @@ def _optimizer_class(target: str) -> type[Optimizer]:
             f"optimizer._target_={target}: must be the full name of a class, such as torch.optim.Adam "
             "(optimizer=custom optimizer._target_=package.Class)"
         )
-    module_name, _, name = target.rpartition(".")
-    package = module_name.partition(".")[0]
+    package = target.partition(".")[0]
     try:
-        module = importlib.import_module(module_name)
-    except (ImportError, TypeError, ValueError) as error:
-        if package == "pytorch_optimizer" and getattr(error, "name", None) == package:
+        cls = locate("optimizer", target)
+    except UserError as error:
+        if package == "pytorch_optimizer" and getattr(error.__cause__, "name", None) == package:
             raise UserError(
                 f"optimizer._target_={target}: the package is not installed: {install('optimizers')}"
             ) from error
-        raise UserError(f"optimizer._target_={target}: cannot import {module_name} ({error})") from error
-    cls = getattr(module, name, None)
-    if cls is None:
-        close = difflib.get_close_matches(name, dir(module), n=1, cutoff=0.6)
-        hint = f". Did you mean {module_name}.{close[0]}?" if close else ""
-        raise UserError(f"optimizer._target_={target}: {module_name} has no {name!r}{hint}")
+        raise
     if not (inspect.isclass(cls) and issubclass(cls, Optimizer)):
         raise UserError(f"optimizer._target_={target}: not a subclass of torch.optim.Optimizer")
     if cls.__module__.partition(".")[0] == "pytorch_optimizer":

@@ -47,6 +47,19 @@ def test_optimizers_schedules_models_and_data_sets_are_crossed() -> None:
     assert names(plan()) == ["adam"]
 
 
+def test_classes_are_compared_by_their_names() -> None:
+    classes = "torch.optim.SGD,torch.optim.Adamax"
+    planned = plan("optimizer=custom", f"++optimizer._target_={classes}", "lr=constant,cosine")
+    assert names(planned)[::2] == ["torch.optim.SGD, constant", "torch.optim.Adamax, constant"]
+    assert planned.arms[0].words == ("optimizer=custom", "++optimizer._target_=torch.optim.SGD", "lr=constant")
+    assert len({arm.config_id for arm in planned.arms}) == 4
+    spaces = {"torch.optim.SGD": {"lr": 0.1}, "torch.optim.Adamax": {"lr": 0.01}}
+    assert plan("optimizer=custom", f"++optimizer._target_={classes}", spaces=spaces).default_lr.keys() == spaces.keys()
+    networks = plan(SGD_OR_ADAM, "model._target_=optlab.models.MLP,optlab.models.Linear", params={"model": "cnn,mlp"})
+    assert names(networks)[0] == "optlab.models.MLP, sgd"
+    assert networks.arms[0].words == ("model._target_=optlab.models.MLP", "optimizer=sgd")
+
+
 def test_a_preset_names_what_is_compared_unless_the_command_line_does() -> None:
     preset = {"optimizer": "sgd,adam", "lr": "constant,cosine"}
     assert len(plan(params=preset).arms) == 4
@@ -66,6 +79,11 @@ def test_seeds_are_counted_on_from_tuning_or_listed() -> None:
 @pytest.mark.parametrize(
     ("words", "changed", "said"),
     [
+        (
+            ["optimizer=sgd,adam", "optimizer._target_=torch.optim.SGD,torch.optim.Adam"],
+            {},
+            "optimizer=sgd,adam is compared already; to compare a class with options give it a yaml file",
+        ),
         ([], {"trials": 0}, "hydra.sweeper.trials=0: must be 1 or more"),
         ([], {"trials": 1}, "trials=1: a grid has both ends"),
         ([], {"trials": "many"}, "hydra.sweeper.trials=many: must be a whole number"),

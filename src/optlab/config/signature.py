@@ -3,16 +3,20 @@
 import difflib
 import importlib
 import inspect
+import traceback
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 
+from optlab.config import places
 from optlab.errors import UserError
+from optlab.record import shortest
 
 NOT_ARGUMENTS = ("name", "_target_", "_convert_")  # keys of a group's option that its callable never sees
 
@@ -23,11 +27,72 @@ def locate(group: str, path: object) -> Callable[..., Any]:
     Raises:
         UserError: there is no such module or name.
     """
-    module, _, name = str(path).rpartition(".")
+    name = str(path)
+    parts = name.split(".")
+    if len(parts) < 2 or not all(parts):
+        raise UserError(f"{group}._target_={path}: cannot be imported; type package.module.Class")
     try:
-        return typing.cast(Callable[..., Any], getattr(importlib.import_module(module), name))
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise UserError(f"{group}._target_={path}: cannot be imported ({error}); type package.module.Class") from error
+        length, found = longest_module(parts)
+    except Exception as error:  # whatever the code of a module raises
+        said = not_imported(name.rpartition(".")[0], error)
+        raise UserError(f"{group}._target_={path}: cannot be imported ({said})") from error
+    for number in range(length, len(parts)):
+        if not hasattr(found, parts[number]):
+            raise UserError(f"{group}._target_={path}: {lacks(found, parts, number)}")
+        found = getattr(found, parts[number])
+    return typing.cast(Callable[..., Any], found)
+
+
+def longest_module(parts: Sequence[str]) -> tuple[int, Any]:
+    """How many parts of a dotted path name a module, at most all but the last, and that module.
+
+    Raises:
+        Exception: whatever the module raises, and ModuleNotFoundError where even the first part is none.
+    """
+    for length in range(len(parts) - 1, 1, -1):
+        try:
+            return length, importlib.import_module(".".join(parts[:length]))
+        except ModuleNotFoundError as error:
+            # A class may stand where a module was looked for (`module.Outer.Inner`): then what is before it is asked.
+            if not (error.name or "").startswith(f"{'.'.join(parts[: length - 1])}."):
+                raise
+    return 1, importlib.import_module(parts[0])
+
+
+def not_imported(module: str, error: Exception) -> str:
+    """Why a module of the user's could not be imported, with the file and line where that is known."""
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == module.partition(".")[0]:
+        places = ", ".join(shortened(folder) for folder in searched())
+        close = difflib.get_close_matches(module, [file.stem for each in searched() for file in each.glob("*.py")], n=1)
+        hint = f"; did you mean {close[0]}?" if close and close[0] != module else ""
+        return f"No module named {error.name!r} in {places}, nor installed{hint}"
+    what = " ".join(f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}".split())
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{what}, in {shortened(Path(error.filename))}:{error.lineno}"
+    frames = [each for each in traceback.extract_tb(error.__traceback__) if "importlib" not in each.filename]
+    last = frames[-1] if len(frames) > 1 else None  # the first is the one here
+    return f"{what}, in {shortened(Path(last.filename))}:{last.lineno}" if last is not None else what
+
+
+def lacks(found: Any, parts: Sequence[str], number: int) -> str:
+    """`mynet (mynet.py) has no 'Nte'; did you mean mynet.Net?`"""
+    file = getattr(found, "__file__", None)
+    own = any((folder / f"{parts[0]}.py").exists() for folder in searched())  # perhaps hidden by what is installed
+    where = f" ({shortened(Path(file))})" if file and own else ""
+    before = ".".join(parts[:number])
+    close = difflib.get_close_matches(parts[number], dir(found), n=1)
+    hint = f"; did you mean {'.'.join([before, close[0], *parts[number + 1 :]])}?" if close else ""
+    return f"{before}{where} has no {parts[number]!r}{hint}"
+
+
+def searched() -> list[Path]:
+    """The folders where modules of the user's are looked for."""
+    return [Path(folder) for folder in places.current().import_paths]
+
+
+def shortened(path: Path) -> str:
+    """A path as it is said to a person: `.` for where one stands."""
+    return str(shortest(path.absolute()))
 
 
 def check_call(

@@ -17,7 +17,19 @@ def arm_name(factors: Mapping[str, str]) -> str:
 
 def arm_words(factors: Mapping[str, str]) -> tuple[str, ...]:
     """The overrides that make a run one of the arm's."""
-    return tuple(f"{group}={factors[group]}" for group in FACTORS if group in factors)
+    return tuple(word for group in FACTORS if group in factors for word in words_of(group, factors[group]))
+
+
+def words_of(group: str, option: str) -> tuple[str, ...]:
+    """What chooses an option of a group by its name, or a class (`package.Class`) in its place."""
+    if "." not in option:
+        return (f"{group}={option}",)
+    # optimizer=custom is what optimizer._target_ alone stands for on a command line.
+    return (
+        ("optimizer=custom", f"++{group}._target_={option}")
+        if group == "optimizer"
+        else (f"{group}._target_={option}",)
+    )
 
 
 def has_run(factors: Mapping[str, str], typed: Collection[str]) -> bool:

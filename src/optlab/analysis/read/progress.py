@@ -245,4 +245,8 @@ def changed_at(path: Path) -> float | None:
 
 def contender_of(overrides: Iterable[str]) -> str:
     """What tells fast from slow runs, as far as it was typed: the optimizer."""
-    return next((word for word in overrides if word.startswith("optimizer=")), "")
+    words = list(overrides)
+    for beginning in ("++optimizer._target_=", "optimizer="):  # a class stands behind optimizer=custom
+        if found := next((word for word in words if word.startswith(beginning)), None):
+            return found
+    return ""

@@ -8,7 +8,7 @@ from optlab.config.groups import options as options_of
 from optlab.config.schema import Config
 from optlab.errors import UserError
 from optlab.record import run_id
-from optlab.rules.arms import FACTORS
+from optlab.rules.arms import FACTORS, arm_words
 from optlab.rules.space import Space, beta
 from optlab.sweep.study.options import Options
 from optlab.sweep.study.protocol import Arm, Protocol
@@ -45,22 +45,28 @@ def read(overrides: Iterable[Override], params: Iterable[Override] = ()) -> Comm
         UserError: a sweep over something that a study holds constant, or a key that the study itself sets.
     """
     words = list(overrides)
-    taken = {override.key_or_group for override in words}
+    taken = {override.key_or_group.removesuffix("._target_") for override in words}
     command = Command({}, [], [])
     for override in [*(each for each in params if each.key_or_group not in taken), *words]:
         key, line = override.key_or_group, str(override.input_line)
+        group = key.removesuffix("._target_")
         if key in SET_BY_THE_STUDY:
             raise UserError(f"{line}: a study sets {key} itself; {SET_BY_THE_STUDY[key]}")
         if not override.is_sweep_override() and key == "optimizer":
             command.factors[key] = [str(override.value())]
         elif not override.is_sweep_override():
             (command.sweep if key in OF_THE_SWEEP else command.shared).append(line)
-        elif key not in FACTORS:
+        elif group not in FACTORS:
             raise UserError(f"{line}: {refusal(key)}")
         elif not override.is_discrete_sweep():
             raise UserError(f"{line}: an interval is no list of options; type {key}=a,b")
+        elif command.factors.get(group, ["custom"]) != ["custom"]:
+            raise UserError(
+                f"{line}: {group}={','.join(command.factors[group])} is compared already; to compare a class with "
+                f"options give it a yaml file in conf/{group}, and type its name among theirs"
+            )
         else:
-            command.factors[key] = [str(each) for each in override.sweep_string_iterator()]
+            command.factors[group] = [str(each) for each in override.sweep_string_iterator()]
     return command
 
 
@@ -98,11 +104,11 @@ def build(command: Command, options: Options, choices: Mapping[str, Any], compos
     Raises:
         UserError: a space that cannot be used, a typed value for what is to be tuned, metrics that disagree.
     """
-    check_spaces(options)
+    check_spaces(options, command.factors.get("optimizer", ()))
     arms = []
     metric: str | None = None
     for factors in combinations(command.factors, choices):
-        config = compose([*command.shared, *(f"{group}={option}" for group, option in factors)])
+        config = compose([*command.shared, *arm_words(dict(factors))])
         space = space_of(dict(factors)["optimizer"], config.optimizer.plain, options)
         check_not_typed(command.shared, space, config.optimizer.plain)
         metric = config.metric
@@ -115,8 +121,8 @@ def build(command: Command, options: Options, choices: Mapping[str, Any], compos
     return Protocol(options.with_(sampler=sampler, metric=options.metric or metric), tuple(arms), shared)
 
 
-def check_spaces(options: Options) -> None:
-    known = options_of("optimizer")
+def check_spaces(options: Options, compared: Sequence[str]) -> None:
+    known = [*options_of("optimizer"), *(name for name in compared if "." in name)]
     if unknown := [name for name in options.spaces or {} if name not in known]:
         raise UserError(f"hydra.sweeper.spaces.{unknown[0]}: there is no such optimizer; known: {', '.join(known)}")
 
