@@ -53,7 +53,8 @@ def check_dataset(dataset: Dataset) -> None:
     ours = makes_source(locate("dataset", dataset.target))
     asked = {key for key in optional if ours and dataset.plain.get(key) is not None}
     options = {key: value for key, value in dataset.plain.items() if key in asked or key not in OF_EVERY_DATASET}
-    check_call("dataset", options, given=OF_EVERY_DATASET - asked)
+    given = OF_EVERY_DATASET - asked if ours else OF_EVERY_DATASET | ({"train", "split"} - options.keys())
+    check_call("dataset", options, given=given)
 
 
 def check_bounds(group: str, option: Call) -> None:

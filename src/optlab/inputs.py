@@ -13,7 +13,9 @@ from optlab.create import create
 from optlab.data.arrays import DataInfo, Samples, Source, Splits
 from optlab.data.augment import augmentation
 from optlab.data.batches import DeviceBatches
+from optlab.data.sources.wrapped import Options, source_of
 from optlab.data.split import split
+from optlab.data.streamed import OwnOrderBatches, Stream, Streamed, StreamedBatches, size_of
 from optlab.errors import UserError
 
 Sources = MutableMapping[str, Source]
@@ -33,28 +35,52 @@ def load_data(config: Config, sources: Sources | None = None) -> Splits:
     """The data set of the config, split; loaded once for all runs that share `sources`."""
     dataset = config.dataset
     settings = {"_target_": dataset.target, **dataset.arguments}
-    takes = inspect.signature(locate("dataset", dataset.target)).parameters
+    function = locate("dataset", dataset.target)
+    takes = inspect.signature(function).parameters
     # A function that holds a part out itself does so by the same seed.
-    settings |= {key: dataset.plain[key] for key in MAY_TAKE if key in takes and key in dataset.plain}
-    key = json.dumps(settings, sort_keys=True)
-    source = (sources or {}).get(key) or create(settings)
+    settings |= {key: dataset.plain[key] for key in MAY_TAKE if key in takes and dataset.plain.get(key) is not None}
+    options = {key: dataset.plain.get(key) for key in MAY_TAKE}
+    key = json.dumps([settings, {} if makes_source(function) else options], sort_keys=True)
+    source = (sources or {}).get(key) or make_source(config, settings)
     if sources is not None:
         sources.clear()  # a sweep over data sets keeps one in memory at a time
         sources[key] = source
     return split(source, val_size=dataset.val_size, split_seed=dataset.split_seed, train_split=dataset.train_split)
 
 
+def make_source(config: Config, settings: dict[str, Any]) -> Source:
+    """What the data set's class or function makes, as a `Source`."""
+    dataset, function = config.dataset, locate("dataset", config.dataset.target)
+    if makes_source(function):
+        made: Source = create(settings)
+        return made
+    options = Options(
+        name=dataset.target.rpartition(".")[2],
+        task=dataset.task,
+        outputs=dataset.outputs,
+        test_size=dataset.test_size,
+        split_seed=dataset.split_seed,
+        memory=dataset.memory,
+        workers=dataset.workers,
+    )
+    return source_of(lambda **part: create(settings, **part), function, options, tuple(settings))
+
+
 def check_against_data(config: Config, data: Splits) -> None:
     """Raise UserError for what only the data set shows to be impossible."""
-    name = data.info.name
-    if config.batch_size > len(data.train):
+    name, count = data.info.name, size_of(data.train)
+    if count is None and config.trainer.max_steps == -1:
         raise UserError(
-            f"batch_size={config.batch_size}: {name} has {len(data.train):,} training samples; "
-            f"type batch_size={len(data.train)} or less"
+            f"{name} does not say how many samples it has, so that no schedule knows its end; give it __len__, or type "
+            "trainer.max_steps=1000 trainer.max_epochs=-1"
+        )
+    if count is not None and config.batch_size > count:
+        raise UserError(
+            f"batch_size={config.batch_size}: {name} has {count:,} training samples; type batch_size={count} or less"
         )
     augmentation(config.dataset.augment, data.info)  # refuses what it is not for
     part = config.trainer.limit_train_batches
-    if isinstance(part, float) and int(-(-len(data.train) // config.batch_size) * part) == 0:
+    if isinstance(part, float) and count is not None and int(-(-count // config.batch_size) * part) == 0:
         raise UserError(f"trainer.limit_train_batches={part}: is less than one batch; type a number of batches")
     if config.module is None and data.info.task == "regression" and config.loss.name == "cross_entropy":
         raise UserError(f"loss=cross_entropy needs classes, and {name} has numbers as targets; type loss=mse")
@@ -75,6 +101,12 @@ def batches(
     kind: type[DeviceBatches] = DeviceBatches,
 ) -> DeviceBatches:
     device = trainer.strategy.root_device
+    if isinstance(arrays, Stream):
+        if trainer.world_size > 1:
+            raise UserError(f"{info.name} is an IterableDataset, which several processes cannot share; use one device")
+        kind = OwnOrderBatches
+    elif isinstance(arrays, Streamed):
+        kind = StreamedBatches
     return kind(
         arrays.to(device),
         augmentation(config.dataset.augment, info),
@@ -89,10 +121,16 @@ def batches(
 
 def describe_data(data: Splits) -> dict[str, Any]:
     return {
-        "train": len(data.train),
-        "val": len(data.val) if data.val is not None else 0,
-        "test": len(data.test),
+        "train": size_of(data.train),
+        "val": size_of(data.val) if data.val is not None else 0,
+        "test": size_of(data.test),
         "split_seed": data.split_seed,
         "fingerprint": data.fingerprint,
         **data.info.to_dict(),
+        **({"streamed": True, "not_guaranteed": list(data.not_guaranteed)} if is_streamed(data) else {}),
     }
+
+
+def is_streamed(data: Splits) -> bool:
+    """Whether the samples that a run trains on are read while it trains."""
+    return isinstance(data.train, (Streamed, Stream))

@@ -26,11 +26,12 @@ from optlab.config.schema import Config
 from optlab.create import create
 from optlab.data.arrays import Samples, Splits
 from optlab.data.batches import DeviceBatches
-from optlab.engine import MODULES, Choice, EngineModule, choose, users
+from optlab.data.streamed import size_of
+from optlab.engine import MODULES, Choice, EngineModule, choose, users, without_arrays
 from optlab.errors import Interrupted, UserError, name_of
 from optlab.folders import new_folder
 from optlab.hardware import build_trainer, compile_network, use_cpu_kernels
-from optlab.inputs import Sources, batches, check_against_data, describe_data, load_data
+from optlab.inputs import Sources, batches, check_against_data, describe_data, is_streamed, load_data
 from optlab.lightning_class import is_own
 from optlab.lr import Horizon
 from optlab.record import CHECKPOINT_FOLDER, RunRecord
@@ -101,6 +102,8 @@ def prepare(
     trainer = build_trainer(config, folder, in_order(callbacks))
     engine = choose(config, trainer)
     data = load_data(config, sources)
+    if is_streamed(data):
+        engine = without_arrays(engine, config)
     check_against_data(config, data)
     check_data(callbacks_of(trainer), data.info)
     check_watched(config, trainer, data)
@@ -221,9 +224,10 @@ def check_watched(config: Config, trainer: Trainer, data: Splits) -> None:
 def try_out(state: RunState, config: Config, data: Splits) -> None:
     """Build optimizer and schedule once, so that what they refuse is refused before a run begins."""
     build_schedule(state.build_optimizer(), config, data)
-    if config.module is None and normalises_batches(state.network) and len(data.train) % config.batch_size == 1:
+    last = (size_of(data.train) or 0) % config.batch_size
+    if config.module is None and normalises_batches(state.network) and last == 1:
         try:
-            deepcopy(state.network)(torch.zeros(1, *data.info.input_shape))
+            deepcopy(state.network)(data.info.zeros(1))
         except ValueError as error:
             raise UserError(
                 f"batch_size={config.batch_size} leaves a last batch of one sample, which batch norm cannot take "
@@ -233,7 +237,8 @@ def try_out(state: RunState, config: Config, data: Splits) -> None:
 
 def build_schedule(optimizer: torch.optim.Optimizer, config: Config, data: Splits) -> Any:
     """A schedule like the run's; how long that is in earnest, Lightning knows when training begins."""
-    batches = -(-len(data.train) // config.batch_size)
+    count = size_of(data.train)  # None: unknown before an epoch is over, and as long as the run is then
+    batches = config.trainer.max_steps if count is None else -(-count // config.batch_size)
     epochs = max(1, config.trainer.max_epochs)
     return create(config.lr.plain, optimizer, Horizon(steps=batches * epochs, steps_per_epoch=batches))
 
@@ -397,7 +402,7 @@ def announce(prepared: Prepared) -> None:
         prepared.module.run_state.name,
         f"{parameters:,}",
         info.name,
-        *(f"{sizes[part]:,}" for part in ("train", "val", "test")),
+        *("?" if sizes[part] is None else f"{sizes[part]:,}" for part in ("train", "val", "test")),
         "x".join(map(str, info.input_shape)),
         f", {info.outputs} classes" if info.classes else "",
     )
@@ -421,6 +426,8 @@ def announce(prepared: Prepared) -> None:
     )
     if prepared.engine.line is not None:
         log.info(prepared.engine.line)
+    if data.not_guaranteed:
+        log.info("not guaranteed, as the data are streamed: %s", "; ".join(data.not_guaranteed))
     if config.dataset.train_split == "test":
         log.warning(
             "dataset.train_split=test: training on the test split, so test accuracy says nothing about new data"

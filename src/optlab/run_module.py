@@ -6,6 +6,7 @@ the module's own besides (`super()`). So no name that a user's class uses is tak
 
 import json
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -187,7 +188,8 @@ class RunState:
                 self.rates = DeviceRates(optimizer, device)
         load_train_batches(trainer)
         steps = int(trainer.estimated_stepping_batches)
-        batches = int(trainer.num_training_batches)
+        # Of data that do not say how many there are, one epoch is as long as the run.
+        batches = steps if trainer.num_training_batches == math.inf else int(trainer.num_training_batches)
         horizon = Horizon(steps, steps_per_epoch=-(-batches // trainer.accumulate_grad_batches))
         schedule = create(self.config.lr.plain, optimizer, horizon)
         if isinstance(schedule, ReduceLROnPlateau):

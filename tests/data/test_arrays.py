@@ -29,6 +29,7 @@ def test_a_selection_holds_the_same_samples_in_the_same_memory_format() -> None:
     indices = torch.tensor([6, 0, 3])
     for channels_last in (True, False):
         arrays = source(channels_last=channels_last).train
+        assert isinstance(arrays, Arrays)
         chosen = arrays.select(indices)
         assert torch.equal(chosen.inputs, arrays.inputs[indices])
         assert torch.equal(chosen.targets, arrays.targets[indices])

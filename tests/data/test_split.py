@@ -143,7 +143,7 @@ def test_a_label_outside_the_classes_is_refused(part: str, label: int) -> None:
     parts[part] = labelled([0, label, 1])
     message = f"label {label} is outside the 3 classes of made \\(allowed: 0 to 2\\)"
     with pytest.raises(UserError, match=message):
-        split(Source(info(), **parts), val_size=0, split_seed=0)
+        split(Source(info(), parts["train"], parts["test"], parts.get("val")), val_size=0, split_seed=0)
 
 
 @pytest.mark.parametrize("part", ["train", "test"])
@@ -151,7 +151,7 @@ def test_an_empty_part_is_refused(part: str) -> None:
     parts = {"train": labelled([0, 1, 2]), "test": labelled([0])}
     parts[part] = Arrays(torch.zeros(0, 1), torch.zeros(0, dtype=torch.int64))
     with pytest.raises(UserError, match=f"made has no {part} samples"):
-        split(Source(info(), **parts), val_size=0, split_seed=0)
+        split(Source(info(), parts["train"], parts["test"], parts.get("val")), val_size=0, split_seed=0)
 
 
 def test_a_test_part_and_a_validation_part_are_drawn_from_streams_of_their_own() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -26,10 +26,16 @@ class DataInfo:
     mean: tuple[float, ...] | None  # per channel, on the [0, 1] scale; None: inputs are used as they are
     std: tuple[float, ...] | None
     pixel_max: float = 255.0  # the stored value that means 1.0
+    tokens: bool = False  # whole numbers, int64, as they are; else inputs of a network are float32
+    class_weights: tuple[float, ...] | None = None  # one a class, for the loss; None: all count alike
 
     @property
     def is_image(self) -> bool:
         return len(self.input_shape) == 3
+
+    def zeros(self, n: int) -> Tensor:
+        """Inputs of `n` samples without content, of the shape and type that a network gets."""
+        return torch.zeros(n, *self.input_shape, dtype=torch.int64 if self.tokens else torch.float32)
 
     def to_dict(self) -> dict[str, Any]:
         """As lists, strings and numbers only: fit for JSON and for a checkpoint read with `weights_only`."""
@@ -42,14 +48,17 @@ class DataInfo:
             "mean": None if self.mean is None else list(self.mean),
             "std": None if self.std is None else list(self.std),
             "pixel_max": self.pixel_max,
+            # What came later stands there where it says something.
+            **({"tokens": True} if self.tokens else {}),
+            **({"class_weights": list(self.class_weights)} if self.class_weights else {}),
         }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> DataInfo:
         """The inverse of `to_dict`."""
         as_tuples = {
-            key: None if values[key] is None else tuple(values[key])
-            for key in ("input_shape", "classes", "mean", "std")
+            key: None if values.get(key) is None else tuple(values[key])
+            for key in ("input_shape", "classes", "mean", "std", "class_weights")
         }
         merged: dict[str, Any] = {**values, **as_tuples}
         return cls(**merged)
@@ -80,6 +89,10 @@ class Arrays:
     def part(self, where: slice) -> tuple[Tensor, Tensor]:
         """Inputs and targets of a slice, not copied."""
         return self.inputs[where], self.targets[where]
+
+    def subset(self, rows: Tensor) -> Subset:
+        """The samples at `rows` (int64 [m]), not copied."""
+        return Subset(self, rows)
 
     def select(self, indices: Tensor) -> Arrays:
         """The samples at `indices` (int64 [m]), copied, in the same memory format."""
@@ -122,12 +135,35 @@ class Subset:
         """Inputs and targets of a slice, copied."""
         return self.of.take(self.rows[where])
 
+    def subset(self, rows: Tensor) -> Subset:
+        return Subset(self.of, self.rows.index_select(0, rows))
+
     def to(self, device: torch.device) -> Samples:
         """Itself where it lies there already; elsewhere a copy of its samples alone."""
         return self if device == self.device else Arrays(self.inputs, self.targets).to(device)
 
 
-Samples = Arrays | Subset
+class Samples(Protocol):
+    """Samples that a run may be given: `Arrays`, a `Subset` of them, or what is read anew each epoch (`streamed`)."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def inputs(self) -> Tensor: ...
+
+    @property
+    def targets(self) -> Tensor: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def take(self, indices: Tensor) -> tuple[Tensor, Tensor]: ...
+
+    def part(self, where: slice) -> tuple[Tensor, Tensor]: ...
+
+    def subset(self, rows: Tensor) -> Samples: ...
+
+    def to(self, device: torch.device) -> Samples: ...
 
 
 @dataclass(frozen=True)
@@ -135,11 +171,12 @@ class Source:
     """A data set as it comes, before training and validation are split."""
 
     info: DataInfo
-    train: Arrays
-    test: Arrays
-    val: Arrays | None = None  # only when the data set brings its own
+    train: Samples
+    test: Samples
+    val: Samples | None = None  # only when the data set brings its own
+    not_guaranteed: tuple[str, ...] = ()  # of data that is read anew each epoch, in sentences
 
-    def parts(self) -> dict[str, Arrays]:
+    def parts(self) -> dict[str, Samples]:
         """The parts that exist, by name."""
         named = {"train": self.train, "val": self.val, "test": self.test}
         return {name: arrays for name, arrays in named.items() if arrays is not None}
@@ -152,9 +189,10 @@ class Splits:
     info: DataInfo
     train: Samples
     val: Samples | None
-    test: Arrays
+    test: Samples
     split_seed: int
     fingerprint: str  # of the source, so it does not depend on how it was split
+    not_guaranteed: tuple[str, ...] = ()  # see `Source`
 
 
 def images_from_nhwc(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> Tensor:
@@ -177,9 +215,15 @@ def take(inputs: Tensor, indices: Tensor) -> Tensor:
 
 
 def fingerprint(source: Source) -> str:
-    """16 hex digits of SHA-256 over dtype, shape and values of every part, in any memory format alike."""
+    """16 hex digits of SHA-256 over dtype, shape and values of every part, in any memory format alike.
+
+    Of samples that do not lie in memory it is over some of them: see their `digest`.
+    """
     digest = hashlib.sha256()
     for part, arrays in source.parts().items():
+        if not isinstance(arrays, (Arrays, Subset)):
+            digest.update(f"{part}/streamed\n".encode() + arrays.digest())  # type: ignore[attr-defined]
+            continue
         for kind, tensor in (("inputs", arrays.inputs), ("targets", arrays.targets)):
             digest.update(f"{part}/{kind} {tensor.dtype} {list(tensor.shape)}\n".encode())
             # Channels last is how images are stored, so this order needs no copy.

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from optlab.data.arrays import Arrays, DataInfo, Samples, Source, Splits, Subset, fingerprint
+from optlab.data.arrays import Arrays, DataInfo, Samples, Source, Splits, fingerprint
+from optlab.data.streamed import Stream, size_of
 from optlab.data.targets import check_targets
 from optlab.errors import UserError
 from optlab.rules.tasks import task_of
@@ -45,9 +46,14 @@ def split(
     train: Samples = everything
     val: Samples | None = source.val
     if val is None and val_size != 0:
+        if isinstance(everything, Stream):
+            raise UserError(
+                f"dataset.val_size={val_size}: {source.info.name} is an IterableDataset, which cannot be divided; "
+                "type dataset.val_size=0, or give it a part of its own for validation"
+            )
         kept, held = divide(everything.targets, val_size, split_seed, source.info, option="val_size")
-        train, val = Subset(everything, kept), Subset(everything, held)
-    return Splits(source.info, train, val, source.test, split_seed, fingerprint(source))
+        train, val = everything.subset(kept), everything.subset(held)
+    return Splits(source.info, train, val, source.test, split_seed, fingerprint(source), source.not_guaranteed)
 
 
 def holdout(arrays: Arrays, size: float | int, seed: int, info: DataInfo) -> tuple[Arrays, Arrays]:
@@ -82,8 +88,8 @@ def divide(
     return torch.from_numpy(kept), torch.from_numpy(np.flatnonzero(is_held))
 
 
-def _check(arrays: Arrays, info: DataInfo, part: str) -> None:
-    if len(arrays) == 0:
+def _check(arrays: Samples, info: DataInfo, part: str) -> None:
+    if size_of(arrays) == 0:
         raise UserError(f"{info.name} has no {part} samples; a run needs at least one")
     check_targets(arrays.targets, info, part)
 

@@ -7,7 +7,7 @@ augmentation, forward, loss, backward, optimizer, metric sums) in a CUDA graph a
 schedule and checkpoints are the ordinary ones, and all give the same numbers: a run may be continued in any of them.
 """
 
-from optlab.engine.choice import Choice, choose
+from optlab.engine.choice import Choice, choose, without_arrays
 from optlab.engine.module import MODULES, EngineModule
 
-__all__ = ["MODULES", "Choice", "EngineModule", "choose"]
+__all__ = ["MODULES", "Choice", "EngineModule", "choose", "without_arrays"]

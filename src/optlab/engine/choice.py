@@ -53,6 +53,17 @@ def choose(config: Config, trainer: Trainer) -> Choice:
     return Choice("graph", f"engine: graph (up to {STEPS_A_CHUNK} replays of one captured step between two looks)")
 
 
+def without_arrays(choice: Choice, config: Config) -> Choice:
+    """The engine for data that are read while a run trains, and do not lie on the device.
+
+    Raises:
+        UserError: another engine than eager is asked for.
+    """
+    if config.engine in ("loop", "graph"):
+        raise UserError(f"engine={config.engine}: not possible, because the data are streamed; type engine=auto")
+    return choice if choice.name == "eager" else Choice("eager", "engine: eager, because the data are streamed")
+
+
 def obstacle(config: Config, trainer: Trainer, device: torch.device, captures: bool) -> str | None:
     """What stands against taking many steps at once, or against capturing them; None where nothing is known to."""
     settings, optimizer = config.trainer, config.optimizer

@@ -30,7 +30,7 @@ def try_out(network: nn.Module, options: Mapping[str, Any], info: DataInfo, want
         copy = deepcopy(network)
     except Exception:  # some networks cannot be copied; what is wrong with them shows at the first step
         return
-    inputs = torch.zeros(SAMPLES, *info.input_shape)
+    inputs = info.zeros(SAMPLES)
     try:
         with torch.no_grad(), keeping_random_state():
             outputs = copy(inputs)

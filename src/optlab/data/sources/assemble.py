@@ -6,10 +6,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
-from optlab.data.arrays import Arrays, DataInfo, Source
+from optlab.data.arrays import Arrays, DataInfo, Samples, Source
 from optlab.data.decide import decide
 from optlab.data.forms import say_layout, stored
 from optlab.data.sources.channel_statistics import Mean, Std, channel_statistics
@@ -63,22 +64,24 @@ def assemble(
     found = decide([y for _, y in parts.values()], shape, name, task=task, outputs=outputs, classes=classes)
     if task is None:
         log.info("%s: the targets look like task=%s (%d outputs)", name, found.task, found.outputs)
-    info = DataInfo(name, found.task, shape, found.classes, found.outputs, None, None)
-    arrays = {part: Arrays(inputs[part], found.of(y, name)) for part, (_, y) in parts.items()}
+    tokens = inputs["train"].dtype == torch.int64
+    info = DataInfo(name, found.task, shape, found.classes, found.outputs, None, None, tokens=tokens)
+    arrays: dict[str, Samples] = {part: Arrays(inputs[part], found.of(y, name)) for part, (_, y) in parts.items()}
     if "test" not in arrays:
         everything = arrays["train"]
         kept, held = divide(everything.targets, test_size, split_seed, info, option="test_size")
-        arrays["train"], arrays["test"] = everything.select(kept), everything.select(held)
-    return Source(scaled(info, arrays["train"], mean, std), **arrays)
+        arrays["train"], arrays["test"] = everything.subset(kept), everything.subset(held)
+    info = scaled(info, arrays["train"], mean, std)
+    return Source(info, arrays["train"], arrays["test"], arrays.get("val"))
 
 
-def scaled(info: DataInfo, train: Arrays, mean: Mean | None, std: Std | None) -> DataInfo:
+def scaled(info: DataInfo, train: Samples, mean: Mean | None, std: Std | None) -> DataInfo:
     """`info` with the statistics of pixels; other inputs are used as they are.
 
     Raises:
         UserError: a mean or std for inputs that are no pixels.
     """
-    if train.inputs.dtype.itemsize == 1:
+    if train.part(slice(0, 1))[0].dtype == torch.uint8:
         return channel_statistics(info, train, mean, std)
     for option, given in (("mean", mean), ("std", std)):
         if given is not None:

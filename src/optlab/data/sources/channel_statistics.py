@@ -9,7 +9,7 @@ from typing import Annotated
 import torch
 from pydantic import Field
 
-from optlab.data.arrays import Arrays, DataInfo
+from optlab.data.arrays import DataInfo, Samples
 from optlab.errors import UserError
 
 Mean = Sequence[float]
@@ -18,7 +18,7 @@ Std = Sequence[Annotated[float, Field(gt=0)]]
 _CHUNK = 1024  # images measured at a time, as bincount makes an int64 copy
 
 
-def channel_statistics(info: DataInfo, train: Arrays, mean: Mean | None, std: Std | None) -> DataInfo:
+def channel_statistics(info: DataInfo, train: Samples, mean: Mean | None, std: Std | None) -> DataInfo:
     """`info` with the given mean and std, and what is None measured on the training images.
 
     Raises:
@@ -39,7 +39,7 @@ def channel_statistics(info: DataInfo, train: Arrays, mean: Mean | None, std: St
     return replace(info, mean=tuple(mean), std=tuple(std))
 
 
-def _measure(arrays: Arrays, info: DataInfo) -> tuple[list[float], list[float]]:
+def _measure(arrays: Samples, info: DataInfo) -> tuple[list[float], list[float]]:
     """Mean and std (population) of each channel over all pixels, on the [0, 1] scale, exact to float64."""
     counts = torch.zeros(info.input_shape[0], 256, dtype=torch.int64)  # how often each value occurs
     for start in range(0, len(arrays), _CHUNK):

@@ -68,7 +68,9 @@ def image_folder(
         samples["train"], samples["test"] = ([everything[i] for i in rows.tolist()] for rows in (kept, held))
     _warn_of_shared({part: [path for path, _ in of] for part, of in samples.items()})
     parts = _read_parts(samples, image_size, channels)
-    return Source(channel_statistics(unscaled, parts["train"], mean, std), **parts)
+    return Source(
+        channel_statistics(unscaled, parts["train"], mean, std), parts["train"], parts["test"], parts.get("val")
+    )
 
 
 def _shape(channels: int, image_size: ImageSize) -> tuple[int, int, int]:

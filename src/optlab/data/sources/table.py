@@ -91,8 +91,8 @@ def table(
     shape = (inputs["train"].shape[1],)
     info = DataInfo(path.stem, found.task, shape, found.classes, found.outputs, None, None)
     _say(info, columns, names)
-    parts = {part: Arrays(inputs[part], targets[part]) for part in ("train", "test", "val") if part in inputs}
-    return Source(info, **parts)
+    parts = {part: Arrays(inputs[part], targets[part]) for part in inputs}
+    return Source(info, parts["train"], parts["test"], parts.get("val"))
 
 
 def _read(path: Path, separator: str) -> pd.DataFrame:
