@@ -215,7 +215,7 @@ def cannot_write(path: Path, error: OSError) -> UserError:
     """The error for a folder that is full or read-only."""
     return UserError(
         f"cannot write {shortest(path)}: {error.strerror or error}; "
-        "free some space or choose another folder with hydra.run.dir=FOLDER"
+        "free some space or choose another folder with hydra.run.dir=FOLDER (of a sweep: hydra.sweep.dir=FOLDER)"
     )
 
 

@@ -3,6 +3,7 @@
 import io
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from optlab.sweep.progress import watching, watching_plan
 from optlab.sweep.progress.board import Board
 from optlab.sweep.progress.lines import state
 from tests.sweep.helpers import finish, jobs_of, write
+
+COSINE = {"name": "cosine", "_target_": "optlab.lr.cosine"}
 
 
 def console(*, terminal: bool, width: int = 100) -> Console:
@@ -94,6 +97,18 @@ def test_a_pipe_gets_a_line_for_each_job() -> None:
     lines = text_of(out).splitlines()
     assert lines[0] == "first: 2 runs to run"
     assert sorted(line[11:] for line in lines[1:]) == ["a  val/acc 0.7000 in 2.0 s", "b  failed: ValueError: [red] and"]
+
+
+def test_a_line_names_the_schedule_unless_it_goes_without_saying() -> None:
+    [plain] = jobs_of("a")
+    cosine = replace(plain, folder=plain.folder.with_name("b"), config=plain.config.with_(lr=COSINE))
+    board = Board([plain])
+    assert board.label(plain) == "a"
+    board.add([cosine])
+    assert [board.label(job) for job in (plain, cosine)] == ["a constant", "b cosine"]
+    finish(plain, 0.7)
+    board.refresh()
+    assert "best val/acc 0.7000 adam constant lr 0.001 seed 0" in state(board)
 
 
 def test_a_terminal_gets_one_line_that_changes_and_a_line_a_failure() -> None:

@@ -18,7 +18,8 @@ def explain(error: Exception, words: Sequence[str]) -> str:
     chain = [error, error.__cause__, error.__context__]
     system = next((each for each in chain if isinstance(each, OSError) and each.filename), None)
     if system is not None:
-        return f"cannot write {system.filename}: {system.strerror}; choose another folder with hydra.run.dir=FOLDER"
+        key = "hydra.sweep.dir" if {"-m", "--multirun"} & set(words) else "hydra.run.dir"
+        return f"cannot write {system.filename}: {system.strerror}; choose another folder with {key}=FOLDER"
     if isinstance(error, (HydraException, OmegaConfBaseException)):
         text = f"{error}\n{error.__cause__ or ''}"
         if match := re.search(r"Could not (?:override|append to config\. An item is already at) '([^']+)'", text):

@@ -20,6 +20,12 @@ MESSAGES: dict[str, Template] = {
         "{n:,} run failed with an exception and is left out.",
         "{n:,} runs failed with an exception and are left out.",
     ),
+    "cut_history": (
+        "The metrics.csv of {n:,} run is missing or has fewer rows than the run had epochs ({runs}): its curve and "
+        "what is read from it are not whole; its final values are.",
+        "The metrics.csv of {n:,} runs are missing or have fewer rows than the runs had epochs ({runs}): their curves "
+        "and what is read from them are not whole; their final values are.",
+    ),
     "passed_over": "{subject}: {configuration} has the better mean, but a failed run, so it was not in the choice.",
     "diverged": "{subject} diverged in {n} of {seeds} seeds at {configuration}; each counts as {score}.",
     "diverged_without_chance_level": (

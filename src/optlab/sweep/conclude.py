@@ -10,6 +10,8 @@ from filelock import FileLock
 from rich.console import Console
 
 from optlab.console import console_for
+from optlab.errors import UserError
+from optlab.planned import Planned
 from optlab.record import shortest
 from optlab.rules.commands import tool
 from optlab.rules.words import failure, plural
@@ -53,10 +55,21 @@ def conclude(folder: Path, work: Callable[[], Sequence[Outcome]], *, live: bool 
     print_mirror(folder, console)
     if signum:
         done = sum(outcome.settled for outcome in outcomes)
-        console.print(f"stopped with {done} of {plural(len(outcomes), 'run')} done; the same command goes on from here")
+        console.print(
+            f"stopped with {done} of {plural(expected(folder, outcomes), 'run')} done; the same command goes on from here"
+        )
         sys.exit(128 + signum)
     if not all(outcome.state in ("finished", "diverged") for outcome in outcomes):
         sys.exit(1)
+
+
+def expected(folder: Path, outcomes: Sequence[Outcome]) -> int:
+    """How many runs the sweep was to have: a study that is stopped knows its later rounds by their number alone."""
+    try:
+        plan = Planned.read(folder)
+    except UserError:  # the report names it
+        plan = None
+    return max(len(outcomes), plan.expected if plan is not None else 0)
 
 
 def summarize(folder: Path, console: Console | None = None) -> "Summary":

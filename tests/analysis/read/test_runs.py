@@ -1,13 +1,20 @@
 """Reading run folders: what counts, what is skipped and said, what is one and the same run."""
 
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from optlab.analysis.build import judged
+from optlab.analysis.judge.contest import contests
+from optlab.analysis.judge.verdict import judge
 from optlab.analysis.read.runs import read_runs
+from optlab.analysis.show.terminal import print_table
 from optlab.errors import UserError
+from optlab.planned import Planned, PlannedRun
 from tests.analysis.made import make_run, make_sweep
 
 
@@ -182,3 +189,35 @@ def test_a_failure_is_said_by_the_first_line_of_its_error(tmp_path: Path) -> Non
     (folder / "run.json").write_text(json.dumps(content))
     ((_, said),) = read_runs([tmp_path]).failures()
     assert said == f"{folder.name}  error: "
+
+
+def test_a_history_that_was_cut_or_deleted_is_named_in_the_verdict(tmp_path: Path) -> None:
+    sweep = make_sweep(tmp_path / "s", {"sgd": [0.9, 0.91], "adam": [0.92, 0.93]})
+    cut, gone = (run.folder for run in read_runs([sweep]).runs[:2])
+    assert "cut_history" not in kinds_of(sweep)
+    lines = (cut / "metrics.csv").read_text().splitlines(keepends=True)
+    (cut / "metrics.csv").write_text("".join(lines[:-1]))
+    (gone / "metrics.csv").unlink()
+    (contest,) = contests(read_runs([sweep]))
+    (said,) = [each for each in judge(contest).warnings if each.kind == "cut_history"]
+    assert "2 runs" in str(said)
+    assert cut.name in str(said)
+    assert gone.name in str(said)
+
+
+def test_planned_runs_that_never_began_are_not_finished_yet(tmp_path: Path) -> None:
+    sweep = tmp_path / "s"
+    done, stopped = make_run(sweep, seed=0), make_run(sweep, seed=1, status="interrupted")
+    names = [done.name, stopped.name, "adam-lr0.001-seed2-0", "adam-lr0.001-seed3-0"]
+    Planned(tuple(PlannedRun(name, [], 4, "train") for name in names), expected=4).write(sweep)
+    (contest,) = contests(read_runs([sweep]))
+    (said,) = [each for each in judge(contest).warnings if each.kind == "unfinished"]
+    assert "3 runs of 4" in str(said)
+    text = io.StringIO()
+    print_table(judged(read_runs([sweep])), Console(file=text))
+    assert "2 of 4 planned runs: 1 finished, 1 interrupted" in text.getvalue()
+
+
+def kinds_of(sweep: Path) -> set[str]:
+    (contest,) = contests(read_runs([sweep]))
+    return {each.kind for each in judge(contest).warnings}

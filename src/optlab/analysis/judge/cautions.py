@@ -27,10 +27,11 @@ SETTLED = 5  # epochs before training accuracy can be set against validation
 def cautions(contest: Contest, comparisons: Sequence[Comparison], found: Sequence[Study] = ()) -> list[Message]:
     """Every warning that holds, the gravest first; of a study that still tunes, those that its end cannot take back."""
     if still_tuning(contest, found):
-        return [*failed(contest), *diverged(contest), *without_edges(contest, found)]
+        return [*failed(contest), *cut(contest), *diverged(contest), *without_edges(contest, found)]
     return [
         *unfinished(contest),
         *failed(contest),
+        *cut(contest),
         *held_back(contest),
         *diverged(contest),
         *edges(contest, found),
@@ -52,6 +53,13 @@ def cautions(contest: Contest, comparisons: Sequence[Comparison], found: Sequenc
 def failed(contest: Contest) -> list[Message]:
     count = sum(run.record.status == "failed" for run in contest.runs)
     return [message("failed_runs", n=count)] if count else []
+
+
+def cut(contest: Contest) -> list[Message]:
+    """Runs whose history is not whole: what they came to stands in run.json, but their curves end early."""
+    names = [run.folder.name for run in contest.runs if run.is_cut]
+    shown = names if len(names) <= SHOWN else [*names[:SHOWN], "..."]
+    return [message("cut_history", n=len(names), runs=", ".join(shown))] if names else []
 
 
 def held_back(contest: Contest) -> list[Message]:

@@ -130,6 +130,7 @@ class Contest:
     selection: Metric
     metric: Metric
     confirmed: bool
+    to_come: int = 0  # runs that are planned and not begun; where a sweep has several settings nobody knows of which
 
     @property
     def runs(self) -> list[Run]:
@@ -145,7 +146,8 @@ class Contest:
 
     @property
     def unfinished(self) -> int:
-        return sum(run.record.status in ("running", "interrupted") for run in self.runs)
+        """Runs that are not over, with those that are planned."""
+        return self.to_come + sum(run.record.status in ("running", "interrupted") for run in self.runs)
 
 
 def contests(runs: Runs, metric: str | None = None) -> list[Contest]:
@@ -161,6 +163,8 @@ def contests(runs: Runs, metric: str | None = None) -> list[Contest]:
         by_setting[run.setting].append(run)
     labels = setting_labels(by_setting)
     built = [contest(labels[key], members, metric) for key, members in by_setting.items()]
+    if len(built) == 1:
+        built = [replace(built[0], to_come=runs.to_come)]
     return sorted(built, key=lambda c: (not any(run.is_over for run in c.runs), natural(c.label)))
 
 

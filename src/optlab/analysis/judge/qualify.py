@@ -43,7 +43,7 @@ def qualifiers(contest: Contest, comparisons: Sequence[Comparison], studies: Seq
 
 def unfinished(contest: Contest) -> list[Message]:
     count = contest.unfinished
-    return [message("unfinished", n=count, runs=len(contest.runs))] if count else []
+    return [message("unfinished", n=count, runs=len(contest.runs) + contest.to_come)] if count else []
 
 
 def all_diverged(contest: Contest) -> bool:

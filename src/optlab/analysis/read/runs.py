@@ -14,6 +14,7 @@ import yaml
 from numpy.typing import NDArray
 
 from optlab.errors import UserError
+from optlab.planned import Planned
 from optlab.record import METRICS_FILE, RECORD_FILE, OtherSchema, Phase, RunRecord, Status, run_id, shortest
 from optlab.rules.commands import run_command, sweep_commands
 from optlab.rules.files import SWEEP_FILE
@@ -60,6 +61,11 @@ class Run:
         return self.record.status in ("finished", "diverged")
 
     @property
+    def is_cut(self) -> bool:
+        """Whether its metrics.csv has fewer rows than the run had epochs: rows, or the whole file, were deleted."""
+        return self.is_over and len(next(iter(self.history.values()), ())) < self.record.epochs
+
+    @property
     def horizon(self) -> int | None:
         """The declared number of epochs."""
         epochs = self.record.config.get("trainer", {}).get("max_epochs")
@@ -92,6 +98,7 @@ class Runs:
     skipped: list[Message] = field(default_factory=list)
     duplicates: int = 0
     commands: dict[Path, list[str]] = field(default_factory=dict)  # what was typed for each sweep, where it says so
+    to_come: int = 0  # runs that their sweeps have planned and not begun
 
     def counts(self) -> dict[str, int]:
         """Number of runs by status, every status named."""
@@ -115,6 +122,7 @@ def read_runs(folders: Sequence[Path]) -> Runs:
     found: list[Run] = []
     skipped: list[Message] = []
     commands: dict[Path, list[str]] = {}
+    to_come = 0
     for folder in folders:
         runs, bad = read_sweep(folder)
         if not runs:
@@ -126,9 +134,25 @@ def read_runs(folders: Sequence[Path]) -> Runs:
             commands[folder] = sweep_commands(read_yaml(folder / SWEEP_FILE))
         except UserError as error:  # the runs are whole without it
             skipped.append(unreadable(folder, error))
+        try:
+            to_come += planned_only(folder)
+        except UserError as error:
+            skipped.append(unreadable(folder, error))
     lend_fingerprints(found)
     kept = without_duplicates(found)
-    return Runs(list(folders), kept, skipped, len(found) - len(kept), commands)
+    return Runs(list(folders), kept, skipped, len(found) - len(kept), commands, to_come)
+
+
+def planned_only(folder: Path) -> int:
+    """How many runs a sweep has planned and not begun; 0 where it does not say.
+
+    Raises:
+        UserError: its planned.json is damaged.
+    """
+    if (plan := Planned.read(folder)) is None:
+        return 0
+    begun = sum((folder / run.folder / RECORD_FILE).exists() for run in plan.runs)
+    return plan.expected - begun
 
 
 def read_sweep(folder: Path) -> tuple[list[Run], list[Message]]:

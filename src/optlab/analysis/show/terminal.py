@@ -33,7 +33,9 @@ def print_table(summary: Summary, console: Console | None = None, *, problems: b
     if problems:
         console.print(problems_of(summary))
     counts = ", ".join(f"{n} {status}" for status, n in summary.counts.items() if n)
-    console.print(f"{plural(len(summary.runs.runs), 'run')}: {counts}")
+    here, to_come = len(summary.runs.runs), summary.runs.to_come
+    runs = f"{here} of {plural(here + to_come, 'planned run')}" if to_come else plural(here, "run")
+    console.print(f"{runs}: {counts}")
     console.print(f"report  {shortest(summary.report)}", soft_wrap=True, markup=False)
 
 

@@ -72,6 +72,15 @@ class Board:
             self.best = record
 
     @property
+    def names_schedules(self) -> bool:
+        """Whether the schedule has to be named: there are several, or it is none that goes without saying."""
+        return {job.config.lr.name for job in self.seen} != {"constant"}
+
+    def label(self, job: Job) -> str:
+        """A job in a line: its folder's name, which leaves the schedule out."""
+        return f"{job.folder.name} {job.config.lr.name}" if self.names_schedules else job.folder.name
+
+    @property
     def total(self) -> int:
         return max(self.planned, len(self.seen))
 

@@ -35,7 +35,7 @@ class LiveLine:
             record = self.board.seen[job].record
             if record is not None and record.status == "failed":
                 self.console.print(
-                    f"[red]failed[/red]  {job.folder.name}  {escape(failure(record.error))}", soft_wrap=True
+                    f"[red]failed[/red]  {self.board.label(job)}  {escape(failure(record.error))}", soft_wrap=True
                 )
         board = self.board
         text = f"{board.done}/{board.total} done, {state(board)}"
@@ -81,7 +81,7 @@ class PlainLines:
         for place, job in enumerate(ended, start=self.board.done - len(ended) + 1):
             record = self.board.seen[job].record
             assert record is not None
-            line = f"{title}{place:>{len(total)}}/{total}  {job.folder.name}  {result(record)}"
+            line = f"{title}{place:>{len(total)}}/{total}  {self.board.label(job)}  {result(record)}"
             if job is ended[-1] and self.board.left:
                 line += f"  ({state(self.board)})"
             self.console.print(line, markup=False, soft_wrap=True)
@@ -102,9 +102,8 @@ def state(board: Board) -> str:
     if (seconds := board.seconds_left()) is not None and board.left:
         parts.append(f"about {duration(seconds)}")
     if (best := board.best) is not None:
-        parts.append(
-            f"best {best.data['metric']} {value_of(best):.4f} {best.optimizer} lr {best.lr:g} seed {best.seed}"
-        )
+        what = " ".join([best.optimizer, *([best.lr_schedule] if board.names_schedules else [])])
+        parts.append(f"best {best.data['metric']} {value_of(best):.4f} {what} lr {best.lr:g} seed {best.seed}")
     return "; ".join(part for part in parts if part)
 
 
