@@ -44,6 +44,7 @@ def test_its_version_is_that_of_the_package() -> None:
     [
         (["reprot", "x"], "reprot: there is no such command; did you mean report?"),
         (["adam"], "adam: not an override; did you mean optimizer=adam?"),
+        (["help"], "help: not an override; type group=option or key=value, as in optimizer=adam (optlab --help lists"),
         (["report", "nowhere"], "nowhere: there is no such folder"),
     ],
 )

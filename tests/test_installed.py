@@ -36,6 +36,7 @@ def typed(*words):
 presets = [path.stem for path in (Path(optlab.__file__).parent / "conf" / "experiment").glob("*.yaml")]
 study = ["-m", "hydra/sweeper=study", "optimizer=sgd,adam", "sweep=small", "batch_size=512", *{quick}]
 study += ["hydra.sweeper.trials=2", "hydra.sweeper.tuning_seeds=1", "hydra.sweeper.confirmation_seeds=2"]
+study += ["hydra.sweeper.extensions=0"]
 said = {{
     "place": optlab.__file__,
     "presets": {{preset: typed(f"experiment={{preset}}", "--cfg", "job") for preset in presets}},

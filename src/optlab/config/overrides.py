@@ -140,7 +140,8 @@ def parse(words: list[str]) -> list[Override]:
         if word is None:
             raise UserError(" ".join(str(error).split())) from error
         group = next((g for g in groups() if word in options(g)), None)
-        hint = f"did you mean {group}={word}?" if group else "type group=option or key=value, as in optimizer=adam"
+        how = f"type group=option or key=value, as in optimizer=adam ({program()} --help lists them)"
+        hint = f"did you mean {group}={word}?" if group else how
         raise UserError(f"{word}: not an override; {hint}") from error
 
 
