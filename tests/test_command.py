@@ -31,7 +31,7 @@ def test_help_speaks_of_the_command_in_even_columns() -> None:
     assert "optimizer: adadelta, " in shown
     assert "python" not in shown
     examples = [line for line in shown.splitlines() if line.startswith("  optlab ")]
-    assert {line.split()[1] for line in examples} >= {"report", "dashboard", "init", "-m"}
+    assert {line.split()[1] for line in examples} >= {"report", "dashboard", "conformance", "init", "-m"}
     assert len({line.index(line.split("   ")[-1].strip()) for line in examples}) == 1
 
 
@@ -96,7 +96,7 @@ def test_init_writes_nothing_where_it_would_overwrite(taken: str) -> None:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("optlab ", (["report", "dashboard", "init"], True)),
+        ("optlab ", (["report", "dashboard", "conformance", "init"], True)),
         ("optlab re", (["report"], True)),
         ("optlab optimizer=ad", ([], True)),
         ("optlab report outputs/", ([], False)),
