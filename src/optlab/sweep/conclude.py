@@ -55,9 +55,8 @@ def conclude(folder: Path, work: Callable[[], Sequence[Outcome]], *, live: bool 
     print_mirror(folder, console)
     if signum:
         done = sum(outcome.settled for outcome in outcomes)
-        console.print(
-            f"stopped with {done} of {plural(expected(folder, outcomes), 'run')} done; the same command goes on from here"
-        )
+        runs = plural(expected(folder, outcomes), "run")
+        console.print(f"stopped with {done} of {runs} done; the same command goes on from here")
         sys.exit(128 + signum)
     if not all(outcome.state in ("finished", "diverged") for outcome in outcomes):
         sys.exit(1)
