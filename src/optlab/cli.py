@@ -19,8 +19,8 @@ from omegaconf import DictConfig, OmegaConf
 from optlab import exits
 from optlab.adapters import hydra as hydra_adapter
 from optlab.adapters import process
+from optlab.config import completion, places, resolve
 from optlab.config import overrides as typed
-from optlab.config import places, resolve
 from optlab.config.changes import composing
 from optlab.errors import Interrupted, UserError
 from optlab.folders import Claims, discard, job_folder
@@ -42,11 +42,16 @@ def start(main: Callable[[], Any]) -> None:
     hydra_adapter.give_values(run_folder=claims.claim, job_folder=job_folder, as_typed=as_typed)
     with process.remembering_ctrl_c(), ExitStack() as to_the_end:
         try:
-            found = typed.places_of(sys.argv[1:])
+            found = places_typed(sys.argv[1:])
             to_the_end.enter_context(places.using(found))  # a mistake is explained with the user's options, too
             to_the_end.enter_context(process.importing_from(found.import_paths))
+            if (offered := completion.completed(sys.argv[1:])) is not None:
+                print(offered)
+                return
             words = prepared(sys.argv[1:])
-            to_the_end.enter_context(composing(typed.places_of(words)))  # a checkpoint may name its config
+            if typed.is_about_runs(words):
+                found = typed.places_of(words)
+            to_the_end.enter_context(composing(found))  # a checkpoint may name its config
             for line in typed.not_used(words) if is_first_process() else ():
                 print(f"optlab: {line}", file=sys.stderr)
             process.type_instead(words)
@@ -62,6 +67,17 @@ def start(main: Callable[[], Any]) -> None:
             if wants_traceback:
                 raise
             exits.complain(error)
+
+
+def places_typed(arguments: Sequence[str]) -> places.Places:
+    """The config folders that a command names; of a line that is being completed, as far as they stand there."""
+    line = completion.line_of(arguments)
+    try:
+        return typed.places_of(arguments if line is None else line[:-1])
+    except UserError:
+        if line is None:
+            raise
+        return typed.places_of([])
 
 
 def prepared(arguments: Sequence[str]) -> list[str]:

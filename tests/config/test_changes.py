@@ -132,6 +132,8 @@ def test_a_sweep_over_classes_is_one_run_each() -> None:
         (["seed=1", "-m", "optimizer=sdg"], 1, "did you mean optimizer=sgd?"),
         (["--cfg", "nope"], 1, "invalid choice: 'nope'"),
         (["--cfg", "job", "nope=1"], 1, "nope: there is no such key or group"),
+        (["hydra.foo=1"], 1, "hydra.foo: Hydra has no such key here; it has hydra.run.dir,"),
+        (["-m", "hydra/launcher=joblib", "hydra.launcher.n_job=1"], 1, "did you mean hydra.launcher.n_jobs?"),
         (["--seed=3"], 1, "type seed=3, without --"),
         (["-x"], 1, "-x: there is no such flag"),
     ],

@@ -10,6 +10,8 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 from optlab.config.groups import groups, keys_of, option_of, options
 from optlab.errors import UserError
 
+OF_HYDRA = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.searchpath", "hydra.verbose")
+
 
 def explain(error: Exception, words: Sequence[str]) -> str:
     """One line for a person."""
@@ -45,6 +47,12 @@ def unknown_key(path: str, words: Sequence[str]) -> str:
     names = keys_of(group, words)
     if line := not_chosen(path, words):
         return line
+    if path.startswith("hydra.") and group != "hydra.sweeper" and not names:
+        return (
+            f"{path}: Hydra has no such key here; it has {', '.join(OF_HYDRA)}, and hydra.sweeper.* and hydra.launcher.* "
+            f"of those that are chosen by hydra/sweeper= ({', '.join(options('hydra/sweeper'))}) and hydra/launcher= "
+            f"({', '.join(['basic', *options('hydra/launcher')])})"
+        )
     if not names:
         close = difflib.get_close_matches(group.partition(".")[0], groups(), n=1)
         if close and close[0] != group.partition(".")[0]:
@@ -57,6 +65,8 @@ def unknown_key(path: str, words: Sequence[str]) -> str:
         exact = [name for name in below if name.rpartition(".")[2] in (key, f"max_{key}")]
         hint = f"; did you mean {exact[0]}?" if exact else hint
         return f"{key}: there is no such key or group; known: {', '.join(names)}{hint}"
+    if group == "hydra.launcher":
+        return f"{path}: the launcher has no {key!r}; it has {', '.join(names)}{hint}"
     if group == "hydra.sweeper":
         return f"{path}: the sweeper has no {key!r}; it has {', '.join(names)}{hint}"
     if group not in groups():
