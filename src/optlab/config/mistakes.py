@@ -49,8 +49,8 @@ def unknown_key(path: str, words: Sequence[str]) -> str:
         return line
     if path.startswith("hydra.") and group != "hydra.sweeper" and not names:
         return (
-            f"{path}: Hydra has no such key here; it has {', '.join(OF_HYDRA)}, and hydra.sweeper.* and hydra.launcher.* "
-            f"of those that are chosen by hydra/sweeper= ({', '.join(options('hydra/sweeper'))}) and hydra/launcher= "
+            f"{path}: Hydra has no such key here; it has {', '.join(OF_HYDRA)}, and below hydra.sweeper and "
+            f"hydra.launcher those of hydra/sweeper= ({', '.join(options('hydra/sweeper'))}) and hydra/launcher= "
             f"({', '.join(['basic', *options('hydra/launcher')])})"
         )
     if not names:
