@@ -26,6 +26,12 @@ def keep(name: str, thing: Any) -> str:
     return f"{HERE}.{name}"
 
 
+def is_there(target: str) -> bool:
+    """Whether a `_target_` can be found in this process as far as it depends on what was handed over."""
+    package, _, name = target.rpartition(".")
+    return package != HERE or name in _objects
+
+
 def offer(group: str, name: str, node: Mapping[str, Any]) -> None:
     """Make `group=name` an option of this process, with this config."""
     _options.setdefault(group, {})[name] = dict(node)

@@ -11,17 +11,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from lightning import Callback
+from lightning import Callback, LightningModule
 from torch import Tensor, nn
 from torch.utils.data import Dataset, TensorDataset
 
 import optlab
 import optlab.run
-from optlab import notebook
+from optlab import notebook, objects
 from optlab.api.words import words_of, written
-from optlab.config import compose
+from optlab.config import compose, resolve
+from optlab.data import digits
 from optlab.errors import Stopped, UserError
+from optlab.record import run_id
 from optlab.run import run as run_config
+from tests.commandline import command
 from tests.conftest import words_of as quick_words
 
 QUICK: dict[str, Any] = {"logger": "none", "trainer": {"accelerator": "cpu", "max_epochs": 2}, "batch_size": 64}
@@ -32,6 +35,16 @@ class Net(nn.Module):
     def __init__(self, input_shape: tuple[int, ...], outputs: int, width: int = 4) -> None:
         super().__init__()
         self.layers = nn.Sequential(nn.Linear(input_shape[0], width), nn.ReLU(), nn.Linear(width, outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layers(x)
+        return out
+
+
+class Wide(nn.Module):
+    def __init__(self, input_shape: tuple[int, ...], outputs: int, width: int = 4) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.layers(x)
@@ -80,6 +93,12 @@ def test_a_run_shows_its_metrics_curves_and_network(tmp_path: Path) -> None:
         optlab.run(folder=tmp_path / "r", optimizer="sgd", model=MLP, **QUICK)
 
 
+def test_a_run_goes_on_from_its_folder(tmp_path: Path) -> None:
+    run = optlab.run(folder=tmp_path / "r", optimizer="sgd", model=MLP, progress=False, **QUICK)
+    more = optlab.run(ckpt=run.folder, **{"trainer.max_epochs": 3}, progress=False)  # type: ignore[arg-type]
+    assert (more.record.epochs, more.record.optimizer) == (3, "sgd")
+
+
 def test_room_and_function_share_a_name() -> None:
     room: Any = importlib.import_module("optlab.run")
     assert room.run is run_config
@@ -87,16 +106,28 @@ def test_room_and_function_share_a_name() -> None:
     assert "settings" in inspect.signature(optlab.run).parameters
 
 
-def test_what_can_be_imported_stands_in_the_config_by_its_path() -> None:
-    run = optlab.run(model={"_target_": Net, "width": 5}, dataset=vectors(), optimizer=Plain, progress=False, **QUICK)
-    model, optimizer = run.config["model"], run.config["optimizer"]
-    assert model == {"name": "Net", "_target_": "tests.api.test_run.Net", "width": 5}
-    assert (optimizer["name"], optimizer["_target_"]) == ("Plain", "tests.api.test_run.Plain")
-    assert run.config["dataset"]["_target_"].startswith("optlab.objects.data_")
-    assert run.record.data["train"] + run.record.data["val"] + run.record.data["test"] == 100
+def test_what_can_be_imported_stands_in_the_config_by_its_path_and_is_opened_by_the_command(tmp_path: Path) -> None:
+    data = {"_target_": digits, "val_size": 0.2}
+    model = {"_target_": Wide, "width": 5}
+    run = optlab.run(folder=tmp_path / "r", model=model, dataset=data, optimizer=Plain, progress=False, **QUICK)
+    assert run.config["model"] == {"name": "Wide", "_target_": "tests.api.test_run.Wide", "width": 5}
+    assert "model._target_=tests.api.test_run.Wide" in run.record.overrides
+    assert run.network()(torch.zeros(1, 1, 8, 8)).shape == (1, 10)
+    tested = command("mode=test", "ckpt=r", "model._target_=tests.api.test_run.Wide", "trust=true")
+    assert tested.code == 0, tested.err
 
 
-def test_what_cannot_is_kept_by_its_content_and_known_to_its_id() -> None:
+@pytest.mark.parametrize(
+    ("group", "thing"),
+    [("model", Net), ("optimizer", Plain), ("loss", nn.CrossEntropyLoss), ("module", LightningModule)],
+)
+def test_an_object_alone_and_among_others_is_the_same_run(group: str, thing: Any) -> None:
+    alone, among = words_of({group: thing}), words_of({group: [thing]}, several=True)
+    assert alone != among
+    assert run_id(resolve(compose(alone))) == run_id(resolve(compose(among)))
+
+
+def test_what_cannot_is_kept_by_its_content_and_known_to_its_id(monkeypatch: pytest.MonkeyPatch) -> None:
     def made(width: int) -> Any:
         class Local(nn.Module):
             def __init__(self, input_shape: tuple[int, ...], outputs: int) -> None:
@@ -115,6 +146,12 @@ def test_what_cannot_is_kept_by_its_content_and_known_to_its_id() -> None:
     other = optlab.run(model=made(1), dataset=(x + 1, y), progress=False, **QUICK)
     assert other.id != ids[0]
     assert other.network()(torch.zeros(1, 3)).shape == (1, 2)
+    monkeypatch.setattr(objects, "_objects", {})  # another process
+    with pytest.raises(UserError, match=r"Local lies in no module .*; give its class as network\(model=...\)"):
+        other.network()
+    with pytest.raises(UserError, match="another one than this run's"):
+        other.network(model=made(3))
+    assert other.network(model=made(1))(torch.zeros(1, 3)).shape == (1, 2)
 
 
 def test_optlabs_own_option_stands_for_a_class_of_torch() -> None:

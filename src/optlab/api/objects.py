@@ -46,6 +46,21 @@ def as_option(group: str, value: Any) -> str:
     Raises:
         UserError: an object that the group has no use for.
     """
+    option, name, node = described(group, value)
+    return option or offered(group, name, node)
+
+
+def as_words(group: str, value: Any) -> list[tuple[str, Any]] | None:
+    """The keys and values that name an object which can be imported; None where it cannot, or is an option of ours."""
+    option, _, node = described(group, value)
+    if option or str(node["_target_"]).startswith(f"{objects.HERE}."):
+        return None
+    arguments = {key: each for key, each in (value.items() if isinstance(value, Mapping) else ()) if key != "_target_"}
+    return [(f"{group}._target_", node["_target_"]), *((f"{group}.{key}", each) for key, each in arguments.items())]
+
+
+def described(group: str, value: Any) -> tuple[str, str, dict[str, Any]]:
+    """For an object the option of ours that it is ("" for none), what its runs are called by, and its config."""
     arguments = dict(value) if isinstance(value, Mapping) else {"_target_": value}
     thing = arguments.pop("_target_")
     name = str(arguments.pop("name", ""))
@@ -54,14 +69,16 @@ def as_option(group: str, value: Any) -> str:
 
         thing, suggested, content = data.as_function(thing)
         target = objects.keep(f"{suggested}_{content}", thing) if content else path_of(thing)
-        node = SPLIT | {"_target_": target}
-    else:
-        thing, suggested = CHECKS[group](thing), name_of(thing)
-        if group == "optimizer" and not arguments and not name and (own := own_option(thing)):
-            return own
-        target = path_of(thing) or objects.keep(f"{suggested}_{digest(thing)}", thing)
-        node = (own_defaults() if group == "optimizer" else {}) | {"_target_": target}
-    return offered(group, name or suggested, node | arguments)
+        return "", name or suggested, SPLIT | {"_target_": target} | arguments
+    thing, suggested = CHECKS[group](thing), name_of(thing)
+    if group == "optimizer" and not arguments and not name and (own := own_option(thing)):
+        return own, "", {}
+    target = path_of(thing)
+    if group == "optimizer":
+        suggested = target or suggested  # as the command line calls a class
+        arguments = own_defaults() | arguments
+    target = target or objects.keep(f"{name_of(thing)}_{digest(thing)}", thing)
+    return "", name or suggested, {"_target_": target} | arguments
 
 
 def offered(group: str, name: str, node: Mapping[str, Any]) -> str:
@@ -72,7 +89,7 @@ def offered(group: str, name: str, node: Mapping[str, Any]) -> str:
     while places.file_of(group, name) is not None:
         name = f"own_{name}"
     content = {"name": name, **node}
-    option = name
+    option = name = name.rpartition(".")[2]
     if objects.node(group, name) not in ({}, content):
         option = f"{name}_{hashlib.sha256(repr(content).encode()).hexdigest()[:DIGITS]}"
     objects.offer(group, option, content)

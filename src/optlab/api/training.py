@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from omegaconf import DictConfig
 
-from optlab import notebook
+from optlab import cli, notebook, objects
 from optlab.adapters import process
+from optlab.api.objects import as_option
 from optlab.api.words import words_of
-from optlab.config import compose, resolve
+from optlab.config import compose, places, resolve
+from optlab.config import overrides as typed
 from optlab.console import NAMES
 from optlab.errors import Stopped, UserError
 from optlab.folders import new_folder
@@ -52,7 +54,9 @@ def run(
     """
     if config is not None and settings:
         raise UserError(f"run(): {', '.join(settings)} beside a config; put them into the config, or leave it out")
-    words = list(overrides) if config is not None else [*words_of(settings), *overrides]
+    words = list(overrides)
+    if config is None:
+        words = prepared([*words_of(settings), *overrides])
     cfg = resolve(compose(words) if config is None else config)
     if cfg.get("mode", "train") != "train":
         raise UserError(f"mode={cfg['mode']}: optlab.run trains; leave mode out")
@@ -64,6 +68,12 @@ def run(
         how = f"go on with ckpt={str(shortest(last))!r}" if last.exists() else "nothing was saved"
         raise Stopped(f"interrupted after {plural(record.epochs, 'epoch')}, kept in {shortest(where)}; {how}")
     return Run(record, where)
+
+
+def prepared(words: Sequence[str]) -> list[str]:
+    """The words as the command line has them: shorthands written out, behind what a checkpoint brings along."""
+    with places.using(typed.places_of(list(words))):
+        return cli.prepared(words)
 
 
 def folder_of(config: Mapping[str, Any], folder: Path | str | None) -> Path:
@@ -144,17 +154,28 @@ class Run:
 
         return read(self.folder)
 
-    def network(self, weights: Literal["last", "best"] = "last") -> "nn.Module":
+    def network(self, weights: Literal["last", "best"] = "last", *, model: Any = None) -> "nn.Module":
         """The trained network on the CPU, in eval mode; it takes inputs as the data set gave them, normalised.
 
+        Args:
+            model: the class of the network again, where it lies in no module and another process trained it.
+
         Raises:
-            UserError: the run kept no such checkpoint.
+            UserError: the run kept no such checkpoint, or its network's class is not in this process.
         """
         from optlab import checkpoint
 
         path = self.folder / CHECKPOINT_FOLDER / f"{weights}.ckpt"
         if not path.exists():
             raise UserError(f"{shortest(path)}: this run kept no such checkpoint; run it with callbacks='default'")
+        if self.config.get("module"):
+            name = self.record.model
+            raise UserError(f"network(): {name} is a LightningModule; {name}.load_state_dict reads {shortest(path)}")
+        if model is not None:
+            as_option("model", model)
+        if not objects.is_there(target := str(self.config["model"]["_target_"])):
+            which = "is another one than this run's" if model is not None else "lies in no module"
+            raise UserError(f"network(): {self.record.model} {which} ({target}); give its class as network(model=...)")
         return checkpoint.read(path).network().eval()
 
     def __repr__(self) -> str:

@@ -36,7 +36,8 @@ def words_for(key: str, value: Any, *, several: bool) -> Iterator[str]:
             raise UserError(f"{key}=[]: nothing to compare; give some values, or leave it out")
         yield f"{key}={','.join(one_value(key, each) for each in value)}"
     elif objects.is_object(key, value):
-        yield f"{key}={objects.as_option(key, value)}"
+        named = objects.as_words(key, value)
+        yield from [f"{key}={objects.as_option(key, value)}"] if named is None else words_of(dict(named))
     elif isinstance(value, Mapping) and value:
         below = dict(value)
         if key in groups() and "name" in below:
