@@ -48,13 +48,14 @@ NOT_IDENTITY = (
     "callbacks.predictions",
     "optimizer.search",
     "dataset.download",
+    "dataset.workers",
     "trainer.enable_progress_bar",
     "trainer.profiler",
     "trainer.compile",
 )
 
 # Keys that came later and do change the numbers: at this value a run is what it was before there was such a key.
-LEFT_OUT_AT: dict[str, Any] = {"module": None, "model.weights": None, "model.freeze": []}
+LEFT_OUT_AT: dict[str, Any] = {"module": None, "model.weights": None, "model.freeze": [], "dataset.memory": None}
 
 
 class OtherSchema(UserError):

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.conftest import Train
 
 from optlab.data import image_folder
+from optlab.data.arrays import fingerprint
 from optlab.data.split import split
+from optlab.data.streamed import Streamed
 from optlab.errors import UserError
 
 
@@ -261,3 +264,19 @@ def test_copies_that_a_held_out_part_shares_with_training_are_named(
     image_folder(root=tmp_path, image_size=6)
     [record] = caplog.records
     assert re.match(r"\d of the images of test stand in train too: .*/cat/copy", record.getMessage())
+
+
+def test_streamed_photos_train_as_those_in_memory(tmp_path: Path, train: Train) -> None:
+    fill(tmp_path / "photos" / "cat", 40)
+    fill(tmp_path / "photos" / "dog", 40, value=100)
+    photos = ("dataset=image_folder", "dataset.root=photos", "dataset.image_size=8", "dataset.augment=crop_flip")
+    words = (*photos, "batch_size=16", "engine=eager", "model=cnn")
+    memory = train(*words, folder="memory")
+    streamed = train(*words, "dataset.memory=false", "dataset.workers=1", folder="streamed")
+    assert streamed.metrics == memory.metrics
+    assert (streamed.data["streamed"], streamed.data["mean"]) == (True, memory.data["mean"])
+    first = image_folder(root=tmp_path / "photos", image_size=6, memory=False)
+    assert isinstance(first.train, Streamed)
+    before = fingerprint(first)
+    (tmp_path / "photos" / "cat" / "0.png").write_bytes((tmp_path / "photos" / "dog" / "9.png").read_bytes())
+    assert fingerprint(image_folder(root=tmp_path / "photos", image_size=6, memory=False)) != before

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from tests.conftest import Train, words_of
-from tests.data.datasets import PIXELS, X, Y
+from tests.data.made_datasets import PIXELS, X, Y
 
 from optlab.config import compose, resolve
 from optlab.config.schema import Config
@@ -17,7 +17,7 @@ from optlab.errors import UserError
 from optlab.inputs import load_data
 from optlab.record import RunRecord
 
-MINE = "dataset._target_=tests.data.datasets."
+MINE = "dataset._target_=tests.data.made_datasets."
 
 
 def typed(name: str, *words: str) -> list[str]:

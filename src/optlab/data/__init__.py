@@ -7,6 +7,7 @@ from optlab.data.images import read_images
 from optlab.data.sources.downloads import cifar10, cifar100, fashion_mnist, mnist
 from optlab.data.sources.embedded import digits, fake, line
 from optlab.data.sources.folder import image_folder
+from optlab.data.sources.hub import huggingface
 from optlab.data.sources.saved import saved_arrays
 from optlab.data.sources.table import table
 
@@ -24,6 +25,7 @@ __all__ = [
     "fake",
     "fashion_mnist",
     "find_images",
+    "huggingface",
     "image_folder",
     "line",
     "mnist",

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
+from torch.utils.data import Dataset
 
 from optlab.data.arrays import Arrays, DataInfo, Source
+from optlab.data.decide import Targets
 from optlab.data.files import counts, find_images_in, listed, same_files
-from optlab.data.images import ImageSize, height_width, read_images
+from optlab.data.images import ImageSize, decode, height_width, read_images
+from optlab.data.reading import Reader
 from optlab.data.sources.channel_statistics import Mean, Std, channel_statistics
 from optlab.data.split import divide
+from optlab.data.streamed import Streamed, default_workers
 from optlab.errors import UserError
 
 log = logging.getLogger(__name__)
 
+MEASURED = 2048  # images that mean and std are measured on, where they do not lie in memory
 MANY = 2000  # images that take longer to read than one likes to wait without a word
 _LAYOUT = "it should hold one folder a class, like {root}/cat/1.jpg and {root}/dog/1.jpg"
 
@@ -34,6 +39,8 @@ def image_folder(
     split_seed: Annotated[int, Field(ge=0)] = 0,
     mean: Mean | None = None,
     std: Std | None = None,
+    memory: bool | None = None,
+    workers: Annotated[int, Field(ge=0)] | None = None,
 ) -> Source:
     """Any images sorted into folders by class; labels follow the sorted folder names.
 
@@ -49,6 +56,8 @@ def image_folder(
         test_size: fraction or number of images to hold out where there is no test folder.
         split_seed: fixes which images are held out.
         mean, std: per channel, on the [0, 1] scale; None measures them on the training images.
+        memory: False decodes the images while a run trains, for more than fit into memory.
+        workers: processes that decode them then; None: as many as the run has threads, and 8 at most.
 
     Raises:
         UserError: no such folder, fewer than two classes, a class without images, parts with different
@@ -67,10 +76,49 @@ def image_folder(
         everything = samples["train"]
         samples["train"], samples["test"] = ([everything[i] for i in rows.tolist()] for rows in (kept, held))
     _warn_of_shared({part: [path for path, _ in of] for part, of in samples.items()})
+    if memory is False:
+        return _streamed(samples, unscaled, mean, std, workers)
     parts = _read_parts(samples, image_size, channels)
     return Source(
         channel_statistics(unscaled, parts["train"], mean, std), parts["train"], parts["test"], parts.get("val")
     )
+
+
+class _Photos(Dataset[Any]):
+    """Image files, each decoded when it is asked for."""
+
+    def __init__(self, samples: Labelled, shape: tuple[int, ...]) -> None:
+        self.samples, self.shape = samples, shape
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        path, label = self.samples[index]
+        channels, height, width = self.shape
+        return torch.from_numpy(decode(path, height, width, channels).copy()).permute(2, 0, 1), label
+
+
+def _streamed(
+    samples: dict[str, Labelled], info: DataInfo, mean: Mean | None, std: Std | None, workers: int | None
+) -> Source:
+    """All parts as files that are decoded while a run trains; what tells the data apart are names, sizes and pixels."""
+    form = Targets(info.task, info.outputs, info.classes)
+    parts: dict[str, Streamed] = {}
+    for part, of in samples.items():
+        reader = Reader(_Photos(of, info.input_shape), info.name)
+        labels = torch.tensor([label for _, label in of])
+        facts = "\n".join(f"{Path(path).parent.name}/{Path(path).name} {Path(path).stat().st_size}" for path, _ in of)
+        example = (torch.zeros(1, *info.input_shape, dtype=torch.uint8), labels[:1])
+        parts[part] = Streamed(reader, form, labels, torch.arange(len(of)), example, workers, facts)
+    said = ["images are decoded anew each epoch: the fingerprint is over names and sizes of files, and 64 of each part"]
+    train = parts["train"]
+    if (mean is None or std is None) and len(train) > MEASURED:
+        said.append(f"mean and std of the pixels are those of {MEASURED} training images, evenly spread")
+    count, readers = sum(map(len, parts.values())), default_workers() if workers is None else workers
+    log.info("image_folder: %s images, decoded while training by %d workers", f"{count:,}", readers)
+    info = channel_statistics(info, train.sample(MEASURED), mean, std)
+    return Source(info, train, parts["test"], parts.get("val"), tuple(said))
 
 
 def _shape(channels: int, image_size: ImageSize) -> tuple[int, int, int]:

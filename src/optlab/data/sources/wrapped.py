@@ -75,7 +75,7 @@ def source_of(make: Callable[..., Any], function: Callable[..., Any], options: O
                 f"dataset._target_ makes {kind} ({part}), and should make a torch.utils.data.Dataset, a pair of "
                 "them (train, test), or an optlab.data.Source"
             )
-    return _source(made, options)
+    return of_datasets(made, options)
 
 
 def _parts(make: Callable[..., Any], function: Callable[..., Any], typed: Sequence[str]) -> Source | dict[str, Any]:
@@ -149,7 +149,7 @@ class _Part:
         return len(self.reader.dataset)
 
 
-def _source(made: dict[str, Any], options: Options) -> Source:
+def of_datasets(made: dict[str, Any], options: Options) -> Source:
     """Each part read into memory or streamed, and a test part held out where there is none."""
     if isinstance(made["train"], IterableDataset) and "test" not in made:
         raise UserError(
