@@ -9,16 +9,17 @@ Three things, wherever a config is composed: here, in a sweep's jobs, in other p
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, get_args, get_origin
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from omegaconf import DictConfig, OmegaConf, open_dict
-from pydantic.fields import FieldInfo
 
 from optlab.adapters import hydra as hydra_adapter
 from optlab.adapters.hydra import Override
 from optlab.config import places
-from optlab.config.node import Node, fields, node_in
 from optlab.config.places import Places
+
+if TYPE_CHECKING:  # pydantic takes a while to import, and few commands need the schema here
+    from optlab.config.node import Node
 
 TARGET = "_target_"
 # Its words are written out before (`optlab.config.overrides.any_class`), and a class typed beside an option that was
@@ -61,7 +62,7 @@ def switch(cfg: DictConfig, path: str, target: Any, typed: set[str]) -> set[str]
     before = None if node is None else raw(node, TARGET)
     if not isinstance(target, str) or target in (before, "???") or path == WRITTEN_OUT:
         return set()
-    declared = declared_at(path)
+    declared = keys_declared_at(path)
     gone: set[str] = set()
     with open_dict(cfg):
         if node is None:
@@ -70,12 +71,12 @@ def switch(cfg: DictConfig, path: str, target: Any, typed: set[str]) -> set[str]
             OmegaConf.update(cfg, path, {}, force_add=True)  # a group without an option: `module: null`
             node = cfg[path]
         elif before != "???":
-            kept = fields(declared) if declared is not None else {TARGET: None}
+            kept = declared.keys() if declared is not None else {TARGET}
             gone = {str(key) for key in node if str(key) not in kept}
             for key in gone:
                 del node[key]
         name = raw(node, "name")
-        called = name is not None or (declared is not None and "name" in fields(declared))
+        called = name is not None or (declared is not None and "name" in declared)
         if called and f"{path}.name" not in typed and not (isinstance(name, str) and "${" in name):
             node["name"] = target.rpartition(".")[2]
     return {f"{path}.{key}" for key in gone}
@@ -92,9 +93,7 @@ def may_be_new(override: Override, cfg: DictConfig, open_nodes: set[str]) -> boo
         return False
     if any(within(path, each) for each in open_nodes):
         return True
-    declared = declared_at(parent)
-    field = fields(declared).get(key) if declared is not None else None
-    return field is not None and not field.is_required()
+    return (keys_declared_at(parent) or {}).get(key, False)
 
 
 def leave_out(override: Override, cfg: DictConfig, dropped: set[str]) -> bool:
@@ -138,19 +137,20 @@ def raw(node: DictConfig, key: str) -> Any:
     return "???" if OmegaConf.is_missing(node, key) else node[key]
 
 
-def declared_at(path: str) -> type[Node] | None:
-    """What the schema declares at a path of the config; None for what it leaves open."""
-    from optlab.config.schema import Config  # pydantic takes a while, and most commands need none of it here
+def keys_declared_at(path: str) -> dict[str, bool] | None:
+    """The keys that the schema declares at a path, and whether each has a default; None where it declares nothing."""
+    from optlab.config.node import fields, node_in
+    from optlab.config.schema import Config
 
     node: type[Node] | None = Config
     hint: Any = None
     for part in path.split(".") if path else ():
         if node is not None:
-            field: FieldInfo | None = fields(node).get(part)
+            field = fields(node).get(part)
             hint = field.annotation if field is not None else None
         elif get_origin(hint) is dict:
             hint = get_args(hint)[1]
         else:
             return None
         node = node_in(hint)
-    return node
+    return None if node is None else {key: not field.is_required() for key, field in fields(node).items()}
