@@ -101,6 +101,7 @@ MISTAKES = {
     "sweep_where_i_stand": (["-m", "hydra.sweep.dir=a/..", "seed=0,1"], ["hydra.sweep.dir=a/..:", "FOLDER"]),
     "jobs_outside": (["-m", "hydra.sweep.subdir=../../x", "seed=0,1"], ["hydra.sweep.subdir=../../x", "within"]),
     "sweep_above": (["sweep=../../../x"], ["sweep=../../../x", "sweep=first"]),
+    "sweep_with_apostrophe": (["-m", "sweep=it's", "seed=0,1"], ["sweep=it's", "sweep=first"]),
     "sweep_anywhere": (["sweep=/x"], ["sweep=/x", "sweep=first"]),
     "no_sweep": (["-m", "sweep=null", "seed=0,1"], ["sweep=:", "sweep=first"]),
     "log_elsewhere": (["hydra.job.name=../x"], ["hydra.job.name=../x", "no path"]),

@@ -13,7 +13,7 @@ import pytest
 
 from optlab.record import RunRecord
 from tests.commandline import ROOT, command
-from tests.conftest import SMALL, Train
+from tests.conftest import SMALL, Train, words_of
 from tests.metrics import read_metrics
 from tests.test_resume import weights
 
@@ -28,6 +28,29 @@ def python(*words: str, **environment: str) -> subprocess.Popen[str]:
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
     )
+
+
+def test_paths_may_hold_an_apostrophe(train: Train) -> None:
+    train("model=linear", folder="it's")
+    assert command("mode=test", "ckpt=it's", "logger=none").code == 0
+    assert command("ckpt=it's", "trainer.max_epochs=3", "hydra.run.dir=what's on").code == 0
+    assert RunRecord.read(Path("what's on")).epochs == 3
+
+
+def test_a_run_whose_output_nobody_reads_any_more_ends_as_interrupted_without_a_word() -> None:
+    words = [*words_of("trainer.max_epochs=500", "hydra.run.dir=run"), "callbacks=default"]
+    started = subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert started.stdout is not None
+    assert started.stderr is not None
+    started.stdout.readline()
+    started.stdout.close()  # as `head -1` does
+    assert started.wait(120) == 130
+    assert started.stderr.read() == ""
+    started.stderr.close()
+    assert RunRecord.read(Path("run")).status == "interrupted"
+    assert Path("run/checkpoints/last.ckpt").exists()
 
 
 def test_a_run_prints_its_result_and_where_it_lies() -> None:

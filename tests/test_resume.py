@@ -105,11 +105,12 @@ def test_the_best_checkpoint_survives_an_interruption(tmp_path: Path, train: Tra
     assert continued.metrics == whole.metrics
 
 
-def test_sigterm_saves_as_ctrl_c_does(tmp_path: Path, train: Train) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_of_the_system_saves_as_ctrl_c_does(stop: signal.Signals, tmp_path: Path) -> None:
     words = words_of("+callbacks.stop._target_=tests.test_resume.StopAfter", "+callbacks.stop.steps=30")
-    record = run(compose([*words, "+callbacks.stop.signum=15"]), tmp_path / "stopped")
+    record = run(compose([*words, f"+callbacks.stop.signum={int(stop)}"]), tmp_path / "stopped")
     assert record.status == "interrupted"
-    assert record.error == {"type": "Interrupted", "message": "SIGTERM"}
+    assert record.error == {"type": "Interrupted", "message": stop.name}
     content = torch.load("stopped/checkpoints/last.ckpt", weights_only=True)
     assert content["global_step"] == 31  # the signal came when step 30 had been looked at
 

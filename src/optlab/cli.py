@@ -5,6 +5,7 @@ Light at import: `--help`, `--cfg job` and completion must not wait for torch.
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -19,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from optlab import exits
 from optlab.adapters import hydra as hydra_adapter
 from optlab.adapters import process
+from optlab.adapters.output import outliving_its_reader
 from optlab.config import completion, places, resolve
 from optlab.config import overrides as typed
 from optlab.config.changes import composing
@@ -40,7 +42,7 @@ def start(main: Callable[[], Any]) -> None:
     wants_traceback = hydra_adapter.wants_full_error() or typed.wants_traceback(sys.argv[1:])
     claims = Claims()
     hydra_adapter.give_values(run_folder=claims.claim, job_folder=job_folder, as_typed=as_typed)
-    with process.remembering_ctrl_c(), ExitStack() as to_the_end:
+    with outliving_its_reader(), process.remembering_ctrl_c(), ExitStack() as to_the_end:
         try:
             found = places_typed(sys.argv[1:])
             to_the_end.enter_context(places.using(found))  # a mistake is explained with the user's options, too
@@ -177,7 +179,7 @@ def train(cfg: DictConfig, folder: Path, overrides: list[str]) -> float | None:
         if record.status == "interrupted":
             checkpoint = folder / "checkpoints" / "last.ckpt"
             how = (
-                f"continue with: {program()} ckpt={shortest(checkpoint)}"
+                f"continue with: {program()} ckpt={shlex.quote(str(shortest(checkpoint)))}"
                 if checkpoint.exists()
                 else "nothing was saved"
             )

@@ -142,6 +142,10 @@ def carry_out(prepared: Prepared) -> RunRecord:
     except Interrupted as signal:
         record.status = "interrupted"
         record.error = {"type": "Interrupted", "message": str(signal)}
+    except (KeyboardInterrupt, SystemExit) as stop:  # of the program that called
+        record.status = "interrupted"
+        record.error = {"type": name_of(stop), "message": str(stop)}
+        raise
     except Exception as error:
         record.status = "failed"
         record.error = {"type": name_of(error), "message": str(error)}

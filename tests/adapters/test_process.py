@@ -165,10 +165,56 @@ def test_a_worker_is_no_part_of_the_terminals_group_and_listens_to_ctrl_c() -> N
         import os, signal
         from optlab.adapters.process import become_worker
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        become_worker()
+        become_worker(os.getppid())
         print(os.getpgrp() == os.getpid(), signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
     """
     assert python(program) == "True False"
+
+
+def test_what_nohup_typed_to_ignore_stays_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with process.handling(process.STOPS, lambda *_: None):
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_closed_terminal_ends_a_sweep_once_however_many_streams_say_so() -> None:
+    with process.stopped_by_sigterm():
+        with pytest.raises(Interrupted, match="SIGHUP"):
+            signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGHUP)
+
+
+@pytest.mark.parametrize("trains", [False, True])
+def test_a_worker_ends_with_the_process_that_started_it_and_asks_its_run_to_save_first(trains: bool) -> None:
+    worker = f"""
+        import os, signal, sys, time
+        from optlab.adapters.process import end_with
+        def save(*_):
+            print("saved", flush=True)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        if {trains}:
+            signal.signal(signal.SIGINT, save)
+        end_with(int(sys.argv[1]), seconds_between_looks=0.02, patience=30)
+        print(os.getpid(), flush=True)
+        for _ in range(3000):
+            time.sleep(0.01)
+        print("still there", flush=True)
+    """
+    parent = f"""
+        import os, subprocess, sys, time
+        worker = subprocess.Popen([sys.executable, "-c", {textwrap.dedent(worker)!r}, str(os.getpid())])
+        time.sleep(60)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(parent)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as started:
+        assert started.stdout is not None
+        int(started.stdout.readline())  # the worker is there
+        started.kill()
+        assert started.stdout.read() == ("saved\n" if trains else "")  # to its end, which is the worker's
 
 
 # -- the command line, the environment and the log

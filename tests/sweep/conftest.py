@@ -5,5 +5,5 @@ import pytest
 
 @pytest.fixture
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("optlab.sweep.conclude.summarize", lambda *_: None)
+    monkeypatch.setattr("optlab.sweep.conclude.summarize", lambda *_: (None, None))
     monkeypatch.setattr("optlab.sweep.conclude.into_wandb", lambda *_: 0)

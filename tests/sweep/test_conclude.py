@@ -1,7 +1,10 @@
 """The end of a sweep: what is written and printed, and the exit code."""
 
+import errno
 import html
+import importlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -102,6 +105,25 @@ def test_many_failures_do_not_fill_the_screen(capsys: pytest.CaptureFixture[str]
     out = capsys.readouterr().out
     assert out.count("train.log") == 20
     assert "5 more" in out
+
+
+def test_a_full_disk_takes_the_report_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(importlib.import_module("optlab.analysis.build"), "write_whole", full)
+    assert exit_code(ended("finished", "finished", "failed")) == 1
+    out = capsys.readouterr().out
+    assert "cnn on digits" in out
+    assert "report  " not in out
+    assert "1 run failed; the same command with retry=true" in out
+    assert (
+        "the report is not whole: sweep: No space left on device; python scripts/report.py sweep writes it when there "
+        "is room\n"
+    ) in out
+    assert exit_code(ended("finished")) == 1
 
 
 def test_a_sweep_leaves_table_summary_and_report_also_when_it_is_stopped() -> None:

@@ -28,8 +28,9 @@ def test_report_live_writes_the_page_beside_the_sweep_and_changes_no_result(monk
     pages: list[str] = []
     page = Path("outputs/sweeps/first/report.html").absolute()
 
-    def summarize(folder: Path) -> None:  # building the report has its own tests
+    def summarize(folder: Path, *_: object) -> tuple[None, None]:  # building the report has its own tests
         pages.append((folder / "report.html").read_text())
+        return None, None
 
     class Waits(Callback):
         """Ends a run once the page is there: the writer takes seconds to start."""

@@ -242,7 +242,7 @@ def mark(lr: float, status: str) -> None:
     write_whole(path, json.dumps(json.loads(path.read_text()) | {"status": status}))
 
 
-@pytest.mark.parametrize(("name", "step"), [("SIGINT", 30), ("SIGINT", 3 * STEPS), ("SIGTERM", 30)])
+@pytest.mark.parametrize(("name", "step"), [("SIGINT", 30), ("SIGINT", 3 * STEPS), ("SIGTERM", 30), ("SIGHUP", 30)])
 def test_an_interrupted_sweep_says_how_to_go_on_and_does(name: str, step: int) -> None:
     words = stopping(name, step)
     Path("armed").touch()

@@ -37,7 +37,12 @@ LOG = "+callbacks.log._target_=tests.sweep.troubles.Log"
 def concluded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The folders for which the report was built; building it has its own tests, and takes longer than these runs."""
     folders: list[Path] = []
-    monkeypatch.setattr(import_module("optlab.sweep.conclude"), "summarize", folders.append)
+
+    def summarize(folder: Path, *_: object) -> tuple[None, None]:
+        folders.append(folder)
+        return None, None
+
+    monkeypatch.setattr(import_module("optlab.sweep.conclude"), "summarize", summarize)
     monkeypatch.setattr(import_module("optlab.sweep.conclude"), "into_wandb", lambda *_: 0)
     return folders
 

@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from optlab.errors import Interrupted
 # From glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 LARGEST_INT = 2**31 - 1
+HANG_UP = tuple(filter(None, [getattr(signal, "SIGHUP", None)]))  # the terminal was closed; Windows has no such signal
+STOPS = (signal.SIGINT, signal.SIGTERM, *HANG_UP)
 
 
 # -- speed
@@ -99,11 +102,15 @@ def keep_large_blocks() -> None:
 
 @contextmanager
 def handling(numbers: Iterable[int], handler: Callable[[int, FrameType | None], None]) -> Iterator[bool]:
-    """Let these signals be handled by this function within the block; yields whether they are."""
+    """Let these signals be handled by this function within the block; yields whether they are.
+
+    A SIGHUP that is ignored stays so: `nohup` was typed to let the command outlive its terminal.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield False
         return
-    before = {number: signal.signal(number, handler) for number in numbers}
+    heard = [n for n in numbers if n not in HANG_UP or signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in heard}
     try:
         yield True
     finally:
@@ -140,7 +147,7 @@ def ctrl_c_came() -> bool:
 
 @contextmanager
 def noticing_signals() -> Iterator[list[int]]:
-    """Fills a list with the numbers of SIGINT and SIGTERM that come meanwhile.
+    """Fills a list with the numbers of SIGINT, SIGTERM and SIGHUP that come meanwhile.
 
     A run that is asked to stop in its last epoch finishes instead, and handles the signal itself; the sweep still
     has to stop. The interpreter writes each signal's number to the wakeup descriptor whoever handles it.
@@ -159,17 +166,24 @@ def noticing_signals() -> Iterator[list[int]]:
         finally:
             signal.set_wakeup_fd(before)
             with suppress(BlockingIOError):
-                seen += [number for number in reader.recv(4096) if number in (signal.SIGINT, signal.SIGTERM)]
+                seen += [number for number in reader.recv(4096) if number in STOPS]
 
 
 @contextmanager
 def stopped_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the block with `Interrupted`, as Ctrl-C ends it with KeyboardInterrupt."""
+    """Let SIGTERM, and a terminal that is closed, end the block with `Interrupted`, as Ctrl-C with KeyboardInterrupt.
 
-    def stop(signum: int, frame: FrameType | None) -> NoReturn:
-        raise Interrupted(signum)
+    Of a closed terminal one may hear several times: each stream that leads there says so, too.
+    """
+    hung_up = False
 
-    with handling([signal.SIGTERM], stop):
+    def stop(signum: int, frame: FrameType | None) -> None:
+        nonlocal hung_up
+        again, hung_up = hung_up and signum in HANG_UP, hung_up or signum in HANG_UP
+        if not again:
+            raise Interrupted(signum)
+
+    with handling([signal.SIGTERM, *HANG_UP], stop):
         yield
 
 
@@ -187,10 +201,37 @@ def ctrl_c_waits() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def become_worker() -> None:
-    """Leave the terminal's process group, as its Ctrl-C is for the sweep, which passes it on; and listen to that."""
+def become_worker(parent: int) -> None:
+    """Leave the terminal's process group, as its Ctrl-C is for the sweep, which passes it on; and listen to that.
+
+    Args:
+        parent: the process of the sweep, without which this one ends.
+    """
     os.setpgrp()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    end_with(parent)
+
+
+def end_with(parent: int, *, seconds_between_looks: float = 1.0, patience: float = 30.0) -> None:
+    """End this process when its parent is gone, which may have been killed without a word.
+
+    A run that is under way is asked to save and stop first. Else a worker waits for ever for a job that nobody sends.
+    """
+
+    def trains() -> bool:
+        return signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(seconds_between_looks)
+        if trains():
+            os.kill(os.getpid(), signal.SIGINT)
+        end = time.monotonic() + patience
+        while trains() and time.monotonic() < end:
+            time.sleep(0.1)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="ends with its parent", daemon=True).start()
 
 
 # -- the command line, the environment and the log

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the run stops between two steps, saves, and can be continued from there."""
+"""Ctrl-C, SIGTERM, and a closed terminal: the run stops between two steps, saves, and can go on from there."""
 
 import logging
 import signal
@@ -15,7 +15,6 @@ from optlab.errors import Interrupted
 
 log = logging.getLogger(__name__)
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BATCHES_BETWEEN_AGREEMENTS = 10  # of several processes: to agree they exchange a number and read it back
 
 
@@ -34,15 +33,18 @@ class Interruption(Callback):
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Handle SIGINT and SIGTERM here; signals reach the main thread only, elsewhere this does nothing."""
-        with process.handling(SIGNALS, self.handle) as self.listens:
+        """Handle SIGINT, SIGTERM and SIGHUP here; signals reach the main thread only, elsewhere this does nothing."""
+        with process.handling(process.STOPS, self.handle) as self.listens:
             try:
                 yield
             finally:
                 self.listens = False
 
     def handle(self, signum: int, frame: FrameType | None) -> None:
-        first, self.signum = self.signum is None, signum
+        first, again = self.signum is None, signum in process.HANG_UP and self.signum in process.HANG_UP
+        self.signum = signum
+        if again:  # each stream that leads to a closed terminal says so
+            return
         if not first or not self.training:
             raise Interrupted(signum)
         log.info("stopping after this step and saving; press Ctrl-C again to stop at once")
@@ -56,7 +58,7 @@ class Interruption(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.training = True
         if self.listens:
-            take_signals_back(SIGNALS, self.handle)
+            take_signals_back((signal.SIGINT, signal.SIGTERM), self.handle)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.training = False

@@ -148,12 +148,19 @@ def parse(words: list[str]) -> list[Override]:
 def readable(word: str) -> str:
     """A word that Hydra's grammar takes: paths may hold any character, and `~` is the home folder."""
     key, _, value = word.partition("=")
+    if key == "sweep" and value.count("'") % 2:
+        check_sweep_name(value)  # Hydra would speak of its lexer
     if key not in PATHS or not value or value[0] in "'\"":
         return word
     value = str(Path(value).expanduser()) if value.startswith("~") else value
     if re.fullmatch(r"[\w/.:+-]+", value, re.A):
         return f"{key}={value}"
-    return f"""{key}='{value.replace("'", chr(92) + "'")}'"""
+    return f"{key}={quoted(value)}"
+
+
+def quoted(value: str) -> str:
+    """Text as Hydra's grammar takes it, whatever characters it holds."""
+    return f"""'{value.replace("'", chr(92) + "'")}'"""
 
 
 def check_numbers(overrides: Iterable[Override]) -> None:
@@ -216,7 +223,7 @@ def check_sweep_name(name: object) -> None:
 
 def checkpoint_file(word: str, arguments: Sequence[str]) -> str:
     """`ckpt=RUN` names a run folder's checkpoint: its last one to train on, its best one to use."""
-    path = Path(word.partition("=")[2].strip("'\""))
+    path = Path(str(parse([word])[0].value()))
     if not path.is_dir():
         return word
     uses = any(argument in ("mode=test", "mode=predict") for argument in arguments)
@@ -226,7 +233,7 @@ def checkpoint_file(word: str, arguments: Sequence[str]) -> str:
         raise UserError(
             f"ckpt={path}: this folder has no checkpoints/last.ckpt; name a run folder or a checkpoint file"
         )
-    return f"ckpt='{found[0]}'"
+    return f"ckpt={quoted(str(found[0]))}"
 
 
 def any_class(words: list[str]) -> list[str]:

@@ -2,7 +2,8 @@
 
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ def conclude(folder: Path, work: Callable[[], Sequence[Outcome]], *, live: bool 
     Raises:
         SystemExit: with 1 when a job failed, with 128 + its number after a signal (130 for Ctrl-C).
     """
-    signum = 0
+    signum, trouble = 0, None
     try:
         with live_page(folder, wanted=live):
             outcomes = work()
@@ -45,12 +46,12 @@ def conclude(folder: Path, work: Callable[[], Sequence[Outcome]], *, live: bool 
     console = console_for("words")
     if any(outcome.record is not None for outcome in outcomes):
         try:
-            summary = summarize(folder, console)
+            summary, trouble = summarize(folder, console)
         except KeyboardInterrupt:
             signum = signum or signal.SIGINT
             console.print(f"the report is not complete; {tool('report')} {shortest(folder)} writes it")
         else:
-            signum = signum or into_wandb(folder, summary, console)
+            signum = signum or (into_wandb(folder, summary, console) if trouble is None else 0)
     print_problems(outcomes, console)
     print_mirror(folder, console)
     if signum:
@@ -58,7 +59,10 @@ def conclude(folder: Path, work: Callable[[], Sequence[Outcome]], *, live: bool 
         runs = plural(expected(folder, outcomes), "run")
         console.print(f"stopped with {done} of {runs} done; the same command goes on from here")
         sys.exit(128 + signum)
-    if not all(outcome.state in ("finished", "diverged") for outcome in outcomes):
+    if trouble is not None:
+        line = f"the report is not whole: {trouble}; {tool('report')} {shortest(folder)} writes it when there is room"
+        console.print(line, markup=False, soft_wrap=True)
+    if trouble is not None or not all(outcome.state in ("finished", "diverged") for outcome in outcomes):
         sys.exit(1)
 
 
@@ -71,15 +75,43 @@ def expected(folder: Path, outcomes: Sequence[Outcome]) -> int:
     return max(len(outcomes), plan.expected if plan is not None else 0)
 
 
-def summarize(folder: Path, console: Console | None = None) -> "Summary":
-    """Write the sweep's summary, figures and report, and print its table; one process of a sweep at a time."""
+def summarize(folder: Path, console: Console | None = None) -> "tuple[Summary, str | None]":
+    """Write the sweep's summary, figures and report, and print its table; one process of a sweep at a time.
+
+    Returns:
+        The summary, and why it could not be written, where the disk is full.
+    """
     from optlab import analysis
 
-    (folder / LOCKS).mkdir(exist_ok=True)
-    with FileLock(folder / LOCKS / "summary.lock"):
-        summary = analysis.build([folder])
-    analysis.print_table(summary, console)
-    return summary
+    trouble = None
+    with locked_for_summary(folder):
+        summary = analysis.judged(analysis.read_runs([folder]))
+        analysis.check_ours(summary.folder)
+        try:
+            analysis.write(summary, figures=True)
+        except (OSError, UserError) as error:
+            cause = error.__cause__ if isinstance(error, UserError) else error
+            if not isinstance(cause, OSError):
+                raise
+            trouble = f"{shortest(folder)}: {cause.strerror or cause}"
+    analysis.print_table(summary, console, written=trouble is None)
+    return summary, trouble
+
+
+@contextmanager
+def locked_for_summary(folder: Path) -> Iterator[None]:
+    """Wait for other processes of the sweep; without a lock where the disk has no room for one."""
+    try:
+        (folder / LOCKS).mkdir(exist_ok=True)
+        lock = FileLock(folder / LOCKS / "summary.lock")
+        lock.acquire()
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def into_wandb(folder: Path, summary: "Summary", console: Console) -> int:

@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 from optlab.adapters import hydra as hydra_adapter
 from optlab.adapters import process
 from optlab.config import resolve
+from optlab.config.overrides import quoted
 from optlab.config.schema import Config
 from optlab.errors import Interrupted, UserError, name_of
 from optlab.record import CHECKPOINT_FOLDER, METRICS_FILE, RECORD_FILE, RunRecord, Status, run_id
@@ -115,7 +116,7 @@ def wants_output(overrides: Sequence[str]) -> bool:
 def as_single_run(config: Config, folder: Path, overrides: Sequence[str]) -> Iterator[None]:
     """Make this process look like `python train.py OVERRIDES` with this folder: see `process.as_if_typed`."""
     words = [word for word in overrides if not word.startswith(("ckpt=", "callbacks.progress="))]
-    words += [f"ckpt={config.ckpt}" if config.ckpt else "ckpt=null"]
+    words += [f"ckpt={quoted(config.ckpt)}" if config.ckpt else "ckpt=null"]
     words += [] if config.callbacks.get("progress") else ["++callbacks.progress=null"]
     hydra_adapter.pretend_single_run(folder)
     ended_well = False

@@ -21,7 +21,9 @@ from optlab.rules.words import plural
 MOST_ROWS = 40  # of a contest; above, only the chosen configurations
 
 
-def print_table(summary: Summary, console: Console | None = None, *, problems: bool = False) -> None:
+def print_table(
+    summary: Summary, console: Console | None = None, *, problems: bool = False, written: bool = True
+) -> None:
     """Print what a sweep came to: a table a setting, the verdict, and where the report lies.
 
     With `problems`, also a line for each run that failed and each folder that could not be read.
@@ -36,7 +38,8 @@ def print_table(summary: Summary, console: Console | None = None, *, problems: b
     here, to_come = len(summary.runs.runs), summary.runs.to_come
     runs = f"{here} of {plural(here + to_come, 'planned run')}" if to_come else plural(here, "run")
     console.print(f"{runs}: {counts}")
-    console.print(f"report  {shortest(summary.report)}", soft_wrap=True, markup=False)
+    if written:
+        console.print(f"report  {shortest(summary.report)}", soft_wrap=True, markup=False)
 
 
 def table_of(contest: Contest, palette: Palette) -> Table:

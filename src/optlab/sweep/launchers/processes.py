@@ -5,6 +5,7 @@ import signal
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 
 from optlab.adapters.joblib import ProcessPoolExecutor, one_worker
 from optlab.adapters.process import Place, become_worker
@@ -55,7 +56,7 @@ class Processes:
             if last.future.exception() is None:
                 return executor, last.pid
             executor.shutdown(wait=True)
-        executor = one_worker(initializer=become_worker)
+        executor = one_worker(initializer=partial(become_worker, os.getpid()))
         return executor, executor.submit(os.getpid).result()
 
     def close(self) -> None:

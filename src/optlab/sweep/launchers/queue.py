@@ -1,6 +1,7 @@
 """`hydra/launcher=submitit_local` and `submitit_slurm`: jobs as submitit starts them, here or in a cluster's queue."""
 
 import math
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 
 import submitit
 
-from optlab.adapters.process import Place
+from optlab.adapters.process import Place, end_with
 from optlab.adapters.submitit import ask_to_stop, has_result
 from optlab.sweep.launchers.parcel import Ending, run_parcel
 from optlab.sweep.launchers.slots import Slot
@@ -27,8 +28,11 @@ class Call:
     overrides: list[str]
     number: int
     environment: dict[str, str]
+    parent: int | None = None  # the process of the sweep, where the job's ends with it
 
     def __call__(self) -> Ending:
+        if self.parent is not None:
+            end_with(self.parent)
         return run_parcel(self.content, self.place, self.overrides, self.number, self.environment)
 
     def checkpoint(self) -> "submitit.helpers.DelayedSubmission":
@@ -93,7 +97,9 @@ class Local:
 
     def start(self, overrides: Sequence[str], number: int, place: int) -> SubmittedHere:
         environment = self.slots[place].environment()
-        return SubmittedHere(self.executor.submit(Call(self.content, self.place, list(overrides), number, environment)))
+        return SubmittedHere(
+            self.executor.submit(Call(self.content, self.place, list(overrides), number, environment, os.getpid()))
+        )
 
     def close(self) -> None:
         pass
