@@ -44,8 +44,9 @@ def test_a_run_whose_output_nobody_reads_any_more_ends_as_interrupted_without_a_
     )
     assert started.stdout is not None
     assert started.stderr is not None
-    started.stdout.readline()
-    started.stdout.close()  # as `head -1` does
+    while not started.stdout.readline().startswith("     1 "):  # its first epoch
+        pass
+    started.stdout.close()  # as `head` does
     assert started.wait(120) == 130
     assert started.stderr.read() == ""
     started.stderr.close()
