@@ -41,7 +41,7 @@ def test_a_sweep_gives_results_prints_nothing_and_goes_on(capsys: pytest.Capture
     two = optlab.sweep(seed=0, **settings)
     assert capsys.readouterr() == ("", "")
     assert logging.getLogger().handlers == before
-    assert sorted(two.runs.optimizer) == ["Plain", "sgd"]
+    assert sorted(two.runs.optimizer) == ["sgd", "tests.api.test_run.Plain"]
     assert two.folders == [Path("outputs/sweeps/s")]
     assert Path("outputs/sweeps/s/report.html").exists()
     four = optlab.sweep(seed=0, **settings | {"dataset": [(x, y), (x + 1, y)]})
