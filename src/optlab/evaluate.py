@@ -22,6 +22,7 @@ from optlab.config.schema import Config
 from optlab.console import print_metrics
 from optlab.data import DataInfo, find_images, read_images
 from optlab.data.augment import augmentation
+from optlab.data.streamed import size_of
 from optlab.errors import UserError
 from optlab.hardware import build_trainer
 from optlab.inputs import batches, load_data
@@ -71,7 +72,7 @@ def evaluate(cfg: DictConfig | Mapping[str, Any], folder: Path) -> float | None:
     metrics, details = module.run_state.metrics, module.run_state.details
     result = {
         "ckpt": saved.path,
-        "samples": len(data.test),
+        "samples": size_of(data.test),
         "metrics": metrics,
         "test": details,
     }

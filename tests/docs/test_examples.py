@@ -1,5 +1,6 @@
 """The files under docs/examples do what docs/extend.md says of them."""
 
+import runpy
 import shutil
 import sys
 from collections.abc import Iterator
@@ -50,3 +51,23 @@ def test_a_folder_of_ones_own() -> None:
         ("mine", 32),
         ("mine", 32),
     ]
+
+
+def test_data_of_ones_own() -> None:
+    copied("data")
+    runpy.run_path("write.py")
+    for words in (
+        ["dataset=arrays", "dataset.file=arrays.npz"],
+        ["dataset=table", "dataset.file=houses.csv", "dataset.target=price", "loss=mse"],
+        ["dataset=image_folder", "dataset.root=photos", "dataset.memory=false", "dataset.workers=0"],
+        ["dataset=torch", "dataset._target_=mydata.Rings"],
+        ["dataset=rings"],
+        ["dataset._target_=mydata.NoisyRings", "dataset.workers=1"],
+    ):
+        result = command(*words, *QUICK, "model=mlp", "batch_size=32")
+        assert result.code == 0, result.err
+    found = {run.data["name"]: run.data for run in runs()}
+    assert found.keys() == {"arrays", "houses", "image_folder", "Rings", "NoisyRings"}
+    assert found["houses"]["task"] == "regression"
+    assert found["NoisyRings"]["streamed"] is True
+    assert found["Rings"]["classes"] == ["inner", "outer"]
