@@ -6,8 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from optlab.data import Arrays, DataInfo, Source
-
 
 class Net(nn.Module):
     """One hidden layer. The data give `input_shape` and `outputs`; `width` stands in conf/model/mine.yaml."""
@@ -23,7 +21,9 @@ class Net(nn.Module):
 
 
 class Rings(Dataset[tuple[Tensor, int]]):
-    """Points in the plane on three noisy rings; the class of a point is its ring."""
+    """Points in the plane on three noisy rings; the class of a point is its ring. `train=False` is the test part."""
+
+    classes = ("inner", "middle", "outer")
 
     def __init__(self, train: bool = True, samples: int = 600, noise: float = 0.25) -> None:
         generator = torch.Generator().manual_seed(0 if train else 1)
@@ -37,11 +37,3 @@ class Rings(Dataset[tuple[Tensor, int]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         return self.points[index], int(self.rings[index])
-
-
-def rings(samples: int = 600, noise: float = 0.25) -> Source:
-    """The two parts of the data set, as conf/dataset/mine.yaml asks for them."""
-    parts = [Rings(train, samples, noise) for train in (True, False)]
-    train, test = (Arrays(part.points, part.rings) for part in parts)
-    info = DataInfo("rings", "classification", (2,), ("inner", "middle", "outer"), outputs=3, mean=None, std=None)
-    return Source(info, train, test)
