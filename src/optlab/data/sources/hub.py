@@ -14,6 +14,7 @@ from optlab.data.reading import INPUT_NAMES, TARGET_NAMES
 from optlab.data.sources.assemble import Outputs, SplitSeed, TestSize
 from optlab.data.sources.wrapped import PARTS, Options, of_datasets
 from optlab.errors import UserError
+from optlab.rules.commands import install
 from optlab.rules.tasks import TaskName
 
 
@@ -78,7 +79,7 @@ def _load(path: str | Path | None) -> dict[str, Any]:
     try:
         from datasets import DatasetDict, load_from_disk
     except ImportError as error:
-        raise UserError("dataset=huggingface needs datasets; type pip install 'optlab[huggingface]'") from error
+        raise UserError(f"dataset=huggingface needs datasets; type {install('huggingface')}") from error
     try:
         found = load_from_disk(str(folder))
     except Exception as error:  # datasets and pyarrow raise of many types
