@@ -62,6 +62,10 @@ MESSAGES: dict[str, Template] = {
         "probably the machine did other work. Undisturbed seconds count each step as long as in the fastest run, which "
         "may have been slowed down too."
     ),
+    "ended_early": (
+        "Runs ended before their planned epochs: {contenders}. What is compared had unequal budgets then, and is each "
+        "optimizer with the rule that ended it."
+    ),
     "still_improving": "The best epoch is the last one: {contenders}. More epochs may turn the order round.",
     "chosen_on_the_same": (
         "Configurations were chosen and compared on the same seeds, which flatters those that tried more. "
@@ -160,6 +164,7 @@ PHRASES: dict[str, Template] = {
         "has undisturbed seconds."
     ),
     "pairs_of": "{pairs} of {all} pairs",
+    "ended_early_of": "{name} {part} of {seeds} after epoch {epochs} ({reasons})",
     "seeds_of": "{name} ({part} of {seeds} seeds)",
     "edge_low": "{name} {value:g} on the low",
     "edge_high": "{name} {value:g} on the high",

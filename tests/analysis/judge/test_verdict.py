@@ -17,7 +17,7 @@ from optlab.analysis.judge.metric import Metric
 from optlab.analysis.judge.verdict import Verdict, judge, uncorrected
 from optlab.analysis.read.runs import read_runs
 from optlab.analysis.show.tables import differences
-from optlab.record import Row, write_metrics
+from optlab.record import Row, RunRecord, write_metrics
 from tests.analysis.made import make_run, make_study, make_sweep
 
 NOISE = [0.001, -0.002, 0.0, 0.002, -0.001]
@@ -307,6 +307,20 @@ def test_runs_that_were_not_computed_alike(tmp_path: Path) -> None:
     (said,) = [warning for warning in verdict_of(tmp_path / "unlike").warnings if warning.kind == "numerics"]
     differences = "kernels none and 3 x max-pooling, 2 x convolution; compile false and true; threads 2 and 16"
     assert said.text.startswith(f"Not computed alike: {differences}. ")
+
+
+def test_runs_that_ended_early_are_named_with_the_reason(tmp_path: Path) -> None:
+    ends = {"adam": [("early_stopping", 3), ("early_stopping", 5), ("max_epochs", 9)], "sgd": [("max_epochs", 9)] * 3}
+    for optimizer, reasons in ends.items():
+        for seed, (reason, epoch) in enumerate(reasons):
+            folder = make_run(tmp_path, optimizer, seed=seed)
+            record = RunRecord.read(folder)
+            record.ended = {"reason": reason, "epoch": epoch, "text": "what a person is told"}
+            record.write(folder)
+    (said,) = [warning for warning in verdict_of(tmp_path).warnings if warning.kind == "ended_early"]
+    assert said.text.startswith(
+        "Runs ended before their planned epochs: adam 2 of 3 after epoch 3 to 5 (early_stopping)."
+    )
 
 
 def test_choosing_and_comparing_on_the_same_seeds(tmp_path: Path) -> None:

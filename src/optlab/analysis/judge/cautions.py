@@ -15,6 +15,7 @@ from optlab.analysis.judge.statistics import MOST_SEEDS
 from optlab.analysis.judge.studies import arm_of, still_tuning, warnings_of
 from optlab.analysis.read.plans import Study
 from optlab.analysis.read.runs import Run
+from optlab.rules.ends import EARLY
 from optlab.rules.messages import Message, message, phrase
 from optlab.rules.warnings import EDGE_KINDS
 from optlab.rules.words import counted, enumerated
@@ -36,6 +37,7 @@ def cautions(contest: Contest, comparisons: Sequence[Comparison], found: Sequenc
         *diverged(contest),
         *edges(contest, found),
         *budgets(contest),
+        *ended_early(contest),
         *test_alarm(contest),
         *train_alarm(contest),
         *seeds(contest, comparisons, found),
@@ -111,6 +113,20 @@ def budgets(contest: Contest) -> list[Message]:
     if len(set(runs.values())) > 1 and not contest.unfinished:
         return [message("unequal_runs", runs=counted(runs, "run"))]
     return []
+
+
+def ended_early(contest: Contest) -> list[Message]:
+    """Runs that ended before their planned number of epochs, so that what is compared had unequal budgets."""
+    found = []
+    for c in contest.contenders:
+        ends = [end for run in c.entered if (end := run.record.ended or {}).get("reason") in EARLY]
+        if ends:
+            epochs = sorted({int(end.get("epoch") or 0) for end in ends})
+            after = f"{epochs[0]} to {epochs[-1]}" if len(epochs) > 1 else str(epochs[0])
+            reasons = enumerated(list(dict.fromkeys(str(end["reason"]) for end in ends)))
+            fields = {"part": len(ends), "seeds": len(c.entered), "epochs": after, "reasons": reasons}
+            found.append(phrase("ended_early_of", name=c.name, **fields))
+    return [message("ended_early", contenders="; ".join(found))] if found else []
 
 
 def test_alarm(contest: Contest) -> list[Message]:
