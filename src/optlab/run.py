@@ -39,7 +39,6 @@ from optlab.rules.logged import judged_by
 from optlab.rules.metrics import higher_is_better, metric_of, metrics_of
 from optlab.rules.tasks import task_of
 from optlab.run_module import RunModule, RunState
-from optlab.seeds import default_stream
 from optlab.standard import build_callbacks, check_monitors, stand_in
 
 log = logging.getLogger(__name__)
@@ -192,8 +191,11 @@ def build_own(
 ) -> EngineModule:
     """optlab's own module, of the network and the loss that the config names."""
     module = MODULES[engine.name if engine else "eager"](config, data.info, overrides)
-    module.run_state.weights = first_weights(module.network, config, data) if saved is None else saved.weights
-    networks.try_out(module.network, config.model.plain, data.info, wanted=(data.info.outputs,))
+    network, options, info = module.network, config.model.plain, data.info
+    first = networks.start(network, options, info, config.seed) if saved is None else saved.weights
+    module.run_state.weights = first
+    outputs = task_of(info.task).shape(info.outputs, data.test.targets.shape[1:])
+    networks.try_out(network, options, info, wanted=outputs)
     if config.channels_last and config.optimizer.channels_last and data.info.is_image:
         module.network.to(memory_format=torch.channels_last)
     if config.cpu_kernels:
@@ -203,13 +205,6 @@ def build_own(
     if config.trainer.compile:
         log.info(compile_network(module.network, config.trainer))
     return module
-
-
-def first_weights(network: torch.nn.Module, config: Config, data: Splits) -> dict[str, Any]:
-    """Load what `model.weights` and the like ask for; where it came from, for the record."""
-    with default_stream(config.seed, "weights"):
-        loaded = networks.load(network, config.model.plain, data.info)
-    return loaded.to_dict() if loaded is not None else {}
 
 
 def validates(config: Config, data: Splits) -> bool:

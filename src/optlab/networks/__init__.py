@@ -7,7 +7,7 @@ from optlab.networks.arguments import check, described, from_data, given
 from optlab.networks.build import build, make
 from optlab.networks.frozen import counts, frozen_line
 from optlab.networks.trial import try_out
-from optlab.networks.weights import Loaded, check_weights, load
+from optlab.networks.weights import Loaded, check_weights, load, start
 
 __all__ = [
     "Loaded",
@@ -21,5 +21,6 @@ __all__ = [
     "given",
     "load",
     "make",
+    "start",
     "try_out",
 ]

@@ -19,6 +19,7 @@ from optlab.errors import UserError
 from optlab.networks.arguments import OUTPUTS, OUTPUTS_OR_ELSE, OWN, given, parameters_of
 from optlab.networks.build import fetched, named, what_failed
 from optlab.networks.frozen import SHOWN
+from optlab.seeds import default_stream
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,13 @@ def check_weights(options: Mapping[str, Any]) -> None:
     if "weights" not in parameters_of(target, options):
         name = getattr(target, "__name__", str(target))
         raise UserError(f"model.weights={weights}: there is no such file, and {name} has no weights of its own")
+
+
+def start(network: nn.Module, options: Mapping[str, Any], info: DataInfo, seed: int) -> dict[str, Any]:
+    """`load` at a seed, as what a class makes besides its weights is drawn; where they came from, for the record."""
+    with default_stream(seed, "weights"):
+        loaded = load(network, options, info)
+    return loaded.to_dict() if loaded is not None else {}
 
 
 def load(network: nn.Module, options: Mapping[str, Any], info: DataInfo) -> Loaded | None:
