@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
+from optlab.commands import conformance
 from optlab.record import RunRecord
 from tests.commandline import ROOT, command
 
@@ -71,3 +73,41 @@ def test_data_of_ones_own() -> None:
     assert found["houses"]["task"] == "regression"
     assert found["NoisyRings"]["streamed"] is True
     assert found["Rings"]["classes"] == ["inner", "outer"]
+
+
+def trained(*words: str, folder: str = "run") -> RunRecord:
+    quick = [word for word in QUICK if word.partition("=")[0] not in {each.partition("=")[0] for each in words}]
+    result = command(*quick, f"hydra.run.dir={folder}", *words)
+    assert result.code == 0, result.err
+    return RunRecord.read(Path(folder))
+
+
+def test_networks() -> None:
+    copied("networks")
+    first = trained("model=mine")
+    assert (first.model, first.config["model"]["width"]) == ("mine", 8)
+    assert trained("model._target_=mynet.perceptron", folder="function").model == "perceptron"
+    last = Path("run/checkpoints/last.ckpt")
+    second = trained("model=mine", f"model.weights={last}", "model.freeze=[features]", folder="second")
+    assert second.network["weights"]["new"] == []
+    assert second.network["learning"] == 90
+    before, after = (torch.load(path, weights_only=True) for path in (last, "second/checkpoints/last.ckpt"))
+    for name, value in before["state_dict"].items():
+        assert torch.equal(value, after["state_dict"][name]) == (".head." not in name)
+
+
+def test_optimizers(capsys: pytest.CaptureFixture[str]) -> None:
+    copied("optimizers")
+    assert conformance.main(["myrule.Signum", "lr=0.001"]) == 0, capsys.readouterr().out
+    assert trained("optimizer=signum", "model=linear").optimizer == "signum"
+    words = [*QUICK, "-m", "hydra/sweeper=study", "optimizer=signum", "model=linear"]
+    small = ["hydra.sweeper.trials=2", "hydra.sweeper.tuning_seeds=1", "hydra.sweeper.confirmation_seeds=1"]
+    result = command(*words, *small, "hydra.sweeper.extensions=0", "hydra.sweep.dir=study")
+    assert result.code == 0, result.err
+    made = [RunRecord.read(path.parent) for path in Path("study").rglob("run.json")]
+    assert sorted((each.optimizer, each.phase) for each in made) == [("signum", "confirm"), *2 * [("signum", "tune")]]
+
+
+def test_callbacks() -> None:
+    copied("callbacks")
+    assert trained("callbacks=mine", "model=linear").metrics["train/weight_norm"]
