@@ -106,7 +106,7 @@ def test_metrics_are_means_over_samples_of_the_weights_on_disk(train: Train) -> 
 def test_the_sums_are_those_of_all_batches_whenever_they_are_read() -> None:
     outputs = torch.randn(9000, 10, generator=torch.Generator().manual_seed(0))
     targets = torch.arange(9000) % 10
-    sums, at_once = (Sums(torch.device("cpu"), counts_correct=True, at_once=each) for each in (False, True))
+    sums, at_once = (Sums(torch.device("cpu"), "one", at_once=each) for each in (False, True))
     read = []
     for part in torch.arange(9000).split(70):
         for each in (sums, at_once):
@@ -115,7 +115,7 @@ def test_the_sums_are_those_of_all_batches_whenever_they_are_read() -> None:
             assert torch.equal(sums.tensor(), at_once.tensor())
             read.append(sums.tensor()[2].item())
     assert read == [(outputs.argmax(1) == targets)[:end].sum() for end in (770, 9000)]
-    again = Sums(torch.device("cpu"), counts_correct=True, at_once=False)
+    again = Sums(torch.device("cpu"), "one", at_once=False)
     sums.add(torch.tensor(1.0), outputs[:5], targets[:5])
     again.restore(sums.state())
     assert torch.equal(again.tensor(), sums.tensor())

@@ -4,7 +4,7 @@ from typing import Literal
 
 from lightning import Trainer
 
-from optlab import lightning_class, networks, optimizers, standard, tracking
+from optlab import lightning_class, losses, networks, optimizers, quality, standard, tracking
 from optlab.config.node import fields
 from optlab.config.schema import BOUNDS_OF_OTHERS, Call, Config, Dataset
 from optlab.config.signature import check_call, check_value, locate
@@ -28,7 +28,8 @@ def check_config(config: Config) -> None:
     if config.ckpt is None:  # which brings its own weights
         networks.check_weights(config.model.plain)
     lightning_class.check(config)
-    check_call("loss", config.loss.plain)
+    losses.check(config.loss.plain)
+    quality.own.check(config.metrics)
     check_call("lr", config.lr.plain, given={"optimizer", "horizon"})
     check_dataset(config.dataset)
     for name, callback in config.callbacks.items():

@@ -11,18 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from optlab.record import RunRecord, shortest
+from optlab.rules.messages import language
 
-NAMES = {
-    "train/loss": "training loss",
-    "train/acc": "training accuracy",
-    "val/loss": "validation loss",
-    "val/acc": "validation accuracy",
-    "test/loss": "test loss",
-    "test/acc": "test accuracy",
-    "test/top5": "test top-5 accuracy",
-    "test/f1": "test macro F1",
-    "test/ece": "test calibration error",
-}
 Kind = Literal["words", "progress"]
 _silent: ContextVar[tuple[Kind, ...]] = ContextVar("silent", default=())
 
@@ -50,13 +40,14 @@ def print_result(record: RunRecord, folder: Path, console: Console | None = None
     console.print()
     how = f"{record.optimizer}, lr {record.lr:g}, {record.lr_schedule}, seed {record.seed}"
     title = f"{record.model} on {record.dataset}: {how}"
-    print_classes(record.test.get("classes", {}), console)
+    print_classes(record.test, console)
     console.print(title, style="bold", soft_wrap=True)
-    table = metrics_table(record.metrics)
+    task = record.data.get("task")
+    table = metrics_table(record.metrics, task)
     if record.best:
         best = record.best
         table.add_row(
-            f"best {NAMES.get(best['metric'], best['metric'])}",
+            f"best {language.metric(best['metric'], task)}",
             f"{best['value']:.4f} (epoch {best['epoch']})",
         )
     speed = record.timing.get("samples_per_second")
@@ -73,35 +64,56 @@ def print_result(record: RunRecord, folder: Path, console: Console | None = None
     console.print(f"run folder  {shortest(folder.absolute())}", soft_wrap=True)
 
 
-def print_metrics(title: str, metrics: Mapping[str, float | None], details: Mapping[str, Any]) -> None:
+def print_metrics(
+    title: str, metrics: Mapping[str, float | None], details: Mapping[str, Any], task: str | None = None
+) -> None:
     """The table of an evaluation."""
     console = Console(highlight=False)
-    print_classes(details.get("classes", {}), console)
+    print_classes(details, console)
     console.print(title, style="bold", soft_wrap=True)
-    console.print(metrics_table(metrics))
+    console.print(metrics_table(metrics, task))
 
 
-def metrics_table(metrics: Mapping[str, float | None]) -> Table:
+def metrics_table(metrics: Mapping[str, float | None], task: str | None = None) -> Table:
+    """A line a metric: those of the task in their order, then those of the user's own."""
     table = Table("", "value", show_header=False)
     table.columns[1].justify = "right"
-    for name, label in NAMES.items():
+    usual = [f"{part}/{kind}" for part in language.PARTS for kind in language.KINDS]
+    own = [name for name in metrics if "/" in name and name not in usual]
+    for name in (*usual, *own):
         if (value := metrics.get(name)) is not None:
+            label = escape(language.metric(name, task))
             table.add_row(label, f"{value:.4f}", style="bold" if name == "test/acc" else "")
     return table
 
 
-def print_classes(classes: dict[str, dict[str, Any]], console: Console) -> None:
-    if 0 < len(classes) <= MAX_CLASSES:
-        console.print(class_table(classes))
-    elif classes:
-        console.print(f"{len(classes)} classes: precision, recall and F1 of each stand in the run's JSON file")
+def print_classes(details: Mapping[str, Any], console: Console) -> None:
+    """Of a test: a table of the classes or labels, or of the numbers that are predicted, where they are few."""
+    for key, heading in (("classes", "class"), ("outputs", "output")):
+        rows: dict[str, dict[str, Any]] = details.get(key, {})
+        if 0 < len(rows) <= MAX_CLASSES and (key == "classes" or len(rows) > 1):
+            console.print(class_table(rows, heading))
+        elif key == "classes" and rows:
+            console.print(f"{len(rows)} classes: precision, recall and F1 of each stand in the run's JSON file")
 
 
-def class_table(classes: dict[str, dict[str, Any]]) -> Table:
-    table = Table("class", "precision", "recall", "F1", "samples", title="test split, class by class")
+HEADINGS = {"f1": "F1", "iou": "IoU", "auroc": "AUROC", "ap": "average precision"}
+HEADINGS |= {"r2": "R²", "mae": "MAE", "rmse": "RMSE"}
+
+
+def class_table(rows: Mapping[str, Mapping[str, Any]], heading: str = "class") -> Table:
+    """A line a class; the columns are those that the first of them has, the number of samples last."""
+    keys = sorted(next(iter(rows.values())), key=lambda key: key == "samples")
+    table = Table(heading, *(HEADINGS.get(key, key) for key in keys), title=f"test split, {heading} by {heading}")
     for column in table.columns[1:]:
         column.justify = "right"
-    for name, row in classes.items():
-        numbers = [f"{row[key]:.3f}" for key in ("precision", "recall", "f1")]
-        table.add_row(escape(name), *numbers, str(row["samples"]))
+    for name, row in rows.items():
+        table.add_row(escape(name), *(cell(row[key]) for key in keys))
     return table
+
+
+def cell(value: float | int | None) -> str:
+    """Three decimals; what cannot be told is a dash."""
+    if value is None or value != value:
+        return "–"
+    return str(value) if isinstance(value, int) else f"{value:.3f}"

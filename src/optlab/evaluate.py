@@ -78,9 +78,10 @@ def evaluate(cfg: DictConfig | Mapping[str, Any], folder: Path) -> float | None:
     }
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "test.json", json.dumps(finite(result), indent=2) + "\n")
-    print_metrics(f"{module.run_state.name} on the test split of {data.info.name}", metrics, details)
+    print_metrics(f"{module.run_state.name} on the test split of {data.info.name}", metrics, details, data.info.task)
     print(f"evaluation  {shortest(folder.absolute())}")
-    metric = (objective_of(config, data)[0] if config.module is None else config.metric or "acc").rpartition("/")[2]
+    usual = objective_of(config, data, module.run_state)[0] if config.module is None else config.metric or "acc"
+    metric = usual.rpartition("/")[2]
     return metrics.get(f"test/{metric}")
 
 

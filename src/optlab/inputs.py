@@ -3,6 +3,7 @@
 import inspect
 import json
 from collections.abc import Callable, MutableMapping
+from dataclasses import replace
 from typing import Any, get_type_hints
 
 from lightning import Trainer
@@ -16,9 +17,17 @@ from optlab.data.batches import DeviceBatches
 from optlab.data.sources.wrapped import Options, source_of
 from optlab.data.split import split
 from optlab.data.streamed import OwnOrderBatches, Stream, Streamed, StreamedBatches, size_of
+from optlab.data.targets import class_weights
 from optlab.errors import UserError
+from optlab.rules.tasks import task_of
 
 Sources = MutableMapping[str, Source]
+# What our losses need of targets, by their names.
+NEEDS = {
+    "cross_entropy": "classes",
+    "bce": "0 or 1 as floats",
+    **dict.fromkeys(("mse", "l1", "huber"), "numbers, or one class a sample"),
+}
 # What every option of the group `dataset` may have and a function is given where its signature names it.
 MAY_TAKE = ("split_seed", "val_size", "task", "outputs", "test_size", "memory", "workers")
 
@@ -45,7 +54,11 @@ def load_data(config: Config, sources: Sources | None = None) -> Splits:
     if sources is not None:
         sources.clear()  # a sweep over data sets keeps one in memory at a time
         sources[key] = source
-    return split(source, val_size=dataset.val_size, split_seed=dataset.split_seed, train_split=dataset.train_split)
+    splits = split(source, val_size=dataset.val_size, split_seed=dataset.split_seed, train_split=dataset.train_split)
+    if dataset.class_weights is None:
+        return splits
+    weights = class_weights(dataset.class_weights, splits.train.targets, splits.info)
+    return replace(splits, info=replace(splits.info, class_weights=weights))
 
 
 def make_source(config: Config, settings: dict[str, Any]) -> Source:
@@ -82,13 +95,22 @@ def check_against_data(config: Config, data: Splits) -> None:
     part = config.trainer.limit_train_batches
     if isinstance(part, float) and count is not None and int(-(-count // config.batch_size) * part) == 0:
         raise UserError(f"trainer.limit_train_batches={part}: is less than one batch; type a number of batches")
-    if config.module is None and data.info.task == "regression" and config.loss.name == "cross_entropy":
-        raise UserError(f"loss=cross_entropy needs classes, and {name} has numbers as targets; type loss=mse")
+    if config.module is None:
+        check_loss(config, data.info)
     keeps_best = any(each is not None and each.arguments.get("best") for each in config.callbacks.values())
     if config.test_weights == "best" and not keeps_best:
         raise UserError("test_weights=best needs callbacks.checkpoint.best=true, or type test_weights=last")
     if config.test_weights == "best" and data.val is None:
         raise UserError("test_weights=best needs a validation split to choose on; type test_weights=last")
+
+
+def check_loss(config: Config, info: DataInfo) -> None:
+    """Raise UserError for one of our losses that is not for such targets."""
+    task, loss = task_of(info.task), config.loss.name
+    if loss in NEEDS and loss not in task.losses:
+        raise UserError(
+            f"loss={loss} needs {NEEDS[loss]}, and {info.name} has {task.words} as targets; type loss={task.loss}"
+        )
 
 
 def batches(

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from optlab import networks
+from optlab import losses, networks
 from optlab.config.schema import Config
-from optlab.create import create
 from optlab.data.arrays import DataInfo
 from optlab.data.batches import Batch
-from optlab.quality import TestQuality
+from optlab.quality import own, qualities
+from optlab.rules.tasks import task_of
 from optlab.run_module import RunModule, RunState
 from optlab.seeds import default_stream
 from optlab.sums import Sums
@@ -35,18 +35,19 @@ class TrainingModule(RunModule):
         self.info = info
         with default_stream(config.seed, "weights"):
             self.network = networks.build(config.model.plain, info)
-        self.loss: torch.nn.Module = create(config.loss.plain)
-        self.classifies = info.task == "classification"
-        self.quality = TestQuality(info) if self.classifies else None
+        self.loss = losses.build(config.loss.plain, info)
+        self.of_own = own.build(config.metrics, info)
+        self.qualities = qualities(config, info, self.of_own)
         self.run_state = RunState(
             self,
             self.network,
             config,
             info,
             overrides,
-            counts_correct=self.classifies,
+            answers=task_of(info.task).answers,
             counts_at_once=self.counts_at_once,
         )
+        self.run_state.directions = own.directions(self.of_own)
 
     def forward(self, inputs: Tensor) -> Tensor:
         outputs: Tensor = self.network(inputs)
@@ -60,15 +61,18 @@ class TrainingModule(RunModule):
     # -- evaluation: it reads nothing back from the device
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        loss, outputs = self.evaluate(batch)
-        self.sums["val"].add(loss, outputs, batch.targets)
+        self.measure("val", batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The outputs of the network, for callbacks that look at single samples in `on_test_batch_end`."""
+        return self.measure("test", batch)
+
+    def measure(self, part: str, batch: Batch) -> Tensor:
+        """Evaluate a batch and add it to what a part is measured by; the outputs of the network."""
         loss, outputs = self.evaluate(batch)
-        self.sums["test"].add(loss, outputs, batch.targets)
-        if self.quality is not None and len(batch.targets):
-            self.quality.update(outputs, batch.targets)
+        self.sums[part].add(loss, outputs, batch.targets)
+        if part in self.qualities and len(batch.targets):
+            self.qualities[part].update(outputs, batch.targets)
         return outputs
 
     def evaluate(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -84,22 +88,28 @@ class TrainingModule(RunModule):
     # -- metrics
 
     def on_validation_epoch_start(self) -> None:
-        self.run_state.open_sums("val")
+        self.begin("val")
 
     def on_validation_epoch_end(self) -> None:
         if not self.trainer.sanity_checking:
-            self.publish(self.run_state.read_sums("val"))
+            self.publish(self.measured("val"))
         super().on_validation_epoch_end()
 
     def on_test_epoch_start(self) -> None:
-        self.run_state.open_sums("test")
-        if self.quality is not None:
-            self.quality.to(self.device)
-            self.quality.reset()
+        self.begin("test")
 
     def on_test_epoch_end(self) -> None:
-        extra = self.quality.compute() if self.quality is not None else {}
-        if self.quality is not None:
-            self.run_state.details = self.quality.details()
-        self.publish(self.run_state.read_sums("test") | extra)
+        self.publish(self.measured("test"))
+        self.run_state.details = self.qualities["test"].details()
         super().on_test_epoch_end()
+
+    def begin(self, part: str) -> None:
+        """Begin a pass over a part."""
+        self.run_state.open_sums(part)
+        if part in self.qualities:
+            self.qualities[part].reset(self.device)
+
+    def measured(self, part: str) -> dict[str, float]:
+        """All metrics of the pass that ended."""
+        extra = self.qualities[part].compute() if part in self.qualities else {}
+        return self.run_state.read_sums(part) | extra

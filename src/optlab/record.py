@@ -55,7 +55,15 @@ NOT_IDENTITY = (
 )
 
 # Keys that came later and do change the numbers: at this value a run is what it was before there was such a key.
-LEFT_OUT_AT: dict[str, Any] = {"module": None, "model.weights": None, "model.freeze": [], "dataset.memory": None}
+LEFT_OUT_AT: dict[str, Any] = {
+    "module": None,
+    "metrics": {},
+    "loss.weight": None,
+    "dataset.class_weights": None,
+    "dataset.memory": None,
+    "model.weights": None,
+    "model.freeze": [],
+}
 
 
 class OtherSchema(UserError):

@@ -20,12 +20,14 @@ from optlab.config.schema import Config
 from optlab.errors import UserError, piece
 from optlab.optimizers import COMPUTES_BY
 from optlab.record import NOT_IDENTITY, RECORD_FILE, RunRecord
+from optlab.rules.tasks import task_of
 from optlab.standard import stops_early
 
 # What a continued run may change; everything else would make it another run.
 MAY_CHANGE = (
     *NOT_IDENTITY,
     "metric",
+    "metrics",
     "test_weights",
     "dataset.root",
     "callbacks",
@@ -345,8 +347,12 @@ def check_within_epoch(saved: Checkpoint) -> None:
     sums = within.get("sums")
     if not isinstance(sums, dict) or not is_scalar(sums.get("loss")) or not is_count(sums.get("samples")):
         raise saved.damaged(f"{where}.sums should hold loss and samples")
-    if sums.get("correct") is not None and not is_scalar(sums["correct"]):
-        raise saved.damaged(f"{where}.sums.correct should be a number")
+    counts = ["correct"] if sums.get("correct") is not None else []
+    if counts and task_of(saved.data.task).answers == "positions":
+        counts += ["positions"]
+    for key in counts:
+        if not is_scalar(sums.get(key)):
+            raise saved.damaged(f"{where}.sums.{key} should be a number")
     for key in ("rng", *(["cuda_rng"] if "cuda_rng" in within else [])):
         state: Any = within.get(key)
         if not is_plain(state) or state.dtype != torch.uint8 or state.ndim != 1:

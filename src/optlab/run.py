@@ -14,7 +14,7 @@ import torch
 from lightning import Trainer
 from omegaconf import DictConfig
 
-from optlab import checkpoint, environment, lightning_class, networks, resume, tracking
+from optlab import checkpoint, environment, lightning_class, losses, networks, resume, tracking
 from optlab.adapters.lightning import callbacks_of
 from optlab.adapters.torch import keeping_random_state, normalises_batches, set_float32_precision
 from optlab.callbacks import Diverged, Interruption, Recorder, TestCurve
@@ -26,7 +26,7 @@ from optlab.config.schema import Config
 from optlab.create import create
 from optlab.data.arrays import Samples, Splits
 from optlab.data.batches import DeviceBatches
-from optlab.data.streamed import size_of
+from optlab.data.streamed import Stream, Streamed, size_of
 from optlab.engine import MODULES, Choice, EngineModule, choose, users, without_arrays
 from optlab.errors import Interrupted, UserError, name_of
 from optlab.folders import new_folder
@@ -34,6 +34,7 @@ from optlab.hardware import build_trainer, compile_network, use_cpu_kernels
 from optlab.inputs import Sources, batches, check_against_data, describe_data, is_streamed, load_data
 from optlab.lightning_class import is_own
 from optlab.lr import Horizon
+from optlab.quality import own
 from optlab.record import CHECKPOINT_FOLDER, RunRecord
 from optlab.rules.logged import judged_by
 from optlab.rules.metrics import higher_is_better, metric_of, metrics_of
@@ -42,6 +43,8 @@ from optlab.run_module import RunModule, RunState
 from optlab.standard import build_callbacks, check_monitors, stand_in
 
 log = logging.getLogger(__name__)
+
+FEW = 4  # samples whose targets losses and metrics are tried on
 
 
 def run(
@@ -115,7 +118,9 @@ def prepare(
     record.numerics = environment.numerics(trainer, module.run_state)
     record.data = describe_data(data)
     record.network = networks.counts(module.run_state.network) | {"weights": module.run_state.weights}
-    aim(recorder, config, data, trainer, folder if trainer.is_global_zero else None)
+    if ways := {name: way for name, way in module.run_state.directions.items() if way is not None}:
+        record.data["directions"] = ways
+    aim(recorder, config, data, module.run_state, trainer, folder if trainer.is_global_zero else None)
     return Prepared(config, folder, data, trainer, module, engine, recorder, record, resumed)
 
 
@@ -191,11 +196,13 @@ def build_own(
 ) -> EngineModule:
     """optlab's own module, of the network and the loss that the config names."""
     module = MODULES[engine.name if engine else "eager"](config, data.info, overrides)
-    network, options, info = module.network, config.model.plain, data.info
+    network, options, info, test = module.network, config.model.plain, data.info, data.test
     first = networks.start(network, options, info, config.seed) if saved is None else saved.weights
     module.run_state.weights = first
-    outputs = task_of(info.task).shape(info.outputs, data.test.targets.shape[1:])
-    networks.try_out(network, options, info, wanted=outputs)
+    few = test.sample(FEW).targets if isinstance(test, (Streamed, Stream)) else test.targets[:FEW].cpu()
+    networks.try_out(network, options, info, wanted=task_of(info.task).shape(info.outputs, few.shape[1:]))
+    losses.try_out(module.loss, config.loss.name, info, few)
+    own.try_out(module.of_own, info, few)
     if config.channels_last and config.optimizer.channels_last and data.info.is_image:
         module.network.to(memory_format=torch.channels_last)
     if config.cpu_kernels:
@@ -336,25 +343,35 @@ def test(prepared: Prepared) -> None:
 # -- what the record says
 
 
-def aim(recorder: Recorder, config: Config, data: Splits, trainer: Trainer, folder: Path | None) -> None:
+def aim(
+    recorder: Recorder, config: Config, data: Splits, state: RunState, trainer: Trainer, folder: Path | None
+) -> None:
     """Tell the recorder what the run is judged by: now, or when it is known what a user's own parts log."""
     logs = config.module is not None or any(adds_metrics(each) for each in callbacks_of(trainer))
     usual, looks = task_of(data.info.task).judged_by, validates(config, data)
     if config.module is None and (config.metric is None or not logs):
-        recorder.aim(*objective_of(config, data), folder=folder)
+        recorder.aim(*objective_of(config, data, state), folder=folder)
         return
     metric = config.metric or f"{'val' if looks else 'train'}/{usual}"
     recorder.aim(metric, "max" if higher_is_better(metric) else "min", folder=folder)
     recorder.aim_when_known(lambda names: judged_by(config.metric, names, validates=looks, usual=usual))
 
 
-def objective_of(config: Config, data: Splits) -> tuple[str, str]:
+def objective_of(config: Config, data: Splits, state: RunState) -> tuple[str, str]:
     """The metric that a run is judged by, and whether it is to be "max" or "min".
 
-    By default accuracy for classes and loss for numbers, on validation, or on training where there is no validation.
+    By default accuracy where answers are right or wrong and loss for numbers, on validation, or on training where there
+    is no validation.
     """
-    metric = metric_of(config.metric, validates=validates(config, data), task=data.info.task)
-    return metric, "max" if higher_is_better(metric) else "min"
+    metric = metric_of(
+        config.metric,
+        validates=validates(config, data),
+        task=data.info.task,
+        outputs=data.info.outputs,
+        own=state.directions,
+    )
+    ways = {name: way for name, way in state.directions.items() if way is not None}
+    return metric, "max" if higher_is_better(metric, ways) else "min"
 
 
 def record_divergence(prepared: Prepared, result: Diverged) -> None:

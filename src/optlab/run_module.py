@@ -24,6 +24,8 @@ from optlab.data.batches import DeviceBatches
 from optlab.lr import Horizon
 from optlab.rates import DeviceRates
 from optlab.rules.logged import standard_name
+from optlab.rules.metrics import Direction
+from optlab.rules.tasks import Answers
 from optlab.seeds import derive
 from optlab.sums import Sums
 
@@ -39,8 +41,8 @@ class RunState:
         config: the config of the run.
         info: what the data set looks like.
         overrides: the command line that composed the config; it travels in checkpoints, so they can be continued.
-        counts_correct: whether the sums hold correct answers besides the loss.
-        counts_at_once: whether they are counted with each batch, not of several batches together.
+        answers: what is counted besides the loss, of what are the sums (see `optlab.rules.tasks`).
+        counts_at_once: whether answers are counted with each batch, not of several batches together.
     """
 
     def __init__(
@@ -51,7 +53,7 @@ class RunState:
         info: DataInfo,
         overrides: Sequence[str] = (),
         *,
-        counts_correct: bool = False,
+        answers: Answers | None = None,
         counts_at_once: bool = False,
     ) -> None:
         self.module = module
@@ -60,7 +62,7 @@ class RunState:
         self.config = config
         self.info = info
         self.overrides = list(overrides)
-        self.counts_correct, self.counts_at_once = counts_correct, counts_at_once
+        self.answers, self.counts_at_once = answers, counts_at_once
         self.engine = "eager"  # how steps are taken, for the record
         self.batches_type: type[DeviceBatches] = DeviceBatches  # of the training split
         self.validates = False  # whether there is a validation split; set with the fingerprint when the data is known
@@ -71,6 +73,7 @@ class RunState:
         self.validated = False  # whether there was a validation in the epoch
         self.from_log: set[str] = set()  # of the names in `metrics`, those that came so
         self.epoch_done: Callable[[], None] = lambda: None  # called when nobody adds to the epoch's row any more
+        self.directions: dict[str, Direction | None] = {}  # of metrics of the user's own, by the part after the slash
         self.details: dict[str, Any] = {}  # what test time adds for the record besides metrics
         self.lr: float | None = None  # that training began with, where the config does not say it
         self.rates: DeviceRates | None = None
@@ -87,7 +90,7 @@ class RunState:
             self.sums[part].reset()  # in place: a captured step goes on adding to these tensors
         else:
             at_once = self.counts_at_once or device.type != "cpu"  # on a GPU there is nothing to gain
-            self.sums[part] = Sums(device, self.counts_correct, at_once)
+            self.sums[part] = Sums(device, self.answers, at_once, self.info.outputs)
 
     def read_sums(self, part: str) -> dict[str, float]:
         """The metrics of a part ("train", "val" or "test") since its sums were opened: this reads the device."""
@@ -95,11 +98,7 @@ class RunState:
         sums = self.sums[part].tensor()
         if trainer.world_size > 1:
             sums = trainer.strategy.reduce(sums, reduce_op="sum")
-        loss, samples, *correct = sums.tolist()
-        metrics = {f"{part}/loss": loss / samples if samples else float("nan")}
-        if correct:
-            metrics[f"{part}/acc"] = correct[0] / samples if samples else float("nan")
-        return metrics
+        return {f"{part}/{kind}": mean for kind, mean in self.sums[part].means(sums.tolist()).items()}
 
     def publish(self, metrics: Mapping[str, float]) -> None:
         """Keep metrics for the record, and give them to callbacks that watch `trainer.callback_metrics`."""

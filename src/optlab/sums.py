@@ -7,39 +7,56 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from optlab.rules.tasks import IGNORED, Answers
+
 AT_ONCE = 2048  # samples whose outputs are kept until their correct ones are counted
 
 
 class Sums:
     """Loss and correct answers summed on the device, read once an epoch.
 
-    A batch weighs as many samples as it holds, so the quotients are means over samples.
+    A batch weighs as many samples as it holds, so the quotients are means over samples. Where each position has its
+    answer it weighs as many positions as count, and the quotients are means over these.
 
     Args:
+        answers: how outputs are turned into answers (see `optlab.rules.tasks`); None where there is nothing to count.
         at_once: count the correct answers of each batch as it comes, not of several together.
+        outputs: how many answers a sample has, where they are yes or no.
     """
 
-    def __init__(self, device: torch.device, counts_correct: bool, at_once: bool) -> None:
+    def __init__(self, device: torch.device, answers: Answers | None, at_once: bool, outputs: int = 1) -> None:
         self.device = device
+        self.answers = answers
         self.at_once = at_once
+        self.each = outputs if answers == "yes_no" else 1
         # Metal has no float64.
         kind = torch.float32 if device.type == "mps" else torch.float64
         self.loss = torch.zeros((), dtype=kind, device=device)
-        self.correct = torch.zeros((), dtype=torch.int64, device=device) if counts_correct else None
+        self.correct = torch.zeros((), dtype=torch.int64, device=device) if answers else None
+        self.positions = torch.zeros((), dtype=torch.int64, device=device) if answers == "positions" else None
         self.samples = 0
         self._waiting: list[tuple[Tensor, Tensor]] = []
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """What is summed on the device."""
+        return [each for each in (self.loss, self.correct, self.positions) if each is not None]
 
     def reset(self) -> None:
         """Back to zero in the same tensors."""
         self._waiting.clear()
-        self.loss.zero_()
-        if self.correct is not None:
-            self.correct.zero_()
+        for each in self.tensors:
+            each.zero_()
         self.samples = 0
 
     def add(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
         samples = len(targets)
-        self.loss.add_(loss.detach(), alpha=samples)
+        if self.positions is None:
+            self.loss.add_(loss.detach(), alpha=samples)
+        else:
+            positions = (targets != IGNORED).sum()
+            self.loss.add_(loss.detach() * positions)
+            self.positions.add_(positions)
         self.samples += samples
         if self.correct is not None:
             self._waiting.append((outputs.detach(), targets))
@@ -51,35 +68,41 @@ class Sums:
         if self._waiting and self.correct is not None:
             parts = zip(*self._waiting, strict=True)
             outputs, targets = (part[0] if len(part) == 1 else torch.cat(part) for part in parts)
-            self.correct.add_((outputs.argmax(1) == targets).sum())
+            if self.answers == "yes_no":
+                self.correct.add_(((outputs > 0) == (targets > 0.5)).sum())
+            else:  # which no output is, where a position is ignored
+                self.correct.add_((outputs.argmax(1) == targets).sum())
             self._waiting.clear()
 
     def tensor(self) -> Tensor:
-        """[loss, samples, correct] as one tensor, to be added up over processes."""
+        """[loss, samples, correct, positions], as far as they are there, to be added up over processes."""
         self.count()
-        parts = [self.loss, torch.full_like(self.loss, self.samples)]
+        loss, *counts = self.tensors
+        return torch.stack([loss, torch.full_like(loss, self.samples), *(each.to(loss.dtype) for each in counts)])
+
+    def means(self, sums: Sequence[float]) -> dict[str, float]:
+        """Loss and, where answers are counted, accuracy, of what `tensor` holds; NaN where there was no sample."""
+        loss, samples, *counts = sums
+        weight = counts[1] if self.positions is not None else samples
+        means = {"loss": loss / weight if weight else math.nan}
         if self.correct is not None:
-            parts.append(self.correct.to(self.loss.dtype))
-        return torch.stack(parts)
+            means["acc"] = counts[0] / (weight * self.each) if weight else math.nan
+        return means
 
     def running(self) -> dict[str, float]:
         """The means so far over the samples of this process; it reads the device. Empty before there is a sample."""
-        return means(self.tensor().tolist()) if self.samples else {}
+        return self.means(self.tensor().tolist()) if self.samples else {}
 
     def state(self) -> dict[str, Any]:
         self.count()
-        return {"loss": self.loss, "correct": self.correct, "samples": self.samples}
+        state = {"loss": self.loss, "correct": self.correct, "samples": self.samples}
+        return state if self.positions is None else state | {"positions": self.positions}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._waiting.clear()
         self.loss.copy_(state["loss"])
         if self.correct is not None:
             self.correct.copy_(state["correct"])
+        if self.positions is not None:
+            self.positions.copy_(state["positions"])
         self.samples = state["samples"]
-
-
-def means(sums: Sequence[float]) -> dict[str, float]:
-    """Loss and, where they were counted, accuracy, of what `Sums.tensor` holds; NaN where there was no sample."""
-    names = ("loss", "acc")
-    first, samples, *others = sums
-    return {name: each / samples if samples else math.nan for name, each in zip(names, (first, *others), strict=False)}

@@ -14,10 +14,10 @@ from optlab.api.objects import as_option
 from optlab.api.words import words_of
 from optlab.config import compose, places, resolve
 from optlab.config import overrides as typed
-from optlab.console import NAMES
 from optlab.errors import Stopped, UserError
 from optlab.folders import new_folder
 from optlab.record import CHECKPOINT_FOLDER, RECORD_FILE, RunRecord, shortest
+from optlab.rules.messages import language
 from optlab.rules.words import plural
 from optlab.run import run as run_config
 
@@ -189,7 +189,7 @@ class Run:
     def _rows(self) -> Iterator[tuple[str, str]]:
         for name, value in self.metrics.items():
             if value is not None:
-                yield NAMES.get(name, name), f"{value:.4f}"
+                yield language.metric(name, self.record.data.get("task")), f"{value:.4f}"
         if self.best.get("value") is not None:
             yield f"best {self.best['metric']}", f"{self.best['value']:.4f} (epoch {self.best['epoch']})"
         if (seconds := self.record.timing.get("fit_seconds")) is not None:

@@ -23,6 +23,7 @@ from optlab.data.batches import Batch, DeviceBatches
 from optlab.errors import UserError
 from optlab.module import TrainingModule
 from optlab.record import shortest, write_whole
+from optlab.rules.tasks import task_of
 from optlab.tracking.tensorboard import MirrorToTensorBoard
 from optlab.tracking.wandb import MirrorToWandb
 
@@ -79,11 +80,12 @@ class Predictions(Callback):
         """Refuse targets that are no classes.
 
         Raises:
-            UserError: the data set is of numbers.
+            UserError: the data set is of something else.
         """
-        if info.task != "classification":
+        if (task := task_of(info.task)).answers != "one":
             raise UserError(
-                f"callbacks=predictions needs classes, and {info.name} has numbers as targets; type callbacks=default"
+                f"callbacks=predictions needs classes, one a sample, and {info.name} has {task.words} as targets; "
+                "type callbacks=default"
             )
 
     def begin_run(self, run: RunContext) -> None:
@@ -114,10 +116,10 @@ class Predictions(Callback):
         """Write what was found, on the first process."""
         assert isinstance(pl_module, TrainingModule)
         rows = self.gathered(trainer)
-        if not trainer.is_global_zero or self.folder is None or pl_module.quality is None:
+        if not trainer.is_global_zero or self.folder is None:
             return
         wrong = described(rows, pl_module.info, test_batches(trainer))
-        confusion = pl_module.quality.confusion
+        confusion = pl_module.qualities["test"].confusion
         write(self.folder, confusion, wrong, pl_module.info.classes)
         log.info(
             "predictions: the confusion matrix and the %d worst classified in %s", len(wrong), shortest(self.folder)

@@ -104,6 +104,7 @@ class Dataset(Option):
     val_size: NotNegative | Annotated[float, Field(ge=0, lt=1)]
     split_seed: NotNegative
     train_split: Literal["train", "test"]
+    class_weights: Literal["balanced"] | list[Annotated[float, Field(ge=0)]] | None = None  # in the loss
     augment: str  # a name in optlab.data.augment.AUGMENTATIONS
     # For functions that take them, and for Datasets that are no function of optlab's (see `optlab.inputs`).
     task: TaskName | None = None
@@ -213,6 +214,7 @@ class Config(Node):
     eval_batch_size: AtLeast1
     shuffle: bool
     metric: JudgedBy | None
+    metrics: dict[str, Call] = {}  # noqa: RUF012  # of the user's own, by name; checkpoints of before do not have it
     test_weights: Literal["last", "best"]
     mode: Literal["train", "test", "predict"]
     ckpt: str | None

@@ -1,5 +1,8 @@
 """Targets against the task that a data set says it has: their type, their shape and the values in them."""
 
+from collections.abc import Sequence
+from typing import Literal
+
 import torch
 from torch import Tensor
 
@@ -60,3 +63,39 @@ def check_labels(labels: Tensor, info: DataInfo) -> None:
             f"label {low if low < 0 else high} is outside the {info.outputs} classes of {info.name} "
             f"(allowed: 0 to {info.outputs - 1})"
         )
+
+
+def class_weights(wanted: Literal["balanced"] | Sequence[float], targets: Tensor, info: DataInfo) -> tuple[float, ...]:
+    """How much each class counts in the loss: the numbers that are given, or n / (classes * samples of the class).
+
+    Balanced, each class counts as much as any other in all, and a sample 1 on average (King and Zeng 2001, as
+    scikit-learn has it).
+
+    Args:
+        targets: of the training part.
+
+    Raises:
+        UserError: targets that are no classes, other weights than classes, or a class without a sample to weigh.
+    """
+    task = task_of(info.task)
+    if not task.has_classes:
+        raise UserError(
+            f"dataset.class_weights is for classes, and {info.name} has {task.words} as targets; leave it out"
+        )
+    if wanted != "balanced":
+        if len(wanted) != info.outputs:
+            raise UserError(
+                f"dataset.class_weights={list(wanted)}: {len(wanted)} numbers, and {info.name} has {info.outputs} "
+                "classes; type one for each"
+            )
+        return tuple(float(each) for each in wanted)
+    counts = targets[targets != IGNORED].reshape(-1).bincount(minlength=info.outputs).double()
+    if not bool((counts > 0).all()):
+        missing = int((counts == 0).nonzero()[0])
+        name = info.classes[missing] if info.classes else missing
+        raise UserError(
+            f"dataset.class_weights=balanced: {info.name} has no training sample of class {name}; "
+            "type the weights as a list"
+        )
+    weights = counts.sum() / (len(counts) * counts)
+    return tuple(float(f"{each:.6g}") for each in weights.tolist())

@@ -21,9 +21,8 @@ class Snapshot:
         self.places: list[dict[str, Any]] = [*state, *buffers_of(step.module)]
         self.before = [dict(place) for place in self.places]
         held = [value for place in self.before for value in place.values() if isinstance(value, Tensor)]
-        sums = [step.sums.loss, *([] if step.sums.correct is None else [step.sums.correct])]
         self.weights = [p.detach() for p in step.module.parameters()]
-        self.tensors: list[Tensor] = [*self.weights, *held, *sums, step.cursor]
+        self.tensors: list[Tensor] = [*self.weights, *held, *step.sums.tensors, step.cursor]
         self.copies = self.values()
         self.samples = step.sums.samples
         self.random = random_state(step.device)

@@ -225,8 +225,8 @@ PHRASES: dict[str, Template] = {
 
 PARTS = {"train": "training", "val": "validation", "test": "test"}
 KINDS = {
-    "acc": "accuracy",
     "loss": "loss",
+    "acc": "accuracy",
     "top5": "top-5 accuracy",
     "f1": "macro F1",
     "ece": "calibration error",
@@ -246,7 +246,9 @@ KINDS_OF_TASK = {  # where a task has another name for it
 
 def metric(name: str, task: str | None = None) -> str:
     """`validation accuracy` for `val/acc`; a metric of the user's own by its name."""
-    part, _, kind = name.partition("/")
+    part, slash, kind = name.partition("/")
+    if not slash or part not in PARTS:
+        return name
     return f"{PARTS.get(part, part)} {KINDS_OF_TASK.get(task or '', {}).get(kind) or KINDS.get(kind, kind)}"
 
 
