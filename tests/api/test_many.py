@@ -22,6 +22,7 @@ QUICK: dict[str, Any] = {
     "batch_size": 16,
     "dataset": vectors(),
     "model": MLP,
+    "figures": False,
 }
 
 
@@ -44,11 +45,13 @@ def test_a_sweep_gives_results_prints_nothing_and_goes_on(capsys: pytest.Capture
     assert sorted(two.runs.optimizer) == ["sgd", "tests.api.test_run.Plain"]
     assert two.folders == [Path("outputs/sweeps/s")]
     assert Path("outputs/sweeps/s/report.html").exists()
+    assert not Path("outputs/sweeps/s/figures").exists()
     four = optlab.sweep(seed=0, **settings | {"dataset": [(x, y), (x + 1, y)]})
     assert set(two.runs.id) < set(four.runs.id)
     assert four.runs.dataset.tolist() == ["data"] * 4  # two of one name, told apart by what they hold
     assert four.runs["dataset._target_"].nunique() == 2
-    alone = optlab.run(seed=0, optimizer=Plain, **QUICK | {"dataset": (x + 1, y), "progress": False})
+    one_run = {key: value for key, value in QUICK.items() if key != "figures"}
+    alone = optlab.run(seed=0, optimizer=Plain, **one_run | {"dataset": (x + 1, y), "progress": False})
     assert alone.id in set(four.runs.id)
 
 

@@ -24,6 +24,7 @@ from optlab.folders import Claims, job_folder
 from optlab.record import shortest
 from optlab.rules.commands import as_typed
 from optlab.rules.words import plural
+from optlab.sweep.conclude import drawing
 
 SWEEPS = Path("outputs", "sweeps")
 
@@ -35,6 +36,7 @@ def sweep(
     retry: bool = False,
     overrides: Sequence[str] = (),
     progress: bool = True,
+    figures: bool = True,
     **settings: Any,
 ) -> Results:
     """Every combination of the values in lists, one run each.
@@ -49,6 +51,7 @@ def sweep(
         retry: run failed runs again.
         overrides: words as behind `python train.py -m`, read behind the settings.
         progress: show a bar.
+        figures: write those of the report, which takes seconds; `Results.figure` draws one at any time.
         settings: as in `optlab.run`; a list is several values to compare, a tuple or a list within a dict is one value.
 
     Returns:
@@ -59,7 +62,7 @@ def sweep(
         Stopped: Ctrl-C; a KeyboardInterrupt. What was done is kept, and the same call with this name goes on.
     """
     words = words_of(settings, several=True)
-    return multirun([*words, *overrides], name=name, launcher=launcher, retry=retry, progress=progress)
+    return multirun([*words, *overrides], name=name, launcher=launcher, retry=retry, progress=progress, figures=figures)
 
 
 def study(
@@ -69,6 +72,7 @@ def study(
     retry: bool = False,
     overrides: Sequence[str] = (),
     progress: bool = True,
+    figures: bool = True,
     **settings: Any,
 ) -> Results:
     """The fair comparison: each optimizer tuned with an equal budget, winners confirmed on fresh seeds, a verdict.
@@ -86,10 +90,12 @@ def study(
     words = words_of({key: value for key, value in settings.items() if key not in own}, several=True)
     words += words_of({f"hydra.sweeper.{key}": settings[key] for key in own})
     words = ["hydra/sweeper=study", *words, *overrides]
-    return multirun(words, name=name, launcher=launcher, retry=retry, progress=progress)
+    return multirun(words, name=name, launcher=launcher, retry=retry, progress=progress, figures=figures)
 
 
-def multirun(words: Sequence[str], *, name: str | None, launcher: str | None, retry: bool, progress: bool) -> Results:
+def multirun(
+    words: Sequence[str], *, name: str | None, launcher: str | None, retry: bool, progress: bool, figures: bool
+) -> Results:
     """What `python train.py -m WORDS` does in this process, and what came of it."""
     if placed := [word for word in words if word.startswith(("sweep=", "hydra.sweep.dir="))]:
         raise UserError(f"{placed[0]}: the folder is outputs/sweeps/NAME; give the name as name='first'")
@@ -97,20 +103,23 @@ def multirun(words: Sequence[str], *, name: str | None, launcher: str | None, re
     name = name if name is not None else new_name()
     words = [*([f"hydra/launcher={launcher}"] if launcher else []), *words, f"sweep={name}"]
     words += ["retry=true"] if retry else []
-    folder = SWEEPS / str(name)
+    folder, ended_well = SWEEPS / str(name), True
     try:
-        with prepared(words, progress) as ready:
+        with prepared(words, progress) as ready, drawing(figures):
             hydra_adapter.multirun(places.CONFIG_FOLDER, ready, cli.task, places.current().name, "train")
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(explain(error, words)) from None
     except SystemExit as end:  # how a sweep says that not all went well
         if end.code != 1:
             raise stopped(folder) from None
+        ended_well = False
     except KeyboardInterrupt:
         raise stopped(folder) from None
     results = read(folder)
     if failed := results.counts["failed"]:
         warnings.warn(f"{plural(failed, 'run')} failed; .runs.error says why, retry=True runs them again", stacklevel=3)
+    elif not ended_well:
+        warnings.warn("not all could be read or written; .skipped says what, .report() writes the page", stacklevel=3)
     return results
 
 

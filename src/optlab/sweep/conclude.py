@@ -4,6 +4,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ from optlab.sweep.live import live_page
 
 if TYPE_CHECKING:
     from optlab.analysis import Summary
+
+_figures: ContextVar[bool] = ContextVar("figures", default=True)
 
 MAX_FAILURES = 20  # lines on the terminal; report.html has them all
 
@@ -88,7 +91,7 @@ def summarize(folder: Path, console: Console | None = None) -> "tuple[Summary, s
         summary = analysis.judged(analysis.read_runs([folder]))
         analysis.check_ours(summary.folder)
         try:
-            analysis.write(summary, figures=True)
+            analysis.write(summary, figures=_figures.get())
         except (OSError, UserError) as error:
             cause = error.__cause__ if isinstance(error, UserError) else error
             if not isinstance(cause, OSError):
@@ -96,6 +99,16 @@ def summarize(folder: Path, console: Console | None = None) -> "tuple[Summary, s
             trouble = f"{shortest(folder)}: {cause.strerror or cause}"
     analysis.print_table(summary, console, written=trouble is None)
     return summary, trouble
+
+
+@contextmanager
+def drawing(figures: bool) -> Iterator[None]:
+    """Whether the reports of sweeps within the block draw pictures, which takes seconds."""
+    token = _figures.set(figures)
+    try:
+        yield
+    finally:
+        _figures.reset(token)
 
 
 @contextmanager
