@@ -94,7 +94,7 @@ def test_ctrl_c_keeps_what_was_done_and_the_same_call_goes_on() -> None:
 def test_a_run_that_failed_is_among_the_results_and_a_warning_says_so() -> None:
     with pytest.warns(UserWarning, match=r"1 run failed; .runs.error says why"):
         results = optlab.sweep(seed=0, loss=broken, progress=False, **QUICK)
-    assert results.runs.error.tolist() == ["on purpose"]
+    assert "on purpose" in results.runs.error.item()
 
 
 def broken(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
