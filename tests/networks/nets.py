@@ -62,6 +62,10 @@ def of_vectors(in_features: int, out_features: int) -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(in_features, out_features))
 
 
+def lazy(num_classes: int) -> nn.Module:
+    return nn.Sequential(nn.LazyConv2d(3, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(num_classes))
+
+
 def needs_features(input_size: int, output_size: int) -> nn.Module:
     return of_vectors(input_size, output_size)
 

@@ -61,6 +61,14 @@ def test_what_is_typed_counts() -> None:
     networks.check(Model.parse(options("Net", num_classes=10)))
 
 
+@pytest.mark.filterwarnings("ignore:Lazy modules")  # which older versions of torch call new
+def test_lazy_layers_get_their_sizes_from_the_data() -> None:
+    network = networks.build(options("lazy"), DIGITS)
+    assert [tuple(p.shape) for p in network.parameters()] == [(3, 1, 3, 3), (3,), (3,), (3,), (10, 108), (10,)]
+    assert network.training
+    assert network.state_dict()["1.num_batches_tracked"] == 0
+
+
 def test_it_is_said_in_a_line() -> None:
     assert networks.described(options("Net"), DIGITS) == "Net(in_channels=1, num_classes=10)"
     assert networks.described(options("optlab.models.CNN"), DIGITS) is None  # as all of optlab's

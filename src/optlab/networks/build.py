@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from optlab.config.signature import locate
 from optlab.create import create
@@ -49,6 +51,10 @@ def make(options: Mapping[str, Any], info: DataInfo) -> nn.Module:
         raise UserError(
             f"model._target_={options['_target_']}: gives {type(network).__name__}, and a network is a torch.nn.Module"
         )
+    if any(is_lazy(parameter) for parameter in network.parameters()):
+        with torch.no_grad():
+            network.eval()(info.zeros(2))  # which gives lazy layers their sizes
+        network.train()
     freeze(network, names_of(options))
     return network
 
