@@ -18,7 +18,7 @@ from optlab.networks.arguments import OWN, given, parameters_of
 from optlab.networks.frozen import freeze, names_of
 from optlab.trust import DOWNLOADS
 
-OURS = Path(__file__).parents[1]
+OURS = {Path(__file__).parents[1], Path(traceback.__file__).parent}  # and Python's own
 LIBRARIES = "site-packages"  # the folder that other people's packages lie in
 
 
@@ -81,5 +81,7 @@ def what_failed(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     said = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
     frames = traceback.extract_tb(error.__traceback__)
-    own = [each for each in frames if OURS not in (path := Path(each.filename)).parents and LIBRARIES not in path.parts]
+    own = [
+        each for each in frames if not OURS & {*(path := Path(each.filename)).parents} and LIBRARIES not in path.parts
+    ]
     return f"{said} ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else said
