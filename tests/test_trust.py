@@ -288,6 +288,20 @@ def test_a_stranger_names_no_folder_of_configs_and_only_a_config_that_is_here(go
     assert_nothing_ran()
 
 
+def test_a_class_that_kept_arguments_of_the_option_before_keeps_them(good: dict[str, Any]) -> None:
+    typed = "loss._target_=torch.nn.CrossEntropyLoss"
+    loss = {"name": "cross_entropy", "_target_": "torch.nn.CrossEntropyLoss", "label_smoothing": 0.1, "weight": None}
+    run = good["run"] | {"overrides": [typed], "config": good["run"]["config"] | {"loss": loss}}
+    save(good | {"run": run}, Path("x.ckpt"))
+    kept = ["++loss.name=cross_entropy", "++loss.label_smoothing=0.1", "++loss.weight=null"]
+    assert recorded("x.ckpt", taken=()) == [typed, *kept]
+    assert recorded("x.ckpt", taken=("loss._target_", "loss.weight")) == kept[:2]
+    assert resolve(compose([typed, *kept]))["loss"] == loss
+    run["config"]["loss"] = {"name": "CrossEntropyLoss", "_target_": "torch.nn.CrossEntropyLoss"}  # as of today
+    save(good | {"run": run}, Path("x.ckpt"))
+    assert recorded("x.ckpt", taken=()) == [typed]
+
+
 def test_predict_takes_the_device_along_and_nothing_that_it_does_not_need(good: dict[str, Any]) -> None:
     words = ["loss._target_=torch.load", "trainer=cpu", "model=mlp", "experiment=notes_cnn", "seed=4"]
     save(good | {"run": good["run"] | {"overrides": words}}, Path("x.ckpt"))

@@ -4,6 +4,7 @@ They are replayed before what the user types, so a checkpoint from anywhere woul
 looked at as `optlab.trust` looks at what a config names.
 """
 
+import json
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from optlab import checkpoint, trust
 from optlab.adapters.hydra import Override, overrides_among, taken_apart
 from optlab.config import places
+from optlab.config.changes import keys_declared_at
 from optlab.config.groups import check_groups, keys_of
 from optlab.config.overrides import parse, places_of, values_of
 from optlab.errors import UserError, piece
@@ -20,6 +22,13 @@ OF_THE_COMMAND = ("ckpt", "mode", "input", "sweep", "retry", "report", "phase", 
 NOT_CARRIED = (*OF_THE_COMMAND, "debug", "traceback", "trust", "hydra")
 NAMES_CONFIG = "--config-name="
 FLAGS = (NAMES_CONFIG, "--config-dir=", "hydra.searchpath=")  # what says where the config comes from
+KEPT_ARGUMENTS = (
+    "model",
+    "loss",
+    "lr",
+    "dataset",
+)  # of the option before, by a class that was typed
+PLAIN = re.compile(r"[\w.+-]+", re.ASCII)  # a value that is typed as it stands
 # Groups that a mode has no use for.
 UNUSED = {
     "test": ("callbacks", "logger"),
@@ -101,10 +110,37 @@ def overrides_of(
         if not trusts:
             check(f"ckpt={saved.path}", word, override, flags)
         kept.append(word)
+    for word in of_before(saved, {*taken, *(each.key_or_group for each in parse(kept))}, left_out):
+        if not trusts:
+            check(f"ckpt={saved.path}", word, parse([word])[0], flags)
+        kept.append(word)
     name = saved.config["optimizer"]["name"]
     if mode == "predict" and not {"optimizer", "optimizer.name"} & set(taken) and re.fullmatch(r"[\w.]+", name, re.A):
         kept.append(f"optimizer.name={name}")  # the folder is called by it
     return kept
+
+
+def of_before(saved: checkpoint.Checkpoint, typed: Collection[str], left_out: Collection[str]) -> list[str]:
+    """What a class that was typed kept of the option before it: its name and arguments, which are dropped today.
+
+    Args:
+        typed: keys that are given anyway.
+        left_out: groups that are not carried on.
+    """
+    words = []
+    for group in KEPT_ARGUMENTS:
+        settings = saved.config.get(group)
+        if group in left_out or f"{group}._target_" not in typed or not isinstance(settings, dict):
+            continue
+        if f"{group}._target_={settings.get('_target_')}" not in (word.lstrip("+") for word in saved.overrides):
+            continue
+        own = keys_declared_at(group) or {}
+        today = str(settings.get("_target_")).rpartition(".")[2]
+        for key, value in settings.items():
+            kept = settings.get("name") != today if key == "name" else key not in own
+            if kept and f"{group}.{key}" not in typed and PLAIN.fullmatch(text := json.dumps(value).strip('"')):
+                words.append(f"++{group}.{key}={text}")
+    return words
 
 
 def check(source: str, word: str, override: Override, flags: Sequence[str] = ()) -> None:
