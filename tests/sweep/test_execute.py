@@ -1,5 +1,7 @@
 """Getting jobs done, with a launcher that only pretends: who is launched how often, and what counts as a death."""
 
+import errno
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -91,6 +93,16 @@ def test_jobs_that_a_launcher_never_began_are_launched_again() -> None:
     launcher.act = one_a_time
     execute(launcher, jobs)
     assert began == ["a", "b", "c"]
+
+
+def test_a_full_disk_is_named_with_the_folder_and_the_way_on() -> None:
+    def full(job: Job) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    jobs = jobs_of("a")
+    with pytest.raises(UserError, match=r"^cannot write sweep: No space left on device; free some space") as refusal:
+        execute(Pretender(jobs, full), jobs)
+    assert refusal.value.__notes__ == ["the same command goes on when there is room"]
 
 
 def test_a_launcher_that_begins_nothing_is_one_clear_line() -> None:

@@ -1,5 +1,6 @@
 """Getting jobs done: launch what is missing, wait for what others are doing, and read the results from disk."""
 
+import errno
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,7 +11,7 @@ from hydra.plugins.launcher import Launcher
 from optlab.adapters import process
 from optlab.adapters.hydra import JobReturn, error_of
 from optlab.errors import Interrupted, UserError
-from optlab.record import RECORD_FILE, RunRecord
+from optlab.record import RECORD_FILE, RunRecord, cannot_write
 from optlab.sweep.folder import locked
 from optlab.sweep.job import Job, Outcome, SweepInterrupted, outcome, unique
 from optlab.sweep.progress import watching
@@ -43,7 +44,7 @@ def execute(
 
     Raises:
         SweepInterrupted: Ctrl-C or SIGTERM; what was under way is recorded and can be continued.
-        UserError: the launcher starts nothing, or the folder of a job holds another run.
+        UserError: the launcher starts nothing, the folder of a job holds another run, or the disk is full.
     """
     jobs = unique(jobs)
     if retry:
@@ -57,6 +58,12 @@ def execute(
     except (Interrupted, KeyboardInterrupt) as stop:
         signum = stop.signum if isinstance(stop, Interrupted) else signal.SIGINT
         raise SweepInterrupted(signum, [outcome(job, skipped=job in settled) for job in jobs]) from stop
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        full = cannot_write(jobs[0].folder.parent, error)
+        full.add_note("the same command goes on when there is room")
+        raise full from error
     return [outcome(job, skipped=job in settled) for job in jobs]
 
 
