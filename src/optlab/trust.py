@@ -52,11 +52,16 @@ KINDS = {
         factories=("optlab.lr",),
     ),
     "dataset": Kind("data set", ("optlab.data",), ("optlab.data.Source",), factories=("optlab.data",)),
+    "metrics": Kind(
+        "metric",
+        ("torchmetrics", "torchmetrics.classification", "torchmetrics.regression"),
+        ("torchmetrics.Metric",),
+    ),
     # Lightning's own delete files that their state names; those that conf/callbacks holds are known by that.
     "callbacks": Kind("callback", ("optlab.callbacks",), ("lightning.pytorch.callbacks.Callback",)),
 }
 OWN = "optlab"
-NAMED_ENTRIES = ("callbacks", "logger")  # groups whose options hold an object under each key
+NAMED_ENTRIES = ("callbacks", "logger", "metrics")  # groups whose options hold an object under each key
 # Arguments of torchvision's networks that download weights.
 DOWNLOADS = frozenset(("weights", "weights_backbone", "pretrained", "pretrained_backbone"))
 

@@ -111,3 +111,14 @@ def test_optimizers(capsys: pytest.CaptureFixture[str]) -> None:
 def test_callbacks() -> None:
     copied("callbacks")
     assert trained("callbacks=mine", "model=linear").metrics["train/weight_norm"]
+
+
+def test_a_task_with_a_loss_and_a_metric_of_ones_own() -> None:
+    copied("tasks")
+    words = ["dataset._target_=mine.shapes", "model=linear", "loss._target_=mine.focal", "+loss.weight=[1.0,2.0]"]
+    words += ["+metrics.all_right._target_=mine.AllRight", "metric=val/all_right"]
+    result = command(*words, *QUICK[:-1], "batch_size=30")
+    assert result.code == 0, result.err
+    (record,) = runs()
+    assert record.data["metric"] == "val/all_right"
+    assert {"test/all_right", "test/auroc", "test/ap", "test/f1"} < record.metrics.keys()
