@@ -5,8 +5,9 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from lightning import LightningDataModule
 from PIL import Image
-from torch.utils.data import Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 X = torch.randn(150, 6, generator=torch.Generator().manual_seed(0))
 Y = (X[:, 0] > 0).long()
@@ -115,3 +116,18 @@ class Embedded(torch.nn.Module):
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         result: torch.Tensor = self.layers(tokens).transpose(1, 2)
         return result
+
+
+class Module(LightningDataModule):
+    def setup(self, stage: str) -> None:
+        self.parts = TwoParts(True), TwoParts(False)
+
+    def train_dataloader(self) -> Any:
+        return DataLoader(self.parts[0], batch_size=7)
+
+    def test_dataloader(self) -> Any:
+        return DataLoader(self.parts[1])
+
+
+def named() -> dict[str, Dataset[Any]]:
+    return {"train": TwoParts(True), "test": TwoParts(False)}

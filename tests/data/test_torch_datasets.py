@@ -55,7 +55,7 @@ def test_pictures_are_pixels_and_keep_their_classes() -> None:
     assert int(data.test.inputs[0].permute(1, 2, 0).sum()) in PIXELS.sum((1, 2, 3), dtype=int).tolist()
 
 
-@pytest.mark.parametrize("name", ["TwoParts", "ThreeParts", "pair"])
+@pytest.mark.parametrize("name", ["TwoParts", "ThreeParts", "pair", "named", "Module"])
 def test_parts_come_from_train_split_or_a_pair(name: str) -> None:
     data = load(name)
     assert torch.equal(data.test.inputs, X[100:])
