@@ -273,7 +273,7 @@ class _Data(BaseModel):
     std: list[Annotated[FiniteFloat, Field(gt=0)]] | None
     pixel_max: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 255.0
     tokens: bool = False
-    class_weights: list[Annotated[FiniteFloat, Field(gt=0)]] | None = None
+    class_weights: list[Annotated[FiniteFloat, Field(ge=0)]] | None = None
 
     @model_validator(mode="after")
     def fits_together(self) -> Self:

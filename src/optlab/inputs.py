@@ -57,6 +57,8 @@ def load_data(config: Config, sources: Sources | None = None) -> Splits:
     splits = split(source, val_size=dataset.val_size, split_seed=dataset.split_seed, train_split=dataset.train_split)
     if dataset.class_weights is None:
         return splits
+    if dataset.class_weights == "balanced" and isinstance(splits.train, Stream):
+        raise UserError("dataset.class_weights=balanced counts classes, and an IterableDataset cannot be; type a list")
     weights = class_weights(dataset.class_weights, splits.train.targets, splits.info)
     return replace(splits, info=replace(splits.info, class_weights=weights))
 
