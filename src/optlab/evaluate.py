@@ -27,6 +27,7 @@ from optlab.errors import UserError
 from optlab.hardware import build_trainer
 from optlab.inputs import batches, load_data
 from optlab.record import finite, shortest, write_whole
+from optlab.rules.tasks import task_of
 from optlab.run import build_module, objective_of
 
 log = logging.getLogger(__name__)
@@ -106,7 +107,7 @@ def predict(cfg: DictConfig | Mapping[str, Any], folder: Path) -> list[dict[str,
             f"ckpt={path} holds a LightningModule of a user's own, which says itself how it predicts: "
             "its class and load_from_checkpoint read the file"
         )
-    if not info.is_image or not info.classes:
+    if not info.is_image or not info.classes or task_of(info.task).answers not in ("one", "yes_no"):
         raise UserError(f"ckpt={path} was trained on {info.name}, which has no image classes to predict")
     if not config.trust:
         trust.check_options(f"ckpt={path}", "model", model, also=trust.targets(config.model.plain))
@@ -155,10 +156,18 @@ def probabilities_of(saved: checkpoint.Checkpoint, network: nn.Module, inputs: t
     if not isinstance(outputs, torch.Tensor) or list(outputs.shape) != wanted or outputs.is_complex():
         got = list(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
         raise saved.damaged(f"{model} gives {got} for images, and should give {wanted}")
-    probabilities = outputs.float().softmax(1).cpu()
+    probabilities = shares(outputs.float(), saved.data).cpu()
     if not probabilities.isfinite().all():
         raise saved.damaged(f"{model} gives probabilities that are NaN; data.mean, data.std or its weights are amiss")
     return probabilities
+
+
+def shares(outputs: torch.Tensor, info: DataInfo) -> torch.Tensor:
+    """Of each class [n, classes]; of each label that it is there [n, labels]; of no and of yes [n, 2]."""
+    if task_of(info.task).answers == "one":
+        return outputs.softmax(1)
+    yes = outputs.sigmoid()
+    return torch.cat([1 - yes, yes], dim=1) if len(info.classes) == 2 * info.outputs else yes
 
 
 def read_those_that_can_be(

@@ -16,6 +16,7 @@ from optlab.adapters.torch import keeping_random_state
 from optlab.config import compose, resolve
 from optlab.config.schema import Config
 from optlab.errors import UserError
+from optlab.evaluate import shares
 from optlab.inputs import load_data
 from optlab.module import TrainingModule
 from optlab.record import RunRecord
@@ -275,3 +276,10 @@ def test_an_interrupted_epoch_of_positions_goes_on_where_it_was(train: Train) ->
     train(*on("dense", "callbacks=default", "callbacks.progress=null", "trainer.max_epochs=2"), folder="first")
     rest = train(*on("dense", "callbacks=default", "callbacks.progress=null", "ckpt=first/checkpoints/last.ckpt"))
     assert rest.metrics == whole.metrics
+
+
+def test_probabilities_are_those_of_the_task() -> None:
+    outputs = torch.tensor([[0.0], [2.0]])
+    p = torch.sigmoid(outputs)
+    assert torch.equal(shares(outputs, made.binary().info), torch.cat([1 - p, p], dim=1))
+    assert torch.equal(shares(outputs.repeat(1, 3), made.multilabel().info), p.repeat(1, 3))
