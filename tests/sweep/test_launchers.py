@@ -112,8 +112,8 @@ def test_a_job_of_two_processes_follows_one_that_failed() -> None:
     words = ("optimizer.lr=0.2,0.1", "trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu", LOG, *RAISES)
     Path("there/conf/lr").mkdir(parents=True)
     Path("there/conf/lr/mine.yaml").write_text("defaults: [constant]\nname: mine\n")
-    words = (*words, "--config-dir=there/conf", "lr=mine")  # which every process of every job must find
-    both = start(*words), start(*words, *by("joblib", 1), name="joblib")
+    own = ("--config-dir=there/conf", "lr=mine")  # which every process of every job must find
+    both = start(*words, *own), start(*words, *own, *by("joblib", 1), name="joblib")
     printed = [process.communicate(timeout=300) for process in both]
     assert [process.returncode for process in both] == [1, 1], printed
     for name in ("first", "joblib"):
