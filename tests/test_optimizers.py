@@ -15,7 +15,7 @@ from optlab.errors import UserError
 from optlab.models import CNN, CNN3C3D, Linear, ResNet18
 
 CONF = Path(__file__).parents[1] / "conf" / "optimizer"
-NAMES = sorted(path.stem for path in CONF.glob("*.yaml") if path.stem != "custom")
+NAMES = sorted(path.stem for path in CONF.glob("*.yaml") if path.stem not in ("custom", "own"))
 Gradient = Callable[[Tensor], Tensor]
 
 

@@ -26,7 +26,7 @@ def names() -> list[str]:
     """The optimizers that have a golden curve: every file in conf/optimizer that names a class."""
     from optlab.config.groups import options
 
-    return [name for name in options("optimizer") if name != "custom"]
+    return [name for name in options("optimizer") if name not in ("custom", "own")]
 
 
 def curves(optimizer: str, more: Sequence[str] = ()) -> Curves:

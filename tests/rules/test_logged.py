@@ -34,6 +34,6 @@ def test_a_run_is_judged_by_what_it_logs() -> None:
     assert judged_by(None, names, validates=True, usual="acc") == "val/loss"
     assert judged_by(None, [*names, "val/acc"], validates=True, usual="acc") == "val/acc"
     assert judged_by(None, names, validates=False, usual="acc") == "train/loss"
-    assert judged_by("val_f1", names, validates=True, usual="acc") == "val/f1"
+    assert judged_by("val/f1", names, validates=True, usual="acc") == "val/f1"
     with pytest.raises(UserError, match="metric=val_f2: this run logs train/loss, val_loss"):
         judged_by("val_f2", names, validates=True, usual="acc")

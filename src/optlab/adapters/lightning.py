@@ -38,6 +38,8 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks used")
     # Norms in frozen parts are, and a run says how many layers are so.
     warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode at the start of training")
+    # One that never returns a loss is refused in a line of our own.
+    warnings.filterwarnings("ignore", message="`training_step` returned `None`")
     for chatter in ("lightning.pytorch", "lightning.fabric"):  # they announce devices and give tips
         logging.getLogger(chatter).setLevel(logging.WARNING)
 

@@ -69,9 +69,11 @@ class Protocol:
         names = [arm.name for arm in self.arms]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise UserError(f"{twice} is named twice; a study compares each once")
-        budgets = {arm.tuned for arm in self.arms}
-        if len(budgets) > 1:
-            fixed = next(arm.name for arm in self.arms if not arm.tuned)
+        given = self.options.spaces or {}
+        fixed = next((a.name for a in self.arms if not a.tuned and dict(a.factors).get("optimizer") in given), None)
+        if (
+            fixed is not None and self.trials
+        ):  # one that has nothing to tune by itself is compared, and the report warns
             raise UserError(
                 f"hydra.sweeper.spaces leaves {fixed} nothing to tune, and others are tuned: that is no equal budget; "
                 "give it a range, or fix the values of all"
@@ -91,7 +93,7 @@ class Protocol:
     @property
     def trials(self) -> int:
         """Configurations tried for each arm, before extensions."""
-        return self.options.trials if self.arms[0].tuned else 0
+        return self.options.trials if any(arm.tuned for arm in self.arms) else 0
 
     def design(self, arm: Arm) -> list[tuple[float, ...]]:
         """The points of an arm that stand before anything runs; none for TPE."""
@@ -107,8 +109,9 @@ class Protocol:
     @property
     def fewest_runs(self) -> int:
         """Runs without any extension."""
-        per_arm = self.trials * len(self.options.tuning_seeds) + len(self.options.confirmation_seeds)
-        return len(self.arms) * per_arm
+        tuned = sum(arm.tuned for arm in self.arms)
+        tuning = tuned * self.trials * len(self.options.tuning_seeds)
+        return tuning + len(self.arms) * len(self.options.confirmation_seeds)
 
     @property
     def most_runs(self) -> int:
