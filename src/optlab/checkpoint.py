@@ -344,7 +344,7 @@ def check_model(saved: Checkpoint, config: Config, info: DataInfo, fingerprint: 
     """
     theirs, ours, data = saved.config["model"], config.model.plain, saved.data
     module, wanted = saved.config.get("module"), None if config.module is None else config.module.plain
-    if module != wanted:
+    if unnamed(module) != unnamed(wanted):
         raise UserError(
             f"ckpt={saved.path} holds {module_named(module)}, and {module_named(wanted)} is asked for; "
             "type the module that it was trained with, or leave it out where conf/module names it"
@@ -367,6 +367,11 @@ def check_model(saved: Checkpoint, config: Config, info: DataInfo, fingerprint: 
             )
     if wanted is None:
         saved.check_weights(ours, info)
+
+
+def unnamed(options: Any) -> Any:
+    """The options of a group without the name that runs are called by."""
+    return {key: each for key, each in options.items() if key != "name"} if isinstance(options, Mapping) else options
 
 
 def module_named(module: Mapping[str, Any] | None) -> str:

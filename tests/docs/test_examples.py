@@ -122,3 +122,18 @@ def test_a_task_with_a_loss_and_a_metric_of_ones_own() -> None:
     (record,) = runs()
     assert record.data["metric"] == "val/all_right"
     assert {"test/all_right", "test/auroc", "test/ap", "test/f1"} < record.metrics.keys()
+
+
+def test_a_lightning_module() -> None:
+    copied("lightning_module")
+    quick = ("batch_size=32", "trainer.max_epochs=2", "optimizer=own")
+    for words in (["module=mine"], ["module._target_=lit.LitNet", "module.hidden=32"]):
+        result = command(*words, *QUICK, *quick)
+        assert result.code == 0, result.err
+    first, second = runs()
+    assert {(each.model, each.lr, each.config["module"]["hidden"]) for each in (first, second)} == {
+        ("LitNet", 0.01, 32)
+    }
+    assert first.metrics == second.metrics
+    assert first.metrics["train_activation"] > 0
+    assert first.metrics["test/acc"] == first.metrics["test_acc"] > 0.5
