@@ -37,7 +37,7 @@ from optlab.lr import Horizon
 from optlab.quality import own
 from optlab.record import CHECKPOINT_FOLDER, RunRecord
 from optlab.rules.logged import judged_by
-from optlab.rules.metrics import higher_is_better, metric_of, metrics_of
+from optlab.rules.metrics import higher_is_better, kind_of, metric_of, metrics_of
 from optlab.rules.tasks import task_of
 from optlab.run_module import RunModule, RunState
 from optlab.standard import build_callbacks, check_monitors, stand_in
@@ -347,11 +347,14 @@ def aim(
     recorder: Recorder, config: Config, data: Splits, state: RunState, trainer: Trainer, folder: Path | None
 ) -> None:
     """Tell the recorder what the run is judged by: now, or when it is known what a user's own parts log."""
-    logs = config.module is not None or any(adds_metrics(each) for each in callbacks_of(trainer))
+    if config.module is None:
+        try:
+            recorder.aim(*objective_of(config, data, state), folder=folder)
+            return
+        except UserError:
+            if kind_of(config.metric or "") in state.directions or not any(map(adds_metrics, callbacks_of(trainer))):
+                raise  # else a callback may log it
     usual, looks = task_of(data.info.task).judged_by, validates(config, data)
-    if config.module is None and (config.metric is None or not logs):
-        recorder.aim(*objective_of(config, data, state), folder=folder)
-        return
     metric = config.metric or f"{'val' if looks else 'train'}/{usual}"
     recorder.aim(metric, "max" if higher_is_better(metric) else "min", folder=folder)
     recorder.aim_when_known(lambda names: judged_by(config.metric, names, validates=looks, usual=usual))

@@ -48,3 +48,10 @@ def test_a_run_without_it_is_the_same(train: Train) -> None:
     with_logs = train(f"+callbacks.mine._target_={HERE}.Logs", "engine=eager", folder="a")
     without = train("engine=eager", folder="b")
     assert {name: value for name, value in with_logs.metrics.items() if name in without.metrics} == without.metrics
+
+
+def test_a_run_may_be_judged_by_it(train: Train) -> None:
+    record = train(f"+callbacks.mine._target_={HERE}.Logs", "metric=my/epoch", folder="a")
+    assert (record.data["metric"], record.best["epoch"]) == ("my/epoch", 1)  # less is better of what nobody tells
+    judged = train(f"+callbacks.mine._target_={HERE}.Logs", "metric=val_acc", folder="b")
+    assert judged.data["metric"] == "val/acc"
