@@ -47,8 +47,9 @@ def concluded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return folders
 
 
-def study(*words: str, name: str = "which") -> Result:
-    return command(*SMALL, f"sweep={name}", *words)
+def study(*words: str, name: str = "which", optimizers: str = "sgd,adam") -> Result:
+    small = [f"optimizer={optimizers}" if word.startswith("optimizer=") else word for word in SMALL]
+    return command(*small, f"sweep={name}", *words)
 
 
 def records(name: str = "which") -> list[RunRecord]:
@@ -231,3 +232,19 @@ def test_every_mistake_costs_one_line_and_leaves_nothing() -> None:
 def test_the_plain_sweeper_is_the_default_and_an_experiment_may_choose_the_study() -> None:
     assert "StudySweeper" in command("experiment=compare_digits", "--cfg", "hydra").out
     assert "GridSweeper" in command("--cfg", "hydra").out
+
+
+def test_more_confirmation_seeds_and_another_optimizer_repeat_nothing() -> None:
+    assert study("hydra.sweeper.extensions=0").code == 0
+    before = {path: path.read_bytes() for path in Path("outputs/sweeps/which").glob("*/run.json")}
+    more = study("hydra.sweeper.extensions=0", "hydra.sweeper.confirmation_seeds=3", optimizers="sgd,adam,rmsprop")
+    assert more.code == 0, more.err
+    assert "by 2 to 3 confirmation seeds, rmsprop; what it chose stays chosen" in more.out
+    assert all(path.read_bytes() == content for path, content in before.items())
+    confirmed = {(record.optimizer, record.seed) for record in of_phase("confirm")}
+    assert confirmed == {(name, seed) for name in ("adam", "rmsprop", "sgd") for seed in (1, 2, 3)}
+    assert {record.seed for record in of_phase("tune")} == {0}
+    assert len(records()) == len(before) + 2 + 2 + 3  # a seed each; the newcomer's trials and seeds
+    refused = study("hydra.sweeper.extensions=0", "hydra.sweeper.trials=3")
+    assert refused.code == 1
+    assert "a study may grow by confirmation seeds" in refused.err

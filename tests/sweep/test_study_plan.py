@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
@@ -206,7 +207,7 @@ def test_the_plan_is_written_once_and_says_everything(tmp_path: Path) -> None:
     ("names", "changed", "said"),
     [
         (["adam", "sgd"], {"trials": 9}, r"trials: 7 there, 9 here"),
-        (["adam", "sgd", "rmsprop"], {}, r"compared: adam \| sgd there, adam \| sgd \| rmsprop here"),
+        (["adam"], {}, r"compared: adam \| sgd there, adam here"),
         (["adam", "sgd"], {"space": {"lr": {"low": 1e-4, "high": 0.1}}}, r"the space of adam"),
         (["adam", "sgd"], {"confirmation_seeds": 2}, r"confirmation_seeds: \[2, 3, 4, 5, 6\] there, \[2, 3\] here"),
     ],
@@ -220,6 +221,25 @@ def test_a_changed_plan_is_refused_and_nothing_overwritten(
         write(protocol(*names, **changed), tmp_path)
     assert "sweep=another-name" in str(caught.value)
     assert (tmp_path / PLAN_FILE).read_bytes() == before
+
+
+def test_a_plan_that_grows_keeps_what_it_was(tmp_path: Path) -> None:
+    first = protocol("adam", "sgd")
+    more = protocol("adam", "sgd", confirmation_seeds=7)
+    all_three = protocol("adam", "rmsprop", "sgd", confirmation_seeds=7)
+    for each in (first, more, all_three):
+        write(each, tmp_path)
+    content = yaml.safe_load((tmp_path / PLAN_FILE).read_text())
+    assert content["hash"] == all_three.hash
+    assert [version["hash"] for version in content["earlier"]] == [first.hash, more.hash]
+    assert content["earlier"][0]["confirmation_seeds"] == [2, 3, 4, 5, 6]
+    assert all("replaced" in version and "earlier" not in version for version in content["earlier"])
+    write(all_three, tmp_path)
+    assert yaml.safe_load((tmp_path / PLAN_FILE).read_text()) == content
+    with pytest.raises(UserError, match="repeat the command that it was extended by"):
+        write(first, tmp_path)
+    with pytest.raises(UserError, match=r"trials: 7 there, 9 here.*a study may grow by confirmation seeds"):
+        write(protocol("adam", "rmsprop", "sgd", confirmation_seeds=9, trials=9), tmp_path)
 
 
 def test_a_folder_that_no_study_made_is_left_alone(tmp_path: Path) -> None:

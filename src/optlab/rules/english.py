@@ -47,7 +47,11 @@ MESSAGES: dict[str, Template] = {
         "Exploratory: {n} seed only; {command} runs more.",
         "Exploratory: {n} seeds only; {command} runs more.",
     ),
-    "few_seeds": ("Few seeds for the gap: {better} and {worse} are {gap} apart, here are {seeds} seeds; {settle}"),
+    "few_seeds": ("Few seeds for the gap: {better} and {worse} are {gap} apart, here are {seeds} seeds; {settle}{how}"),
+    "extended": (
+        "Seeds were added: the study had {before} confirmation seeds and was extended to {seeds}. The p values take no "
+        "account of the looks before: who adds seeds until two differ finds differences where there are none."
+    ),
     "disputed": (
         "{better} and {worse}: the t-test says {decision}, the sign-flip test does not agree (p {t_p:.3f} and "
         "{sign_flip_p:.3f} after Holm). Look at the single seeds."
@@ -215,6 +219,7 @@ PHRASES: dict[str, Template] = {
     "leaves_out_zero": "the interval leaves out 0",
     "corrected": " ({interval}, but the t-test has p {p:.2g} after correcting for {pairs} pairs)",
     "uncorrected": " ({interval}, but the t-test that decides has p {p:.2g})",
+    "adds_seeds": "The same command with {command} adds them.",
     "settle_unknown": "more seeds are needed to say anything.",
     "settle_never": "if the true gap is this small, even {most:,} seeds would not settle it.",
     "settle_about": "{seeds} would settle it if the true gap is this large.",

@@ -3,6 +3,14 @@
 from optlab.errors import UserError
 
 
+def more_seeds(tuning: list[int], confirmation: list[int], n: int) -> int | list[int]:
+    """What gives a study `n` confirmation seeds, those that it has among them: their number where they count up."""
+    if confirmation == list(seeds_of(tuning, len(confirmation))[1]):
+        return n
+    start = max([*tuning, *confirmation]) + 1
+    return [*confirmation, *range(start, start + n - len(confirmation))]
+
+
 def seeds_of(tuning: int | list[int], confirmation: int | list[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The seeds of the two phases; a number of seeds counts from 0, and confirmation goes on above tuning.
 

@@ -290,4 +290,22 @@ def test_what_a_study_with_few_seeds_can_type(tmp_path: Path) -> None:
     make_study(tmp_path, seeds=2)
     plan(tmp_path, trials=3)
     (said,) = [w for w in verdict_of(tmp_path).warnings if w.kind == "exploratory"]
-    assert "2 seeds only; hydra.sweeper.confirmation_seeds=5 sweep=another-name runs more" in said.text
+    assert "2 seeds only; hydra.sweeper.confirmation_seeds=5 runs more" in said.text
+
+
+def test_an_extended_study_is_one_study_and_says_that_it_was_looked_at_before(tmp_path: Path) -> None:
+    make_study(tmp_path, seeds=6)
+    plan(tmp_path, trials=3)
+    assert {"extended", "several_plans"}.isdisjoint(said.kind for said in verdict_of(tmp_path).warnings)
+    for path in tmp_path.glob("*/run.json"):
+        content = json.loads(path.read_text())
+        content["config"]["protocol"] = "sha-1" if content["seed"] < 4 else "sha-2"
+        path.write_text(json.dumps(content))
+    assert "several_plans" in {said.kind for said in verdict_of(tmp_path).warnings}
+    content = yaml.safe_load((tmp_path / "protocol.yaml").read_text())
+    earlier = content | {"hash": "sha-1", "confirmation_seeds": [2, 3]}
+    content |= {"hash": "sha-2", "confirmation_seeds": [2, 3, 4, 5, 6, 7], "earlier": [earlier]}
+    (tmp_path / "protocol.yaml").write_text(yaml.safe_dump(content))
+    kinds = {said.kind: said.text for said in verdict_of(tmp_path).warnings}
+    assert "several_plans" not in kinds
+    assert "the study had 2 confirmation seeds and was extended to 6" in kinds["extended"]

@@ -22,6 +22,7 @@ from optlab.rules.words import counted, enumerated
 
 EXPLORATORY = 5  # fewer seeds than this explore
 ALARM = 3.0  # standard errors between validation and test
+WORTH_TYPING = 100  # seeds: a command for more is not offered
 SETTLED = 5  # epochs before training accuracy can be set against validation
 
 
@@ -48,7 +49,8 @@ def cautions(contest: Contest, comparisons: Sequence[Comparison], found: Sequenc
         *disturbed_seconds(contest),
         *still_improving(contest),
         *chosen_on_the_same(contest),
-        *several_plans(contest),
+        *several_plans(contest, found),
+        *extended(contest, found),
     ]
 
 
@@ -185,15 +187,21 @@ def seeds(contest: Contest, comparisons: Sequence[Comparison], found: Sequence[S
     n = min(c.n for c in comparisons)
     if n < EXPLORATORY:
         more = "seed=0,1,2,3,4"
-        if found:  # a study refuses another plan in its folder
-            more = f"hydra.sweeper.confirmation_seeds={EXPLORATORY} sweep=another-name"
+        if found:
+            more = found[0].with_seeds(EXPLORATORY) or f"hydra.sweeper.confirmation_seeds={EXPLORATORY}"
         return [message("exploratory", n=n, command=more)]
     lead = comparisons[0]
     if lead.differ or lead.seeds_needed is None:  # then more seeds are not what is missing
         return []
     gap = contest.metric.gap(lead.difference)
     pair = {"better": lead.better, "worse": lead.worse}
-    return [message("few_seeds", gap=gap, seeds=lead.n, settle=settle(lead), **pair)]
+    typed = (
+        found[0].with_seeds(roughly(lead.seeds_needed))
+        if found and lead.n < lead.seeds_needed <= WORTH_TYPING
+        else None
+    )
+    how = " " + phrase("adds_seeds", command=typed) if typed else ""
+    return [message("few_seeds", gap=gap, seeds=lead.n, settle=settle(lead), how=how, **pair)]
 
 
 def disputed(comparisons: Sequence[Comparison]) -> list[Message]:
@@ -251,9 +259,18 @@ def chosen_on_the_same(contest: Contest) -> list[Message]:
     return [message("chosen_on_the_same")]
 
 
-def several_plans(contest: Contest) -> list[Message]:
-    plans = {str(run.record.config.get("protocol")) for c in contest.contenders for run in c.entered}
+def several_plans(contest: Contest, found: Sequence[Study] = ()) -> list[Message]:
+    """Runs of studies that are not one; the versions of an extended one are."""
+    known = {plan: str(sorted(study.hashes)) for study in found for plan in study.hashes}
+    typed = (str(run.record.config.get("protocol")) for c in contest.contenders for run in c.entered)
+    plans = {known.get(plan, plan) for plan in typed}
     return [message("several_plans")] if len(plans) > 1 else []
+
+
+def extended(contest: Contest, found: Sequence[Study]) -> list[Message]:
+    """Seeds that were added to a study: who adds some until two differ finds differences where there are none."""
+    looks = [seeds for study in found if len(seeds := study.seeds) > 1]
+    return [message("extended", before=enumerated(map(str, seeds[:-1])), seeds=seeds[-1]) for seeds in looks[:1]]
 
 
 # -- what they are about

@@ -12,6 +12,7 @@ from optlab.rules.arms import arm_name, arm_words, factors_of, has_run
 from optlab.rules.edges import Edge, half_a_step
 from optlab.rules.files import PLAN_FILE, RESULT_FILE
 from optlab.rules.messages import Message
+from optlab.rules.seeds import more_seeds
 from optlab.rules.space import Range
 from optlab.rules.warnings import FIELDS, study_warnings
 
@@ -69,6 +70,32 @@ class Study:
         return StudyArm(factors, planned, done, trials if isinstance(trials, int) else None) if factors else None
 
     @property
+    def versions(self) -> list[Mapping[str, Any]]:
+        """The plan as it was before each extension, oldest first, and as it is."""
+        before = self.plan.get("earlier")
+        return [*(each for each in before if isinstance(each, Mapping)), self.plan] if before else [self.plan]
+
+    @property
+    def hashes(self) -> set[str]:
+        """What its runs carry: the hash of the plan as it was when they were made."""
+        return {str(version.get("hash")) for version in self.versions}
+
+    @property
+    def seeds(self) -> list[int]:
+        """The numbers of confirmation seeds of its versions, each larger than the one before."""
+        counts = [len(each) for v in self.versions if isinstance(each := v.get("confirmation_seeds"), list)]
+        return sorted(set(counts))
+
+    def with_seeds(self, n: int) -> str | None:
+        """The override that extends it to `n` confirmation seeds; None where the plan does not say its seeds."""
+        known = (self.plan.get(name) for name in ("tuning_seeds", "confirmation_seeds"))
+        tuning, confirmation = ([int(each) for each in seeds] if isinstance(seeds, list) else None for seeds in known)
+        if not confirmation or tuning is None:
+            return None
+        more = more_seeds(tuning, confirmation, n)
+        return f"hydra.sweeper.confirmation_seeds={more if isinstance(more, int) else quoted(more)}"
+
+    @property
     def tunes(self) -> bool:
         """Whether tuning is planned, and by what stands in study.json the study is not over."""
         return bool(self.plan.get("trials")) and not self.result.get("complete")
@@ -113,6 +140,10 @@ class Study:
 
 
 SETTING = ("dataset", "model")  # factors that make another contest
+
+
+def quoted(seeds: Sequence[int]) -> str:
+    return f"[{','.join(map(str, seeds))}]"
 
 
 def studies(runs: Iterable[Run]) -> list[Study]:

@@ -2,9 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from optlab.console import console_for
 from optlab.errors import UserError
 from optlab.record import finite, write_whole
 from optlab.rules.choice import Score, score_of
-from optlab.rules.files import REPORT_FILE, RESULT_FILE
+from optlab.rules.files import PLAN_FILE, REPORT_FILE, RESULT_FILE
 from optlab.rules.messages import Message
 from optlab.rules.metrics import part_of
 from optlab.rules.warnings import study_warnings
@@ -26,9 +26,9 @@ from optlab.sweep.execute import execute
 from optlab.sweep.folder import LOCKS, open_sweep, write_plan, write_planned
 from optlab.sweep.job import Job, Outcome, SweepInterrupted, check, plan
 from optlab.sweep.progress import Watch, watching_plan
-from optlab.sweep.study import command, show
+from optlab.sweep.study import command, extend, show
 from optlab.sweep.study.options import Options
-from optlab.sweep.study.protocol import OURS, Protocol, check_folder, write
+from optlab.sweep.study.protocol import OURS, Protocol, read, standing, write
 from optlab.sweep.study.rounds import Round, Trial, Tuning, Words, expected_runs, next_round, run_words, tune
 from optlab.sweep.study.samplers import TreeParzen
 
@@ -61,12 +61,13 @@ def sweep(
             choices(config),
             lambda words: plan(config_loader, config, words).config,
         )
-        is_new = not check_folder(planned, folder)
+        found = standing(planned, folder)
+        is_new = found is None
         study = Study(planned, folder, config_loader, config, launcher, typed.sweep)
-        if is_new:
+        if found is None or found["hash"] != planned.hash:
             study.check_arms()
         console = console_for("words")
-        show.print_protocol(planned, folder, console)
+        show.print_protocol(planned, folder, console, found)
         write_plan(config, folder)
         write(planned, folder)
         try:
@@ -110,6 +111,12 @@ class Study:
         options = protocol.options
         uses_tpe = options.sampler == "tpe" and protocol.trials > 0
         self.propose = TreeParzen(folder, options.sampler_seed, protocol.trials) if uses_tpe else None
+
+    @cached_property
+    def plans(self) -> set[str]:
+        """The hashes of the plan and of those that it extends: their runs are runs of this study."""
+        content = read(self.folder / PLAN_FILE) if (self.folder / PLAN_FILE).exists() else {}
+        return {self.protocol.hash, *(str(version.get("hash")) for version in extend.earlier(content))}
 
     def next_round(self) -> Round | None:
         return next_round(self.protocol, self.known, self.propose)
@@ -170,7 +177,7 @@ class Study:
             watch=partial(watch.during, title=title, total=total),
         )
         for outcome in done:
-            self.known[by_folder[outcome.job.folder]] = score(outcome, self.protocol)
+            self.known[by_folder[outcome.job.folder]] = score(outcome, self.plans)
         self.outcomes += done
         self.write_result()
         self.write_planned()
@@ -212,8 +219,11 @@ class Study:
         write_whole(self.folder / RESULT_FILE, json.dumps(finite(content), indent=2, allow_nan=False) + "\n")
 
 
-def score(outcome: Outcome, protocol: Protocol) -> Score | None:
+def score(outcome: Outcome, plans: Collection[str]) -> Score | None:
     """What a run is worth in choosing; None where it failed, so that there is nothing to judge.
+
+    Args:
+        plans: the hashes that runs of the study carry.
 
     Raises:
         UserError: the run belongs to another plan.
@@ -221,7 +231,7 @@ def score(outcome: Outcome, protocol: Protocol) -> Score | None:
     record = outcome.record
     if record is None or outcome.state not in ("finished", "diverged"):
         return None
-    if record.config.get("protocol") != protocol.hash:
+    if record.config.get("protocol") not in plans:
         raise UserError(
             f"{outcome.job.folder.name} is a run of another plan ({record.config.get('protocol')}); "
             "type sweep=another-name for a folder of its own"

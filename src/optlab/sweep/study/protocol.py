@@ -24,13 +24,15 @@ from optlab.rules.choice import RULE
 from optlab.rules.edges import EDGE_RULE, POINTS_OF_AN_EXTENSION
 from optlab.rules.files import PLAN_FILE, RESULT_FILE, SWEEP_FILE
 from optlab.rules.space import Settings, Space
+from optlab.sweep.study import extend
 from optlab.sweep.study.options import Options
 from optlab.sweep.study.samplers import JOURNAL_FILE, design
 
 SCHEMA = 1
 OURS = (PLAN_FILE, PLANNED_FILE, RESULT_FILE, SWEEP_FILE, JOURNAL_FILE)  # what a study writes beside its run folders
 HEADER = (
-    "# The plan of this study, written before its first run. Every run carries its hash; a changed plan is refused.\n"
+    "# The plan of this study, written before its first run. Every run carries its hash; a changed plan is refused,\n"
+    "# but for more confirmation seeds and more to compare: `earlier` then holds what the plan was before.\n"
 )
 
 
@@ -150,12 +152,13 @@ class Protocol:
 
 
 def write(protocol: Protocol, folder: Path) -> None:
-    """Write `protocol.yaml`, unless the same plan stands there already.
+    """Write `protocol.yaml`, unless the same plan stands there already; one that this extends stays in `earlier`.
 
     Raises:
         UserError: the folder belongs to another plan or another program; nothing was written.
     """
-    if check_folder(protocol, folder):
+    found = standing(protocol, folder)
+    if found is not None and found["hash"] == protocol.hash:
         return
     folder.mkdir(parents=True, exist_ok=True)
     content = {
@@ -165,12 +168,14 @@ def write(protocol: Protocol, folder: Path) -> None:
         "default_lr": protocol.default_lr,
         "reference": protocol.options.reference,
     }
+    if found is not None:
+        content["earlier"] = extend.with_earlier(found)
     text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=110)
     write_whole(folder / PLAN_FILE, HEADER + text)
 
 
-def check_folder(protocol: Protocol, folder: Path) -> bool:
-    """Whether the folder holds this very study already.
+def standing(protocol: Protocol, folder: Path) -> dict[str, Any] | None:
+    """The content of the protocol.yaml in a folder: this study, or one that it extends; None in a new folder.
 
     Raises:
         UserError: it holds another plan, or files that no study wrote.
@@ -184,13 +189,15 @@ def check_folder(protocol: Protocol, folder: Path) -> bool:
                 f"{shortest(folder.absolute())} holds {strangers[0]}, which no study put there; "
                 "type sweep=another-name for a folder of its own"
             )
-        return False
-    found = read(path)
-    if found.get("hash") == protocol.hash:
-        return True
+        return None
+    found, plan = read(path), protocol.plan()
+    if found["hash"] == protocol.hash or extend.added(found, plan):
+        return found
+    grown = any(version.get("hash") == protocol.hash for version in extend.earlier(found))
+    instead = "repeat the command that it was extended by" if grown else "repeat the command that began it"
     raise UserError(
-        f"{shortest(folder.absolute())} holds a study with another plan ({differences(found, protocol.plan())}); "
-        "type sweep=another-name, or repeat the command that began it"
+        f"{shortest(folder.absolute())} holds a study with another plan ({differences(found, plan)}); "
+        f"{instead}, or type sweep=another-name; {extend.WHAT_MAY_GROW}"
     )
 
 

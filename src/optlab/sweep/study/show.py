@@ -1,7 +1,8 @@
 """What a study prints: its plan before the first run, what it will take, and what was chosen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -12,16 +13,24 @@ from optlab.rules.metrics import chance_level
 from optlab.rules.space import Settings
 from optlab.rules.words import duration
 from optlab.sweep.job import Outcome
+from optlab.sweep.study import extend
 from optlab.sweep.study.protocol import Arm, Protocol
 from optlab.sweep.study.rounds import Tuning
 
 
-def print_protocol(plan: Protocol, folder: Path, console: Console) -> None:
-    """The plan: what is compared, over which spaces, and the runs of each phase."""
+def print_protocol(plan: Protocol, folder: Path, console: Console, found: Mapping[str, Any] | None = None) -> None:
+    """The plan: what is compared, over which spaces, and the runs of each phase.
+
+    Args:
+        found: the protocol.yaml that the folder holds, of this plan or of one that it extends.
+    """
     options = plan.options
     console.print(
         f"\n[bold]Study {folder.name}[/bold], plan {plan.hash}, {shortest(folder / PLAN_FILE)}", soft_wrap=True
     )
+    if found is not None and found["hash"] != plan.hash:
+        more = ", ".join(extend.added(found, plan.plan()))
+        console.print(f"extends plan {found['hash']} by {more}; what it chose stays chosen", soft_wrap=True)
     table = Table(*headings(plan.arms), "tuned" if plan.trials else "set", title_justify="left")
     for arm in plan.arms:
         table.add_row(*(option for _, option in arm.factors), described(arm))
