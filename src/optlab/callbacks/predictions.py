@@ -84,7 +84,7 @@ class Predictions(Callback):
         """
         if (task := task_of(info.task)).answers != "one":
             raise UserError(
-                f"callbacks=predictions needs classes, one a sample, and {info.name} has {task.words} as targets; "
+                f"callbacks=predictions needs classes, and {info.name} has {task.words} as targets; "
                 "type callbacks=default"
             )
 
