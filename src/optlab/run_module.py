@@ -15,7 +15,7 @@ from lightning import LightningModule
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from optlab import optimizers
-from optlab.adapters.lightning import let_clip, load_train_batches, publish
+from optlab.adapters.lightning import let_clip, load_train_batches, publish, published
 from optlab.adapters.torch import random_state, seed_default, set_random_state, skip_graph_check
 from optlab.config.schema import Config
 from optlab.create import create
@@ -112,7 +112,7 @@ class RunState:
         """
         if not self.logged:
             return
-        values = self.module.trainer.callback_metrics
+        values = published(self.module.trainer)
         for name, theirs in self.logged.items():
             if theirs in values and (name not in self.metrics or name in self.from_log):
                 self.from_log.add(name)

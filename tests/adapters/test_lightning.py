@@ -163,10 +163,13 @@ def test_what_is_published_is_what_callbacks_watch() -> None:
     class Publishes(Line):
         def on_train_epoch_end(self) -> None:
             adapter.publish(self.trainer, {"train/loss": 1.0})
+            self.asked["published"] = dict(adapter.published(self.trainer))
 
     stopping = EarlyStopping("train/loss", patience=1)
-    trainer = fit(Publishes(), stopping, max_epochs=9)
+    module = Publishes()
+    trainer = fit(module, stopping, max_epochs=9)
     assert trainer.current_epoch == 2, "EarlyStopping and other callbacks see no metric of a run"
+    assert module.asked["published"] == {"train/loss": 1.0}, "what a module logs is no metric of its run"
 
 
 def test_a_callback_evaluates_in_the_precision_of_validation() -> None:

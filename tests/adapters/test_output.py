@@ -5,13 +5,14 @@ import io
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import IO
 
 import pytest
 
 from optlab.adapters import process
-from optlab.adapters.output import Outlet, outliving_its_reader
+from optlab.adapters.output import Outlet, ignoring_warnings, outliving_its_reader, warnings_raised
 
 
 @pytest.fixture
@@ -54,3 +55,18 @@ class Full(io.StringIO):
 def test_another_trouble_with_a_stream_is_no_missing_reader() -> None:
     with pytest.raises(OSError, match="No space left"):
         Outlet(Full()).flush()
+
+
+def test_warnings_are_left_out_or_raised_within_the_block_alone() -> None:
+    def warn(text: str) -> None:
+        warnings.warn(text, stacklevel=2)
+
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        with ignoring_warnings("No (positive|negative) samples"):
+            warn("No negative samples in targets")
+            warn("another")
+        with warnings_raised(), pytest.raises(UserWarning, match="deprecated"):
+            warn("deprecated")
+        warn("No positive samples in targets")
+    assert [str(each.message) for each in heard] == ["another", "No positive samples in targets"]

@@ -29,6 +29,13 @@ def test_float32_means_one_thing(tf32: bool) -> None:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
+def test_threads_come_back() -> None:
+    torch.set_num_threads(2)
+    with adapter.on_one_thread():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 2, "what comes after the check of an optimizer computes on one thread"
+
+
 CPU = torch.device("cpu")
 
 

@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast
 import torch
 from lightning import Callback, Trainer
 from lightning.fabric.plugins import CheckpointIO
+from torch import Tensor
 from torch.optim import Optimizer
 
 C = TypeVar("C", bound=Callback)
@@ -77,6 +78,11 @@ def publish(trainer: Trainer, metrics: Mapping[str, float]) -> None:
     `LightningModule.log` puts them there too, and takes forty times as long: a fortieth of a small network's epoch.
     """
     trainer.callback_metrics.update({name: torch.tensor(value) for name, value in metrics.items()})
+
+
+def published(trainer: Trainer) -> Mapping[str, Tensor]:
+    """What was published or logged so far, by the names that Lightning gives it: an epoch's mean has its own."""
+    return trainer.callback_metrics
 
 
 def evaluation_precision(trainer: Trainer) -> AbstractContextManager[Any]:

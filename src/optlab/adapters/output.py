@@ -1,12 +1,13 @@
 """What this process prints, when nobody reads it any more: `python train.py | head`, a terminal that was closed.
 
-`tests/adapters/test_output.py` says what it keeps from breaking. Light at import.
+And what others warn of. `tests/adapters/test_output.py` says what it keeps from breaking. Light at import.
 """
 
 import errno
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
@@ -31,6 +32,22 @@ def outliving_its_reader() -> Iterator[None]:
         sys.stderr.flush()
     finally:
         sys.stdout, sys.stderr = before
+
+
+@contextmanager
+def ignoring_warnings(message: str) -> Iterator[None]:
+    """Within the block, leave out warnings that begin like this regular expression: a value says it already."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=message)
+        yield
+
+
+@contextmanager
+def warnings_raised() -> Iterator[None]:
+    """Within the block, raise what is warned of, for a verdict on the code that warns."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
 
 
 class Outlet:

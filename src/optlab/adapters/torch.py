@@ -24,6 +24,17 @@ def set_float32_precision(tf32: bool) -> None:
     torch.backends.cudnn.allow_tf32 = tf32
 
 
+@contextmanager
+def on_one_thread() -> Iterator[None]:
+    """Within the block, compute on one thread: on a network of a few hundred weights more of them only wait."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 # -- torch's default generators, which the whole process shares; what takes no generator of its own draws from them
 
 

@@ -26,22 +26,27 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     words = parser().parse_args(arguments).words
-    import torch
+    from optlab.adapters.torch import on_one_thread
 
-    torch.set_num_threads(1)
     try:
-        values = values_of([word for word in words if "=" in word])
-        paths = [word for word in words if "=" not in word]
-        own = [path for path in paths if "." in path]
-        if values and not own:
-            raise UserError(f"{'='.join(map(str, next(iter(values.items()))))}: of which class? type package.Class too")
-        listed = [name for name in paths if "." not in name]
-        passed = [examined(path, values) for path in own]
-        if listed or not paths:
-            passed.append(judged(listed))
+        with on_one_thread():
+            return carry_out(words)
     except UserError as error:
         print(f"optlab: {error}", file=sys.stderr)
         return 1
+
+
+def carry_out(words: Sequence[str]) -> int:
+    """Check what the words name; returns the process' exit code."""
+    values = values_of([word for word in words if "=" in word])
+    paths = [word for word in words if "=" not in word]
+    own = [path for path in paths if "." in path]
+    if values and not own:
+        raise UserError(f"{'='.join(map(str, next(iter(values.items()))))}: of which class? type package.Class too")
+    listed = [name for name in paths if "." not in name]
+    passed = [examined(path, values) for path in own]
+    if listed or not paths:
+        passed.append(judged(listed))
     return 0 if all(passed) else 1
 
 

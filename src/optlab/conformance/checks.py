@@ -3,7 +3,6 @@
 import inspect
 import io
 import math
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from optlab import optimizers
+from optlab.adapters.output import warnings_raised
+from optlab.adapters.torch import seeded
 from optlab.conformance.problem import Problem, same
 
 STEPS = 24
@@ -45,8 +46,8 @@ class Conformance:
 
     @cached_property
     def expected(self) -> list[Tensor]:
-        torch.manual_seed(0)
-        return self.trained()
+        with seeded(0):
+            return self.trained()
 
     def takes_lr(self) -> str | None:
         return None if isinstance(self.lr, int | float) else "has no plain lr"
@@ -78,10 +79,11 @@ class Conformance:
 
     def is_repeatable(self) -> str | None:
         expected, problem = self.expected, Problem()
-        torch.manual_seed(1)  # `expected` was trained under another seed
-        state = torch.get_rng_state()
-        problem.train(self.build(problem), STEPS)
-        if not torch.equal(state, torch.get_rng_state()):
+        with seeded(1):  # `expected` was trained under another
+            state = torch.get_rng_state()
+            problem.train(self.build(problem), STEPS)
+            draws = not torch.equal(state, torch.get_rng_state())
+        if draws:
             return "draws from the global generator"
         return None if same(problem.weights(), expected) else "differs from run to run"
 
@@ -223,8 +225,7 @@ def examine(
     for check in checks:
         if check.name == "decays_weights" and "weight_decay" not in conformance.names:
             continue
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
+        with warnings_raised():
             try:
                 reason: str | None = getattr(conformance, check.name)()
             except Exception as error:  # whatever the class does

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from optlab import lightning_class
-from optlab.adapters.lightning import batches_done
+from optlab.adapters.lightning import batches_done, published
 from optlab.config.schema import Config
 from optlab.create import create
 from optlab.data.arrays import DataInfo
@@ -81,7 +81,7 @@ class UsersState(RunState):
             return
         trainer = self.module.trainer
         for each in trainer.lr_scheduler_configs:
-            value = trainer.callback_metrics.get(str(each.monitor))
+            value = published(trainer).get(str(each.monitor))
             due = each.interval == "epoch" and (trainer.current_epoch + 1) % each.frequency == 0
             if isinstance(each.scheduler, ReduceLROnPlateau) and due and value is not None:
                 each.scheduler.step(float(value))

@@ -4,7 +4,6 @@ Test time has all of the task; validation those that are asked for: to choose by
 listed under `metrics`.
 """
 
-import warnings
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from optlab.adapters.output import ignoring_warnings
 from optlab.config.schema import Config
 from optlab.data.arrays import DataInfo
 from optlab.quality import own
@@ -78,8 +78,7 @@ class Quality:
 
     def compute(self) -> dict[str, float]:
         """The metrics by name; NaN where there is nothing to measure."""
-        with warnings.catch_warnings():  # what cannot be measured is NaN here
-            warnings.filterwarnings("ignore", message="No (positive|negative) samples")
+        with ignoring_warnings("No (positive|negative) samples"):  # what cannot be measured is NaN here
             self.values = {kind: metric.compute() for kind, metric in self.metrics.items() if has_enough(kind, metric)}
             found = {name: own.number(name, metric.compute()) for name, metric in self.of_own.items()}
         found |= {kind: self.mean_of(kind, value) for kind, value in self.values.items() if kind != COUNTS}
