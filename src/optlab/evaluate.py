@@ -16,6 +16,7 @@ from torch import nn
 
 from optlab import checkpoint, resume, trust
 from optlab.adapters.torch import set_float32_precision
+from optlab.building import build_module
 from optlab.check import check_config
 from optlab.config import resolve
 from optlab.config.schema import Config
@@ -26,9 +27,9 @@ from optlab.data.streamed import size_of
 from optlab.errors import UserError
 from optlab.hardware import build_trainer
 from optlab.inputs import batches, load_data
+from optlab.objective import objective_of
 from optlab.record import finite, shortest, write_whole
 from optlab.rules.tasks import task_of
-from optlab.run import build_module, objective_of
 
 log = logging.getLogger(__name__)
 

@@ -10,41 +10,33 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning import Trainer
 from omegaconf import DictConfig
 
-from optlab import checkpoint, environment, lightning_class, losses, networks, resume, tracking
+from optlab import checkpoint, environment, lightning_class, networks, resume, tracking
 from optlab.adapters.lightning import callbacks_of
-from optlab.adapters.torch import keeping_random_state, normalises_batches, set_float32_precision
-from optlab.callbacks import Diverged, Interruption, Recorder, TestCurve
-from optlab.callbacks.contract import RunContext, adds_metrics, begin_run, check_data, in_order
+from optlab.adapters.torch import keeping_random_state, set_float32_precision
+from optlab.building import build_module, build_schedule
+from optlab.callbacks import Diverged, Interruption, Recorder
+from optlab.callbacks.contract import RunContext, begin_run, check_data, in_order
 from optlab.callbacks.ending import Ended, ending_of, line
 from optlab.check import check_config
 from optlab.config import resolve
 from optlab.config.schema import Config
-from optlab.create import create
 from optlab.data.arrays import Samples, Splits
 from optlab.data.batches import DeviceBatches
-from optlab.data.streamed import Stream, Streamed, size_of
-from optlab.engine import MODULES, Choice, EngineModule, choose, users, without_arrays
+from optlab.engine import Choice, choose, without_arrays
 from optlab.errors import Interrupted, UserError, name_of
 from optlab.folders import new_folder
-from optlab.hardware import build_trainer, compile_network, use_cpu_kernels
+from optlab.hardware import build_trainer
 from optlab.inputs import Sources, batches, check_against_data, describe_data, is_streamed, load_data
 from optlab.lightning_class import is_own
-from optlab.lr import Horizon
-from optlab.quality import own
+from optlab.objective import aim, check_watched
 from optlab.record import CHECKPOINT_FOLDER, RunRecord
-from optlab.rules.logged import judged_by
-from optlab.rules.metrics import higher_is_better, kind_of, metric_of, metrics_of
-from optlab.rules.tasks import task_of
-from optlab.run_module import RunModule, RunState
-from optlab.standard import build_callbacks, check_monitors, stand_in
+from optlab.run_module import RunModule
+from optlab.standard import build_callbacks, stand_in
 
 log = logging.getLogger(__name__)
-
-FEW = 4  # samples whose targets losses and metrics are tried on
 
 
 def run(
@@ -167,88 +159,6 @@ def carry_out(prepared: Prepared) -> RunRecord:
 # -- the steps of the story
 
 
-def build_module(
-    config: Config,
-    data: Splits,
-    overrides: Sequence[str] = (),
-    engine: Choice | None = None,
-    saved: checkpoint.Checkpoint | None = None,
-) -> RunModule:
-    """The module of a run; the weights that the config asks for are those of `saved` where there is such a one."""
-    module: RunModule
-    if config.module is None:
-        module = build_own(config, data, overrides, engine, saved)
-    else:
-        module = users.build(config, data.info, overrides)
-    module.run_state.fingerprint = data.fingerprint
-    module.run_state.validates = validates(config, data)
-    if not is_own(config):
-        try_out(module.run_state, config, data)
-    return module
-
-
-def build_own(
-    config: Config,
-    data: Splits,
-    overrides: Sequence[str],
-    engine: Choice | None,
-    saved: checkpoint.Checkpoint | None,
-) -> EngineModule:
-    """optlab's own module, of the network and the loss that the config names."""
-    module = MODULES[engine.name if engine else "eager"](config, data.info, overrides)
-    network, options, info, test = module.network, config.model.plain, data.info, data.test
-    first = networks.start(network, options, info, config.seed) if saved is None else saved.weights
-    module.run_state.weights = first
-    few = test.sample(FEW).targets if isinstance(test, (Streamed, Stream)) else test.targets[:FEW].cpu()
-    networks.try_out(network, options, info, wanted=task_of(info.task).shape(info.outputs, few.shape[1:]))
-    losses.try_out(module.loss, config.loss.name, info, few)
-    own.try_out(module.of_own, info, few)
-    if config.channels_last and config.optimizer.channels_last and data.info.is_image:
-        module.network.to(memory_format=torch.channels_last)
-    if config.cpu_kernels:
-        report = use_cpu_kernels(module.network, config.trainer)
-        module.run_state.kernels = dict(report.layers)
-        log.info("cpu_kernels: %s", report)
-    if config.trainer.compile:
-        log.info(compile_network(module.network, config.trainer))
-    return module
-
-
-def validates(config: Config, data: Splits) -> bool:
-    """Whether a validation split is there and is looked at."""
-    return data.val is not None and config.trainer.validates and lightning_class.validates(config)
-
-
-def check_watched(config: Config, trainer: Trainer, data: Splits) -> None:
-    """Raise UserError for a callback that watches what the run does not have."""
-    adds = any(adds_metrics(callback) and not isinstance(callback, TestCurve) for callback in callbacks_of(trainer))
-    if not adds and config.module is None:  # else nobody knows before it does
-        known = metrics_of(validates=validates(config, data), task=data.info.task, outputs=data.info.outputs)
-        check_monitors(config.callbacks, known)
-
-
-def try_out(state: RunState, config: Config, data: Splits) -> None:
-    """Build optimizer and schedule once, so that what they refuse is refused before a run begins."""
-    build_schedule(state.build_optimizer(), config, data)
-    last = (size_of(data.train) or 0) % config.batch_size
-    if config.module is None and normalises_batches(state.network) and last == 1:
-        try:
-            deepcopy(state.network)(data.info.zeros(1))
-        except ValueError as error:
-            raise UserError(
-                f"batch_size={config.batch_size} leaves a last batch of one sample, which batch norm cannot take "
-                f"({error}); type batch_size={config.batch_size + 1}"
-            ) from error
-
-
-def build_schedule(optimizer: torch.optim.Optimizer, config: Config, data: Splits) -> Any:
-    """A schedule like the run's; how long that is in earnest, Lightning knows when training begins."""
-    count = size_of(data.train)  # None: unknown before an epoch is over, and as long as the run is then
-    batches = config.trainer.max_steps if count is None else -(-count // config.batch_size)
-    epochs = max(1, config.trainer.max_epochs)
-    return create(config.lr.plain, optimizer, Horizon(steps=batches * epochs, steps_per_epoch=batches))
-
-
 def continue_from(config: Config, data: Splits) -> checkpoint.Checkpoint | None:
     """The checkpoint that the run goes on from, checked to be of the same run; None for a new run."""
     if config.ckpt is None:
@@ -341,40 +251,6 @@ def test(prepared: Prepared) -> None:
 
 
 # -- what the record says
-
-
-def aim(
-    recorder: Recorder, config: Config, data: Splits, state: RunState, trainer: Trainer, folder: Path | None
-) -> None:
-    """Tell the recorder what the run is judged by: now, or when it is known what a user's own parts log."""
-    if config.module is None:
-        try:
-            recorder.aim(*objective_of(config, data, state), folder=folder)
-            return
-        except UserError:
-            if kind_of(config.metric or "") in state.directions or not any(map(adds_metrics, callbacks_of(trainer))):
-                raise  # else a callback may log it
-    usual, looks = task_of(data.info.task).judged_by, validates(config, data)
-    metric = config.metric or f"{'val' if looks else 'train'}/{usual}"
-    recorder.aim(metric, "max" if higher_is_better(metric) else "min", folder=folder)
-    recorder.aim_when_known(lambda names: judged_by(config.metric, names, validates=looks, usual=usual))
-
-
-def objective_of(config: Config, data: Splits, state: RunState) -> tuple[str, str]:
-    """The metric that a run is judged by, and whether it is to be "max" or "min".
-
-    By default accuracy where answers are right or wrong and loss for numbers, on validation, or on training where there
-    is no validation.
-    """
-    metric = metric_of(
-        config.metric,
-        validates=validates(config, data),
-        task=data.info.task,
-        outputs=data.info.outputs,
-        own=state.directions,
-    )
-    ways = {name: way for name, way in state.directions.items() if way is not None}
-    return metric, "max" if higher_is_better(metric, ways) else "min"
 
 
 def record_divergence(prepared: Prepared, result: Diverged) -> None:

@@ -13,6 +13,7 @@ from sklearn import metrics as sk
 from torch import Tensor
 
 from optlab.adapters.torch import keeping_random_state
+from optlab.building import build_module
 from optlab.config import compose, resolve
 from optlab.config.schema import Config
 from optlab.errors import UserError
@@ -22,7 +23,6 @@ from optlab.module import TrainingModule
 from optlab.record import RunRecord
 from optlab.rules.metrics import objective
 from optlab.rules.tasks import IGNORED, TASKS
-from optlab.run import build_module
 from tests.conftest import Train
 from tests.metrics import read_metrics
 from tests.tasks import made
