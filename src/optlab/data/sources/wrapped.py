@@ -6,10 +6,9 @@ import inspect
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
 import torch
-from lightning import LightningDataModule
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
@@ -25,6 +24,9 @@ from optlab.data.split import divide
 from optlab.data.streamed import Stream, Streamed, default_workers
 from optlab.errors import UserError
 from optlab.rules.tasks import IGNORED, TaskName
+
+if TYPE_CHECKING:
+    from lightning import LightningDataModule
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +82,8 @@ def source_of(make: Callable[..., Any], function: Callable[..., Any], options: O
 
 def _parts(make: Callable[..., Any], function: Callable[..., Any], typed: Sequence[str]) -> Source | dict[str, Any]:
     """What was made, by the names of its parts."""
+    from lightning import LightningDataModule  # which readers of data have no need of otherwise
+
     takes = inspect.signature(function).parameters
     if "train" in takes and "train" not in typed:
         return {"train": make(train=True), "test": make(train=False)}
@@ -112,6 +116,8 @@ def _words(function: Callable[..., Any], argument: str) -> tuple[Any, ...]:
 
 def _of_data_module(module: LightningDataModule) -> dict[str, Any]:
     """The data sets of a LightningDataModule; batch size, order and collation are optlab's."""
+    from lightning import LightningDataModule
+
     module.prepare_data()
     module.setup("fit")
     module.setup("test")
