@@ -132,6 +132,7 @@ class RunRecord:
     error: dict[str, Any] | None = None
     diverged: dict[str, Any] | None = None
     ended: dict[str, Any] | None = None  # why training ended (see optlab.rules.ends); None where it was broken off
+    continued_from: dict[str, Any] | None = None  # the other run whose first epochs are its own (see optlab.continued)
 
     @classmethod
     def begin(cls, config: Mapping[str, Any], overrides: Iterable[str] = ()) -> Self:

@@ -20,6 +20,7 @@ from optlab.config.schema import Config
 from optlab.errors import UserError, piece
 from optlab.optimizers import COMPUTES_BY
 from optlab.record import NOT_IDENTITY, RECORD_FILE, RunRecord
+from optlab.rules.length import is_laid_out
 from optlab.rules.tasks import task_of
 from optlab.standard import stops_early
 
@@ -39,8 +40,6 @@ MAY_CHANGE = (
     "trainer.num_nodes",
     "trainer.strategy",
 )
-# Schedules whose lr does not depend on the length of the run, so that it may be extended.
-OPEN_ENDED = ("constant", "step", "exponential", "plateau")
 LARGEST_COUNT = 2**63 - 1
 # What a schedule moves in the parameter groups: OneCycleLR can cycle momentum.
 SCHEDULED = ("lr", "momentum", "betas")
@@ -72,7 +71,7 @@ def check_continues(saved: Checkpoint, config: Config, fingerprint: str) -> None
     lengths = {"max_epochs": config.trainer.max_epochs, "max_steps": config.trainer.max_steps}
     longer = [key for key, length in lengths.items() if length != theirs["trainer"].get(key)]
     schedule = config.lr
-    if longer and (schedule.name not in OPEN_ENDED or schedule.arguments.get("warmup_fraction")):
+    if longer and is_laid_out(schedule.name, schedule.arguments):
         key = longer[0]
         raise UserError(
             f"trainer.{key}={lengths[key]}: lr={schedule.name} was laid out for "

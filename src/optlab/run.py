@@ -23,6 +23,7 @@ from optlab.callbacks.ending import Ended, ending_of, line
 from optlab.check import check_config
 from optlab.config import resolve
 from optlab.config.schema import Config
+from optlab.continued import continued_from
 from optlab.data.arrays import Samples, Splits
 from optlab.data.batches import DeviceBatches
 from optlab.engine import Choice, choose, without_arrays
@@ -109,6 +110,7 @@ def prepare(
     record.environment = environment.describe(trainer, config.tf32) | {"engine": module.run_state.engine}
     record.numerics = environment.numerics(trainer, module.run_state)
     record.data = describe_data(data)
+    record.continued_from = None if resumed is None else continued_from(resumed, record)
     record.network = networks.counts(module.run_state.network) | {"weights": module.run_state.weights}
     if ways := {name: way for name, way in module.run_state.directions.items() if way is not None}:
         record.data["directions"] = ways

@@ -7,7 +7,9 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from optlab.adapters.hydra import ConfigLoader, combinations
+from optlab.console import console_for
 from optlab.errors import UserError
+from optlab.sweep import lengthen
 from optlab.sweep.conclude import conclude
 from optlab.sweep.execute import execute
 from optlab.sweep.folder import open_sweep, write_plan, write_planned
@@ -32,6 +34,8 @@ def sweep(config_loader: ConfigLoader, config: DictConfig, launcher: Launcher, a
         check(jobs)
         write_plan(config, folder)
         write_planned(folder, (job.planned(folder) for job in jobs))
+        for line in lengthen.lines(jobs):
+            console_for("words").print(line, markup=False, soft_wrap=True)
         watch = partial(watching, title=config.sweep)
         work = partial(execute, launcher, jobs, retry=config.retry, watch=watch)
         conclude(folder, work, live=config.report.live)

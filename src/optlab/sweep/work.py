@@ -3,6 +3,7 @@
 Whatever launched the job, what comes of it stands in its run folder: `run.json` is the only messenger.
 """
 
+import logging
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,9 @@ from optlab.record import CHECKPOINT_FOLDER, METRICS_FILE, RECORD_FILE, RunRecor
 from optlab.rules.metrics import objective
 from optlab.sweep.folder import locked
 from optlab.sweep.job import FINAL
+from optlab.sweep.lengthen import shorter
+
+log = logging.getLogger(__name__)
 
 
 def run_job(
@@ -41,8 +45,6 @@ def run_job(
     Raises:
         Interrupted: the sweep is to stop.
     """
-    from optlab.run import run
-
     config = Config.parse(resolve(cfg))
     with locked(folder) as ours:
         if not ours:
@@ -54,11 +56,13 @@ def run_job(
         if not wants_output(overrides):
             process.quiet_console()
         record = RunRecord.begin(config.plain, overrides)
+        if before is not None and config.ckpt is not None:
+            record.continued_from = before.continued_from
         record.write(folder)
         with process.freeing_memory():
             try:
-                with process.noticing_signals() as signals, as_single_run(config, folder, overrides):
-                    record = run(config.plain, folder, overrides=overrides, sources=sources)
+                with process.noticing_signals() as signals:
+                    record = carry_out(config, folder, overrides, sources)
             except BaseException as error:
                 # Lightning's answer to SIGTERM is a SystemExit.
                 if signals or not isinstance(error, (Exception, SystemExit)):
@@ -68,6 +72,28 @@ def run_job(
         if signals:
             raise Interrupted(signals[0])
         return None if record.status == "failed" else objective(record)
+
+
+def carry_out(
+    config: Config, folder: Path, overrides: Sequence[str], sources: MutableMapping[str, Any] | None
+) -> RunRecord:
+    """The run itself: behind the same run of fewer epochs where there is one, and else from its beginning."""
+    from optlab.run import run
+
+    def attempt(config: Config) -> RunRecord:
+        with as_single_run(config, folder, overrides):
+            return run(config.plain, folder, overrides=overrides, sources=sources)
+
+    before = shorter(folder, config)
+    if before is None or before.unfit is not None:
+        return attempt(config)
+    try:
+        return attempt(config.with_(ckpt=str(before.checkpoint)))
+    except UserError as error:
+        if (folder / METRICS_FILE).exists():  # it had begun
+            raise
+        log.warning("trains from the first epoch, as it cannot go on from fewer: %s", error)
+        return attempt(config)
 
 
 # -- before
