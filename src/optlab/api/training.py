@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from omegaconf import DictConfig
 
-from optlab import cli, notebook, objects
+from optlab import cli, notebook
 from optlab.adapters import process
-from optlab.api.objects import as_option
 from optlab.api.words import words_of
 from optlab.config import compose, places, resolve
 from optlab.config import overrides as typed
@@ -67,7 +66,7 @@ def run(
         last = where / CHECKPOINT_FOLDER / "last.ckpt"
         how = f"go on with ckpt={str(shortest(last))!r}" if last.exists() else "nothing was saved"
         raise Stopped(f"interrupted after {plural(record.epochs, 'epoch')}, kept in {shortest(where)}; {how}")
-    return Run(record, where)
+    return Run(record, where, is_ours=True)
 
 
 def prepared(words: Sequence[str]) -> list[str]:
@@ -106,9 +105,10 @@ class Run:
         folder: the run folder.
     """
 
-    def __init__(self, record: RunRecord, folder: Path) -> None:
+    def __init__(self, record: RunRecord, folder: Path, *, is_ours: bool = False) -> None:
         self.record = record
         self.folder = folder
+        self._is_ours = is_ours  # trained by this process, so that its classes were named by the program
 
     @classmethod
     def read(cls, folder: Path | str) -> "Run":
@@ -154,29 +154,27 @@ class Run:
 
         return read(self.folder)
 
-    def network(self, weights: Literal["last", "best"] = "last", *, model: Any = None) -> "nn.Module":
+    def network(
+        self, weights: Literal["last", "best"] = "last", *, model: Any = None, trust: bool = False
+    ) -> "nn.Module":
         """The trained network on the CPU, in eval mode; it takes inputs as the data set gave them, normalised.
 
+        Of a LightningModule of one's own it is the module.
+
         Args:
-            model: the class of the network again, where it lies in no module and another process trained it.
+            model: the class of the network or module again, where another process trained it: a file alone is not
+                believed which classes it may name, and one that lies in no module is nowhere else.
+            trust: believe the file.
 
         Raises:
-            UserError: the run kept no such checkpoint, or its network's class is not in this process.
+            UserError: the run kept no such checkpoint, its class is not in this process, or is not trusted.
         """
-        from optlab import checkpoint
+        from optlab.api.trained import network_of
 
         path = self.folder / CHECKPOINT_FOLDER / f"{weights}.ckpt"
         if not path.exists():
             raise UserError(f"{shortest(path)}: this run kept no such checkpoint; run it with callbacks='default'")
-        if self.config.get("module"):
-            name = self.record.model
-            raise UserError(f"network(): {name} is a LightningModule; {name}.load_state_dict reads {shortest(path)}")
-        if model is not None:
-            as_option("model", model)
-        if not objects.is_there(target := str(self.config["model"]["_target_"])):
-            which = "is another one than this run's" if model is not None else "lies in no module"
-            raise UserError(f"network(): {self.record.model} {which} ({target}); give its class as network(model=...)")
-        return checkpoint.read(path).network().eval()
+        return network_of(path, self.config, model, trusted=trust or self._is_ours)
 
     def __repr__(self) -> str:
         return f"<optlab.Run: {self._title()}; {self.status}, {shortest(self.folder)}>"

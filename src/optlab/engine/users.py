@@ -208,28 +208,42 @@ def build(config: Config, info: DataInfo, overrides: Sequence[str] = ()) -> User
         UserError: it cannot be made, has nothing to train, or steps optimizers itself which it is not to have.
     """
     assert config.module is not None
-    label, options = config.module.label, config.module.plain
-    cls = in_a_run(class_of(config.module))
-    given = lightning_class.given(config, info)
-    arguments = {key: value for key, value in options.items() if key not in ("name", "_target_")}
-    try:
-        with default_stream(config.seed, "weights"):
-            made = {"_target_": f"{__name__}.call", **arguments, **given}
-            module: UsersModule = create(made, cls)
-    except UserError:
-        raise
-    except Exception as error:  # whatever a user's constructor raises
-        raise UserError(f"module={label} cannot be built: {what_failed(error)}") from error
+    label = config.module.label
+    module: UsersModule = make(config, info, in_a_run(class_of(config.module)))
     if not any(parameter.requires_grad for parameter in module.parameters()) and not is_own(config):
         raise UserError(f"module={label}: has no weights to train; let its constructor make them")
     if not module.automatic_optimization and not is_own(config):
         raise UserError(f"module={label}: steps its optimizers itself; type optimizer=own")
     module.run_state = UsersState(module, module, config, info, overrides)
-    shown = ", ".join(f"{name}={value}" for name, value in (arguments | given).items() if not isinstance(value, dict))
+    named = arguments(config, info).items()
+    shown = ", ".join(f"{name}={value}" for name, value in named if not isinstance(value, dict))
     log.info("module: %s(%s) takes its own steps; model= and loss= are not used", label, shown)
     return module
 
 
-def call(cls: type[UsersModule], **arguments: Any) -> UsersModule:
+def make(config: Config, info: DataInfo, cls: type[LightningModule]) -> Any:
+    """An object of the user's class, or of one made of it, in the stream of initial weights.
+
+    Raises:
+        UserError: its constructor fails.
+    """
+    assert config.module is not None
+    try:
+        with default_stream(config.seed, "weights"):
+            return create({"_target_": f"{__name__}.call", **arguments(config, info)}, cls)
+    except UserError:
+        raise
+    except Exception as error:  # whatever a user's constructor raises
+        raise UserError(f"module={config.module.label} cannot be built: {what_failed(error)}") from error
+
+
+def arguments(config: Config, info: DataInfo) -> dict[str, Any]:
+    """What the constructor is called with: what was typed, and what the data and the optimizer give."""
+    assert config.module is not None
+    options = {key: value for key, value in config.module.plain.items() if key not in ("name", "_target_")}
+    return options | lightning_class.given(config, info)
+
+
+def call(cls: type[LightningModule], **arguments: Any) -> LightningModule:
     """The class called, by a name that a config can give."""
     return cls(**arguments)
