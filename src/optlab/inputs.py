@@ -70,7 +70,7 @@ def make_source(config: Config, settings: dict[str, Any]) -> Source:
         made: Source = create(settings)
         return made
     options = Options(
-        name=dataset.target.rpartition(".")[2],
+        name=getattr(function, "__name__", dataset.target.rpartition(".")[2]),
         task=dataset.task,
         outputs=dataset.outputs,
         test_size=dataset.test_size,

@@ -2,8 +2,10 @@
 
 import importlib
 import inspect
+import json
 import os
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +13,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from lightning import Callback, LightningModule
+from lightning import Callback, LightningDataModule, LightningModule
 from torch import Tensor, nn
-from torch.utils.data import Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import optlab
 import optlab.run
 from optlab import notebook, objects
+from optlab.api.contents import digest
 from optlab.api.words import words_of, written
 from optlab.config import compose, resolve
+from optlab.config.schema import Config
 from optlab.data import digits
 from optlab.errors import Stopped, UserError
+from optlab.inputs import describe_data, load_data
 from optlab.record import run_id
 from optlab.run import run as run_config
 from tests.commandline import command
@@ -154,6 +159,47 @@ def test_what_cannot_is_kept_by_its_content_and_known_to_its_id(monkeypatch: pyt
     assert other.network(model=made(1))(torch.zeros(1, 3)).shape == (1, 2)
 
 
+class Lit(LightningModule):
+    def __init__(self, width: int = 2) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layer(x)
+        return out
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        x, y = batch
+        return nn.functional.cross_entropy(self(x), y)
+
+
+def test_the_network_of_a_module_is_the_module(tmp_path: Path) -> None:
+    run = optlab.run(folder=tmp_path / "r", module=Lit, dataset=vectors(), optimizer="sgd", progress=False, **QUICK)
+    module = run.network()
+    assert type(module) is Lit
+    assert module(torch.zeros(1, 3)).shape == (1, 2)
+    read = optlab.Run.read(tmp_path / "r")
+    with pytest.raises(UserError, match=r"could run the code of .*; give its class as network\(model=...\)"):
+        read.network()
+    for known in (read.network(model=Lit), read.network(trust=True)):
+        assert torch.equal(next(known.parameters()), next(module.parameters()))
+
+
+def test_a_checkpoint_that_was_read_names_no_class_of_its_own_choice(tmp_path: Path) -> None:
+    run = optlab.run(folder=tmp_path / "r", optimizer="sgd", model=MLP, progress=False, **QUICK)
+    path = tmp_path / "r" / "checkpoints" / "last.ckpt"
+    content = torch.load(path, weights_only=True)
+    facts = json.loads(content["optlab"]["run"])
+    facts["config"]["model"] = {"name": "x", "_target_": "shutil.rmtree", "path": str(tmp_path / "victim")}
+    content["optlab"]["run"] = json.dumps(facts)
+    torch.save(content, path)
+    (tmp_path / "victim").mkdir()
+    for given in (None, Net):
+        with pytest.raises(UserError, match=r"shutil.rmtree, which is no network"):
+            optlab.Run.read(run.folder).network(model=given)
+    assert (tmp_path / "victim").exists()
+
+
 def test_optlabs_own_option_stands_for_a_class_of_torch() -> None:
     assert words_of({"optimizer": torch.optim.Adam}) == ["optimizer=adam"]
     assert words_of({"optimizer": torch.optim.SGD}) == ["optimizer=sgd"]
@@ -180,6 +226,82 @@ class Pairs(Dataset[tuple[Tensor, int]]):
         return torch.full((3,), float(index)), index % 2
 
 
+PROGRAM = """
+import torch
+from torch.utils.data import TensorDataset
+
+WIDTH = {n}
+
+def helper(x):
+    return x * WIDTH if x in {{'a', 'b'}} else None
+
+class Net(torch.nn.Module):
+    kinds = {{'c', 'd'}}
+
+    def forward(self, x):
+        return helper(x), Net
+
+things = [
+    Net,
+    torch.nn.CrossEntropyLoss(weight=torch.tensor([1.0, {n}])),
+    lambda x: helper(x),
+    TensorDataset(torch.ones(3)),
+]
+"""
+
+
+def digests(n: int) -> list[str]:
+    notebook: dict[str, Any] = {"__name__": "__main__"}
+    exec(PROGRAM.format(n=n), notebook)
+    return [digest(each) for each in notebook["things"]]
+
+
+def test_an_object_of_a_notebook_is_known_by_its_content_and_what_it_uses() -> None:
+    first = digests(2)
+    assert digests(2) == first
+    assert [a == b for a, b in zip(first, digests(3), strict=True)] == [False, False, False, True]
+
+
+class Opened(Pairs):
+    """What it holds cannot be written down."""
+
+    def __init__(self, offset: int) -> None:
+        self.lock, self.offset = threading.Lock(), offset
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return torch.full((3,), float(index + self.offset)), index % 2
+
+
+def data_of(dataset: Any) -> dict[str, Any]:
+    """What run.json says of a data set that is handed over."""
+    return describe_data(load_data(Config.parse(resolve(compose(words_of({"dataset": dataset}))))))
+
+
+def test_data_sets_go_the_way_of_the_command_line() -> None:
+    x, y = vectors(40)
+    yes_no = {"_target_": (x, y.astype(np.float32)), "task": "binary", "test_size": 10}
+    labels = (x, (x > 0).astype(np.float32))
+    mixed = pd.DataFrame({"a": x[:, 0], "kind": ["u", "v"] * 20, "price": 10 * x[:, 1]})
+    streamed = {"_target_": DataLoader(Opened(0), batch_size=4), "memory": False, "workers": 0}
+    for dataset, task, sizes in (
+        (yes_no, "binary", (27, 3, 10)),
+        (labels, "multilabel", (29, 3, 8)),
+        ((mixed, "price"), "regression", (29, 3, 8)),
+        ((mixed, mixed["price"]), "regression", (29, 3, 8)),  # which is no input then
+        ((mixed[["a", "kind"]], mixed[["price"]]), "regression", (29, 3, 8)),
+        ((x, np.array(["no", "yes"] * 20)), "classification", (29, 3, 8)),
+        ((Pairs(), Pairs(), Pairs()), "classification", (50, 50, 50)),
+        (LightningDataModule.from_datasets(Pairs(), test_dataset=Pairs()), "classification",
+         (45, 5, 50)),
+        (streamed, "classification", (36, 4, 10)),
+    ):  # fmt: skip
+        found = data_of(dataset)
+        assert (found["task"], found["input_shape"]) == (task, [3])
+        assert (found["train"], found["val"], found["test"]) == sizes
+    assert found["streamed"]
+    assert words_of({"dataset": Opened(0)}) == words_of({"dataset": Opened(0)}) != words_of({"dataset": Opened(1)})
+
+
 @pytest.mark.parametrize(
     ("data", "task", "sizes"),
     [
@@ -194,9 +316,7 @@ class Pairs(Dataset[tuple[Tensor, int]]):
     ],
 )  # fmt: skip
 def test_data_are_arrays_tables_or_datasets(data: Any, task: str, sizes: tuple[int, ...]) -> None:
-    loss = "mse" if task == "regression" else "cross_entropy"
-    run = optlab.run(model=MLP, dataset=data, loss=loss, progress=False, **QUICK | {"batch_size": 16})
-    found = run.record.data
+    found = data_of(data)
     assert (found["task"], (found["train"], found["val"], found["test"])) == (task, sizes)
 
 
@@ -210,11 +330,13 @@ def test_data_are_arrays_tables_or_datasets(data: Any, task: str, sizes: tuple[i
         ({"model": Net((3,), 2)}, "hand over the class, model=Net"),
         ({"optimizer": Net}, "Net is no optimizer's class"),
         ({"seed": object()}, "seed: object cannot stand in a config"),
-        ({"dataset": (np.zeros((3, 2)), np.zeros(2))}, "3 inputs with 2 targets"),
+        ({"dataset": (np.zeros((3, 2)), np.zeros(2))}, "train has 3 inputs and 2 targets"),
         ({"dataset": (np.array([[np.nan]]), np.zeros(1))}, "hold NaN"),
         ({"dataset": (np.array([["a"]]), np.zeros(1))}, "must be numbers"),
         ({"dataset": (pd.DataFrame({"a": [1]}), "b")}, "has no column 'b'; it has a"),
-        ({"dataset": (pd.DataFrame({"a": ["x"], "b": [1]}), "b")}, "column a holds no numbers"),
+        ({"dataset": (pd.DataFrame({"a": [1, 2]}), [1])}, "2 inputs with 1 targets"),
+        ({"dataset": (np.zeros((4, 2)),) * 4}, "a tuple of 4 things is no data set"),
+        ({"dataset": (TensorDataset(torch.ones(3, 1)), np.zeros(3))}, "a tuple of 2 things is no data set"),
         ({"dataset": np.zeros(3)}, "a ndarray is no data set"),
         ({"mode": "test"}, "optlab.run trains"),
     ],

@@ -8,24 +8,19 @@ code or content, so that a changed one is another run.
 
 import hashlib
 import inspect
-import pickle
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
-from types import CodeType
 from typing import Any
 
 from optlab import objects
+from optlab.api.contents import DIGITS, digest, path_of
 from optlab.config import places
 from optlab.errors import UserError
 
 GROUPS = ("model", "dataset", "optimizer", "loss", "module")
 PLAIN = (str, int, float, bool, Path, type(None))
 SPLIT = {"val_size": 0.1, "split_seed": 0, "train_split": "train", "augment": "none"}
-DIGITS = 8  # of a hash, in a path
-UNTOLD = ("__dict__", "__weakref__", "__doc__", "__module__", "__firstlineno__", "__static_attributes__")
 
 
 def is_object(key: str, value: Any) -> bool:
@@ -77,7 +72,7 @@ def described(group: str, value: Any) -> tuple[str, str, dict[str, Any]]:
     if group == "optimizer":
         suggested = target or suggested  # as the command line calls a class
         arguments = own_defaults() | arguments
-    target = target or objects.keep(f"{name_of(thing)}_{digest(thing)}", thing)
+    target = target or objects.keep(f"{name_of(thing)}_{hash_of(group, thing)}", thing)
     return "", name or suggested, {"_target_": target} | arguments
 
 
@@ -99,69 +94,20 @@ def offered(group: str, name: str, node: Mapping[str, Any]) -> str:
 # -- where an object comes from
 
 
-def path_of(thing: Any) -> str:
-    """The shortest dotted path by which any process can import this very class or function; "" where there is none."""
-    module, name = getattr(thing, "__module__", None), getattr(thing, "__qualname__", "")
-    if not module or module == "__main__" or "." in name or not name.isidentifier():
-        return ""
-    parts = module.split(".")
-    for end in range(1, len(parts) + 1):
-        path = ".".join(parts[:end])
-        if any(part.startswith("_") for part in parts[:end]):
-            break
-        if getattr(sys.modules.get(path), name, None) is thing:
-            return f"{path}.{name}"
-    return ""
-
-
 def name_of(thing: Any) -> str:
     name = str(getattr(thing, "__name__", "") or type(thing).__name__)
     return name if name.isidentifier() else "own"
 
 
-def digest(thing: Any) -> str:
-    """A few hex digits of an object's code and content: another program text is another object."""
-    return hashlib.sha256("\n".join(content_of(thing)).encode()).hexdigest()[:DIGITS]
-
-
-def content_of(thing: Any) -> Iterator[str]:
-    """What makes an object what it is: its classes' code without what others wrote, and its state.
-
-    Not the source text: a notebook has none for its classes.
-    """
-    if isinstance(thing, Same):
-        yield from content_of(thing.thing)
-    elif inspect.isclass(thing):
-        for each in thing.__mro__:
-            if not path_of(each):
-                yield each.__qualname__
-                for name, value in sorted(vars(each).items()):
-                    yield name
-                    yield from content_of(getattr(value, "__func__", value)) if name not in UNTOLD else ()
-    elif inspect.isfunction(thing):
-        yield from code_of(thing.__code__)
-        yield repr((thing.__defaults__, thing.__kwdefaults__))
-        for cell in thing.__closure__ or ():
-            with suppress(ValueError):  # an empty one
-                yield from () if inspect.isclass(cell.cell_contents) else (plain(cell.cell_contents),)
-    else:
-        yield plain(thing)
-        if not isinstance(thing, type) and type(thing).__module__ == "__main__":
-            yield from content_of(type(thing))
-
-
-def code_of(code: CodeType) -> Iterator[str]:
-    yield repr((code.co_code, code.co_names, code.co_varnames))
-    for constant in code.co_consts:
-        yield from code_of(constant) if isinstance(constant, CodeType) else (repr(constant),)
-
-
-def plain(value: Any) -> str:
-    """The state of a value as text that is the same in every process."""
+def hash_of(group: str, thing: Any) -> str:
     try:
-        return hashlib.sha256(pickle.dumps(value)).hexdigest()
-    except Exception:  # whatever its own code raises: then only its kind is known
-        return type(value).__qualname__
+        return digest(thing)
+    except Exception as error:  # whatever its own code raises
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UserError(
+            f"{group}: what {name_of(thing)} holds cannot be told apart from another one ({reason}); hand "
+            "over its class, or a function that makes it"
+        ) from error
 
 
 def own_option(optimizer: Any) -> str:

@@ -69,7 +69,7 @@ def saved_arrays(
             f"dataset.targets={targets} goes with inputs in a .npy, and {path.name} holds both; leave it out"
         )
     found = find_parts(path, content)
-    parts, classes = with_labels(path, found, content.get("classes"))
+    parts, classes = with_labels(f"dataset.file={path}", found, content.get("classes"))
     return assemble(
         path.stem,
         parts,
@@ -175,37 +175,41 @@ def _names(kinds: tuple[str, ...], parts: tuple[str, ...]) -> Iterator[str]:
 
 
 def with_labels(
-    path: Path, found: Mapping[str, tuple[Any, Any]], classes: Any = None
+    what: str, found: Mapping[str, tuple[Any, Any]], classes: Any = None
 ) -> tuple[dict[str, tuple[Tensor, Tensor]], list[str]]:
-    """The parts as tensors, targets of text as whole numbers, and the names of the classes."""
+    """The parts as tensors, targets of text as whole numbers, and the names of the classes.
+
+    Args:
+        what: holds them, for messages: "dataset.file=data.npz".
+    """
     names = [] if classes is None else [str(name) for name in np.asarray(classes).ravel()]
-    arrays = {part: (as_array(path, x), as_array(path, y)) for part, (x, y) in found.items()}
+    arrays = {part: (as_array(what, x), as_array(what, y)) for part, (x, y) in found.items()}
     if any(y.dtype.kind in "US" for _, y in arrays.values()):
         names = names or sorted({str(label) for _, y in arrays.values() for label in np.unique(y)})
         place = {name: number for number, name in enumerate(names)}
-        arrays = {part: (x, _numbered(path, y, place)) for part, (x, y) in arrays.items()}
-    parts = {part: (as_tensor(path, x), as_tensor(path, y)) for part, (x, y) in arrays.items()}
+        arrays = {part: (x, _numbered(what, y, place)) for part, (x, y) in arrays.items()}
+    parts = {part: (as_tensor(what, x), as_tensor(what, y)) for part, (x, y) in arrays.items()}
     return parts, names
 
 
-def _numbered(path: Path, labels: np.ndarray[Any, Any], place: Mapping[str, int]) -> np.ndarray[Any, Any]:
+def _numbered(what: str, labels: np.ndarray[Any, Any], place: Mapping[str, int]) -> np.ndarray[Any, Any]:
     if unknown := sorted({str(label) for label in np.unique(labels)} - place.keys()):
-        raise UserError(f"dataset.file={path}: the label {unknown[0]!r} is none of its classes ({', '.join(place)})")
+        raise UserError(f"{what}: the label {unknown[0]!r} is none of its classes ({', '.join(place)})")
     numbers = [place[str(label)] for label in labels.ravel().tolist()]
     return np.array(numbers, dtype=np.int64).reshape(labels.shape)
 
 
-def as_array(path: Path, value: Any) -> np.ndarray[Any, Any]:
+def as_array(what: str, value: Any) -> np.ndarray[Any, Any]:
     array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
     if array.dtype.kind not in "biufcUS" or array.ndim == 0:
-        raise UserError(f"dataset.file={path}: an array of {array.dtype} and {array.ndim} axes holds no samples")
+        raise UserError(f"{what}: an array of {array.dtype} and {array.ndim} axes holds no samples")
     return array
 
 
-def as_tensor(path: Path, array: np.ndarray[Any, Any]) -> Tensor:
+def as_tensor(what: str, array: np.ndarray[Any, Any]) -> Tensor:
     """The tensor of an array of any byte order and any type that NumPy knows."""
     if array.dtype.kind in "US":
-        raise UserError(f"dataset.file={path}: the inputs are text; save them as numbers (tokens)")
+        raise UserError(f"{what}: the inputs are text; save them as numbers (tokens)")
     if array.dtype.kind == "u" and array.dtype.itemsize > 1:
         array = array.astype(np.int64)
     return torch.from_numpy(np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False)))

@@ -74,22 +74,56 @@ def table(
     if test_file is not None:
         frames["test"] = _read(existing(test_file, "dataset.test_file", "dataset.test_file=test.csv"), separator)
         _columns(Path(test_file), frames["test"], [*features, *names], "dataset.test_file")
-    targets, found = _targets(path.stem, frames, names, len(features), task, outputs)
-    info = DataInfo(path.stem, found.task, (1,), found.classes, found.outputs, None, None)
-    rows = {part: torch.arange(len(each)) for part, each in frames.items()}
-    if "test" not in rows:
+    return of_frames(
+        path.stem,
+        frames,
+        names,
+        features,
+        task=task,
+        outputs=outputs,
+        test_size=test_size,
+        val_size=val_size,
+        split_seed=split_seed,
+    )
+
+
+def of_frames(
+    name: str,
+    frames: dict[str, pd.DataFrame],
+    names: Sequence[str],
+    features: Sequence[str],
+    *,
+    task: TaskName | None,
+    outputs: int | None,
+    test_size: float | int,
+    val_size: float | int,
+    split_seed: int,
+) -> Source:
+    """What `table` makes of a file, of tables that are there.
+
+    Args:
+        name: of the data set.
+        frames: of "train", and "val" and "test" where there are such parts.
+        names: the columns to predict.
+        features: the columns to predict by.
+    """
+    frames = dict(frames)
+    targets, found = _targets(name, frames, names, len(features), task, outputs)
+    info = DataInfo(name, found.task, (1,), found.classes, found.outputs, None, None)
+    if "test" not in frames:
         kept, held = divide(targets["train"], test_size, split_seed, info, option="test_size")
-        frames["test"], targets["test"] = frame.iloc[held.numpy()], targets["train"][held]
-        frames["train"], targets["train"] = frame.iloc[kept.numpy()], targets["train"][kept]
-    if val_size:
+        everything = frames["train"]
+        frames["test"], targets["test"] = everything.iloc[held.numpy()], targets["train"][held]
+        frames["train"], targets["train"] = everything.iloc[kept.numpy()], targets["train"][kept]
+    if val_size and "val" not in frames:
         kept, held = divide(targets["train"], val_size, split_seed, info, option="val_size")
         everything = frames["train"]
         frames["val"], targets["val"] = everything.iloc[held.numpy()], targets["train"][held]
         frames["train"], targets["train"] = everything.iloc[kept.numpy()], targets["train"][kept]
-    columns = [_Column.measure(name, frames["train"][name]) for name in features]
+    columns = [_Column.measure(each, frames["train"][each]) for each in features]
     inputs = {part: _inputs(columns, each, part) for part, each in frames.items()}
     shape = (inputs["train"].shape[1],)
-    info = DataInfo(path.stem, found.task, shape, found.classes, found.outputs, None, None)
+    info = DataInfo(name, found.task, shape, found.classes, found.outputs, None, None)
     _say(info, columns, names)
     parts = {part: Arrays(inputs[part], targets[part]) for part in inputs}
     return Source(info, parts["train"], parts["test"], parts.get("val"))

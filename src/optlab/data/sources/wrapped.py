@@ -96,7 +96,7 @@ def _parts(make: Callable[..., Any], function: Callable[..., Any], typed: Sequen
     if isinstance(made, Source):
         return made
     if isinstance(made, LightningDataModule):
-        return _of_data_module(made)
+        return parts_of_module(made)
     if isinstance(made, Mapping):
         return {part: made[word] for part, words in PARTS.items() for word in words if word in made}
     if isinstance(made, (tuple, list)) and len(made) in (2, 3) and not torch.is_tensor(made[0]):
@@ -114,7 +114,7 @@ def _words(function: Callable[..., Any], argument: str) -> tuple[Any, ...]:
     return get_args(hint) if getattr(hint, "__origin__", None) is Literal else ()
 
 
-def _of_data_module(module: LightningDataModule) -> dict[str, Any]:
+def parts_of_module(module: LightningDataModule) -> dict[str, Any]:
     """The data sets of a LightningDataModule; batch size, order and collation are optlab's."""
     from lightning import LightningDataModule
 
@@ -124,7 +124,7 @@ def _of_data_module(module: LightningDataModule) -> dict[str, Any]:
     loaders = {"train": module.train_dataloader, "val": module.val_dataloader, "test": module.test_dataloader}
     parts = {}
     for part, loader in loaders.items():
-        if getattr(type(module), loader.__name__) is not getattr(LightningDataModule, loader.__name__):
+        if getattr(loader, "__func__", loader) is not getattr(LightningDataModule, loader.__name__):
             parts[part] = loader().dataset
     log.info("%s: its data sets are used; batches, their order and size are optlab's", type(module).__name__)
     return parts
