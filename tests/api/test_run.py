@@ -348,6 +348,14 @@ def test_a_bad_word_is_one_line_in_a_notebook_too(settings: dict[str, Any], said
     assert not Path("outputs").exists()
 
 
+def test_a_name_without_its_key_is_one_line() -> None:
+    wrong: Any = "adam"
+    with pytest.raises(UserError, match=r"run\('adam'\): the first argument is a composed config"):
+        optlab.run(wrong)
+    with pytest.raises(UserError, match=r"read\(None\): is no folder"):
+        optlab.read(*[None])  # type: ignore[arg-type]
+
+
 def test_composing_a_bad_word_is_one_line() -> None:
     for words, said in ((["optimizer=adm"], "no such optimizer"), (["sede=1"], "did you mean seed"), (["adam"], "did")):
         with pytest.raises(UserError, match=said):

@@ -46,6 +46,8 @@ def read(
     Raises:
         UserError: no folder was named, one does not exist or holds no run, or no run has the metric.
     """
+    if wrong := [each for each in folders if not isinstance(each, (str, Path, Iterable))]:
+        raise UserError(f"read({wrong[0]!r}): is no folder; type optlab.read('outputs/sweeps/first')")
     places = [Path(each) for one in folders for each in ([one] if isinstance(one, (str, Path)) else one)]
     if not places:
         raise UserError("read(): names no folder; type optlab.read('outputs/sweeps/first')")

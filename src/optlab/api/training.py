@@ -53,6 +53,10 @@ def run(
     """
     if config is not None and settings:
         raise UserError(f"run(): {', '.join(settings)} beside a config; put them into the config, or leave it out")
+    if config is not None and not isinstance(config, Mapping):
+        raise UserError(
+            f"run({config!r}): the first argument is a composed config; name what it is, as optimizer='adam'"
+        )
     words = list(overrides)
     if config is None:
         words = prepared([*words_of(settings), *overrides])
