@@ -110,8 +110,24 @@ def test_the_first_word_completes_to_a_command(line: str, offered: tuple[list[st
 def test_commands_complete_beside_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COMP_LINE", "optlab ")
     assert {"report", "init", "optimizer="} <= set(optlab("-sc", "query=bash").out.split())
-    monkeypatch.setenv("COMP_LINE", "optlab report o")
-    assert optlab("-sc", "query=bash").out == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("optlab report ", ["outputs/runs/a", "outputs/sweeps/s"]),
+        ("optlab report outputs/sw", ["outputs/sweeps/s"]),
+        ("optlab report --", []),
+        ("optlab dashboard ", ["outputs/sweeps/s"]),
+        ("optlab conformance ", []),
+    ],
+)
+def test_behind_a_command_its_folders_complete(line: str, offered: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for file in ("outputs/runs/a/run.json", "outputs/sweeps/s/multirun.yaml"):
+        Path(file).parent.mkdir(parents=True)
+        Path(file).touch()
+    monkeypatch.setenv("COMP_LINE", line)
+    assert optlab("-sc", "query=bash").out.split() == offered
 
 
 # -- the words

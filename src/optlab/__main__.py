@@ -27,6 +27,9 @@ def main() -> Any:
         names, overrides = commands.completing(os.environ["COMP_LINE"])
         print("".join(f"{name}\n" for name in names), end="")
         if not overrides:
+            from optlab.config.completion import completed
+
+            print(completed(arguments) or "")
             return 0
     from optlab.cli import main
 

@@ -34,7 +34,7 @@ def called(arguments: Sequence[str]) -> str | None:
 def completing(line: str) -> tuple[list[str], bool]:
     """The commands that may be meant where a shell's line ends, and whether overrides may be, too.
 
-    Behind a command stand folders, which the shell knows itself.
+    Behind a command stands what `optlab.config.completion` knows of it.
     """
     words = line.split()[1:]
     if words and (len(words) > 1 or line.endswith(" ")):

@@ -8,7 +8,7 @@ from pathlib import Path
 from optlab.config.places import groups, options
 
 RUNS = ("outputs/runs/*", "outputs/sweeps/*/*")
-SWEEPS = ("outputs/sweeps/*", "outputs/runs/*")
+READ = {"report": ("outputs/sweeps/*", "outputs/runs/*"), "dashboard": ("outputs/sweeps/*",)}  # by which commands
 SEPARATORS = {"bash": " ", "zsh": " ", "fish": "\n"}
 
 
@@ -37,8 +37,8 @@ def completed(arguments: Sequence[str]) -> str | None:
 def suggestions(words: Sequence[str]) -> list[str] | None:
     """What the last word may become; None where that is not known here."""
     *before, word = words
-    if before and before[0] == "report" and not word.startswith("-"):
-        return folders(word, SWEEPS, holding=("run.json", "multirun.yaml"))
+    if before and before[0] in READ and not word.startswith("-"):
+        return folders(word, READ[before[0]], holding=("run.json", "multirun.yaml"))
     key, equals, value = word.partition("=")
     if equals and key == "ckpt":
         return [f"ckpt={folder}" for folder in folders(value, RUNS, holding=("checkpoints",))] or None
