@@ -149,6 +149,11 @@ def test_one_that_is_right_passes_all() -> None:
     assert [(check.name, reason) for check, reason in examine(Plain)] == [(name, None) for name in BROKEN]
 
 
+def test_one_that_cannot_step_is_not_asked_for_the_rest() -> None:
+    asked = [check.name for check, _ in examine(BROKEN["gives_the_loss_back"])]
+    assert asked[-1] == "gives_the_loss_back"
+
+
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
 def test_each_fault_is_found_by_the_check_meant_for_it(check: Check) -> None:
     ((_, reason),) = examine(BROKEN[check.name], checks=[check])

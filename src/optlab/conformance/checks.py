@@ -183,7 +183,8 @@ CHECKS = (
     Check(
         "gives_the_loss_back",
         "calls its closure",
-        "def step(self, closure=None): call it under torch.enable_grad(), and return what it returns",
+        "def step(self, closure=None): call it under torch.enable_grad(), and return what it returns; "
+        "the other checks need that, and are not tried",
     ),
     Check("reduces_the_loss", "learns", "check the sign of the step (p.add_(grad, alpha=-lr)), and the default lr"),
     Check("is_repeatable", "repeats bit for bit", "draw from a torch.Generator of its own, or not at all"),
@@ -219,7 +220,8 @@ def examine(
 ) -> Iterator[tuple[Check, str | None]]:
     """Each check that applies, with the reason why the class fails it or None, as it comes.
 
-    What the class raises or warns of is a reason against it.
+    What the class raises or warns of is a reason against it. Most checks step with a closure, so one that cannot is not
+    asked for the rest, which it would fail for that reason alone.
     """
     conformance = Conformance(cls, arguments)
     for check in checks:
@@ -231,6 +233,8 @@ def examine(
             except Exception as error:  # whatever the class does
                 reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         yield check, reason
+        if reason is not None and check.name == "gives_the_loss_back":
+            return
 
 
 def verdict(cls: Any) -> str | None:
