@@ -8,7 +8,11 @@ from pathlib import Path
 from optlab.config.places import groups, options
 
 RUNS = ("outputs/runs/*", "outputs/sweeps/*/*")
-READ = {"report": ("outputs/sweeps/*", "outputs/runs/*"), "dashboard": ("outputs/sweeps/*",)}  # by which commands
+# By which commands they are read.
+READ: dict[str, tuple[str, ...]] = {
+    "report": ("outputs/sweeps/*", "outputs/runs/*"),
+    "dashboard": ("outputs/sweeps/*",),
+}
 SEPARATORS = {"bash": " ", "zsh": " ", "fish": "\n"}
 
 
