@@ -5,11 +5,11 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
-from optlab.config.mistakes import explain
-
 
 def complain(error: Exception) -> NoReturn:
     """Print one line (and where to find more) and exit with 1."""
+    from optlab.config.mistakes import explain  # which a command that works has no need of
+
     lines = [f"optlab: {explain(error, sys.argv[1:])}", *getattr(error, "__notes__", [])]
     print("\n".join(lines), file=sys.stderr)
     sys.exit(1)
