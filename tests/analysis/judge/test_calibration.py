@@ -55,25 +55,25 @@ def test_a_real_gap_is_found_as_often_as_its_power_says(seeds: int, gap: float) 
     assert studies(DRAWS["normal"], 2, seeds, 300, gap) == pytest.approx(power, abs=0.06)
 
 
-def test_hundred_studies_on_disk_cannot_tell_two_copies_apart(tmp_path: Path) -> None:
+def test_studies_on_disk_cannot_tell_two_copies_apart(tmp_path: Path) -> None:
     rng = np.random.default_rng(7)
     apart = 0
-    for study in range(100):
+    for study in range(40):
         for copy in ("adam", "nadam"):
             for seed, final in enumerate(rng.normal(0.95, 0.005, 5)):
                 make_run(tmp_path / str(study), copy, seed=seed, val=final, test=final, phase="confirm", epochs=2)
         (contest,) = contests(read_runs([tmp_path / str(study)]))
         apart += "cannot be told apart" in judge(contest).headline
-    assert apart >= 90
+    assert apart >= 36
 
 
 def test_a_real_gap_on_disk_differs_as_often_as_its_power_says(tmp_path: Path) -> None:
-    # From run folders to the verdict's own words. 100 studies know a share of .85 to about seven points (two sd).
+    # From run folders to the verdict's own words. 40 studies know a share of .85 to about eleven points (two sd).
     rng, gap, sd, seeds = np.random.default_rng(11), 0.011, 0.005, 5
     power = statistics.power(gap, sd * np.sqrt(2), seeds)
     assert 0.6 < power < 0.95
     told = 0
-    for study in range(100):
+    for study in range(40):
         finals = {"adam": rng.normal(0.95 + gap, sd, seeds), "sgd": rng.normal(0.95, sd, seeds)}
         for name, values in finals.items():
             for seed, final in enumerate(values):
@@ -84,7 +84,7 @@ def test_a_real_gap_on_disk_differs_as_often_as_its_power_says(tmp_path: Path) -
         # The quick simulations above decide as the verdict does.
         quick = statistics.t_test(finals["adam"], finals["sgd"], paired=True) <= statistics.ALPHA
         assert verdict.comparisons[0].differ == quick
-    assert told / 100 == pytest.approx(power, abs=0.1)
+    assert told / 40 == pytest.approx(power, abs=0.15)
 
 
 def test_a_large_gap_with_five_seeds_is_told() -> None:
