@@ -1,5 +1,6 @@
 """The files under docs/examples do what docs/extend.md says of them."""
 
+import re
 import runpy
 import shutil
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from optlab.commands import conformance
+from optlab.commands import conformance, report
 from optlab.record import RunRecord
 from tests.commandline import ROOT, command
 
@@ -137,3 +138,22 @@ def test_a_lightning_module() -> None:
     assert first.metrics == second.metrics
     assert first.metrics["train_activation"] > 0
     assert first.metrics["test/acc"] == first.metrics["test_acc"] > 0.5
+
+
+def test_recipes() -> None:
+    copied("recipes")
+    runpy.run_path("write.py")
+    quick = [*QUICK[:-1], "model=linear", "batch_size=64"]
+    photos = ["dataset=image_folder", "dataset.root=photos", "dataset.image_size=8"]
+    result = command(*quick, *photos, "hydra.run.dir=run")
+    assert result.code == 0, result.err
+    shutil.move("run", "copied")  # as on another machine
+    result = command("ckpt=copied", "trainer.max_epochs=2", "hydra.run.dir=longer")
+    assert result.code == 0, result.err
+    assert RunRecord.read(Path("longer")).epochs == 2
+    table = ["dataset=table", "dataset.file=houses.csv", "dataset.target=price", "loss=mse", "metric=val/r2"]
+    result = command(*quick, *table, "-m", "optimizer=sgd,adam", "seed=0,1", "hydra.sweep.dir=sweep")
+    assert result.code == 0, result.err
+    assert report.main(["sweep", "--no-figures"]) == 0
+    labels = re.findall(r"\\label\{tab:(\w+)\}", Path("sweep/tables.tex").read_text("utf-8"))
+    assert labels[:2] == ["standings", "differences"]
