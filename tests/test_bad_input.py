@@ -1,6 +1,7 @@
 """Bad input costs one clear line, exit code 1, no traceback, and leaves nothing behind."""
 
 import pickle
+import re
 import resource
 from pathlib import Path
 
@@ -81,6 +82,7 @@ MISTAKES = {
     "dashes": (["--optimizer=adam"], ["optimizer=adam", "without --"]),
     "no_lr": (["~optimizer.lr"], ["optimizer.lr is missing"]),
     "no_group": (["~dataset"], ["dataset is missing"]),
+    "class_as_an_option": (["model=mynet.Net"], ["model=mynet.Net", "a class is typed as model._target_=mynet.Net"]),
     "null_group": (["optimizer=null"], ["optimizer=null", "adam"]),
     "end_above_start": (["lr=cosine", "lr.eta_min=0.1"], ["lr.eta_min=0.1", "0.001"]),
     "no_batches": (["trainer.limit_train_batches=0"], ["trainer.limit_train_batches=0", "1 or more"]),
@@ -285,6 +287,6 @@ def test_a_bug_is_one_line_on_the_terminal_and_a_traceback_in_the_log() -> None:
     result = command("logger=none", "model=linear", "model._target_=tests.test_run.Broken", "hydra.run.dir=run")
     assert result.code == 1
     first, second = result.err.strip().splitlines()
-    assert first == "optlab: RuntimeError: a bug in a user's network"
+    assert re.fullmatch(r"optlab: RuntimeError: a bug in a user's network \(test_run\.py, line \d+\)", first)
     assert "run/train.log" in second
     assert "Traceback" in Path("run/train.log").read_text()

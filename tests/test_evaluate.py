@@ -32,6 +32,7 @@ def test_a_checkpoint_is_tested_again_with_its_own_settings(train: Train) -> Non
     for name, value in content["metrics"].items():
         assert value == pytest.approx(record.metrics[name])
     assert f"{record.metrics['test/acc']:.4f}" in result.out
+    assert f"weights     run/checkpoints/last.ckpt (step {record.steps})" in result.out
     assert not Path("again/run.json").exists()  # it is no training run
 
 

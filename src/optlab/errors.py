@@ -1,7 +1,12 @@
 """The exceptions that are no bugs: what a user can put right, and what a user asked for."""
 
 import signal
+import traceback
+from pathlib import Path
 
+HERE = Path(__file__)
+OURS = {HERE.parents[1], HERE.parents[2] / "train.py", Path(traceback.__file__).parent}  # and Python's own
+LIBRARIES = {"site-packages", "dist-packages"}  # the folders that other people's packages lie in
 MOST_CHARACTERS = 2000  # of a message
 MOST_OF_A_PIECE = 200  # of what it repeats
 
@@ -44,6 +49,15 @@ def name_of(error: BaseException) -> str:
     that was refused from one that went wrong, whatever subclass refused it.
     """
     return UserError.__name__ if isinstance(error, UserError) else type(error).__name__
+
+
+def own_line(error: BaseException) -> str:
+    """`mynet.py, line 12`: where in the user's own code an error came about; empty where it did not."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        places = {path := Path(frame.filename), *path.parents}
+        if not (OURS & places or LIBRARIES & {*path.parts} or frame.filename.startswith("<")):
+            return f"{path.name}, line {frame.lineno}"
+    return ""
 
 
 class Interrupted(BaseException):

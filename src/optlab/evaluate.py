@@ -81,6 +81,7 @@ def evaluate(cfg: DictConfig | Mapping[str, Any], folder: Path) -> float | None:
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "test.json", json.dumps(finite(result), indent=2) + "\n")
     print_metrics(f"{module.run_state.name} on the test split of {data.info.name}", metrics, details, data.info.task)
+    print(weights_of(saved))
     print(f"evaluation  {shortest(folder.absolute())}")
     usual = objective_of(config, data, module.run_state)[0] if config.module is None else config.metric or "acc"
     metric = usual.rpartition("/")[2]
@@ -136,10 +137,17 @@ def predict(cfg: DictConfig | Mapping[str, Any], folder: Path) -> list[dict[str,
         raise UserError(unreadable[0])
     write_predictions(folder / "predictions.csv", rows)
     print_predictions(rows)
+    print(weights_of(saved))
     print(f"all probabilities  {shortest((folder / 'predictions.csv').absolute())}")
     if unreadable:
         raise UserError(f"{len(unreadable)} of {len(files)} files were left out: {'; '.join(unreadable[:5])}")
     return rows
+
+
+def weights_of(saved: checkpoint.Checkpoint) -> str:
+    """Which of a run's weights were used: a run folder stands for its best, which its own test did not look at."""
+    step = saved.content.get("global_step")
+    return f"weights     {saved.path}{f' (step {step})' if isinstance(step, int) else ''}"
 
 
 def probabilities_of(saved: checkpoint.Checkpoint, network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:

@@ -116,6 +116,19 @@ def test_a_wrong_table_is_one_clear_line(tmp_path: Path, options: dict[str, Any]
         table(file=written(tmp_path / "a.csv", frame), **options)
 
 
+def test_whole_numbers_that_may_be_classes_are_said_how(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    frame = houses(80)
+    frame["stars"] = np.tile([1, 2, 3, 4, 5], 16)
+    file = written(tmp_path / "a.csv", frame)
+    with caplog.at_level("INFO"):
+        assert table(file=file, target="stars").info.task == "regression"
+        assert "dataset.task=classification takes each number as a class" in caplog.text
+        caplog.clear()
+        table(file=file, target="price")
+        assert table(file=file, target="stars", task="classification").info.classes == ("1", "2", "3", "4", "5")
+    assert "takes each number" not in caplog.text
+
+
 def test_a_table_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"no table")
     with pytest.raises(UserError, match=r"a\.parquet cannot be read as a table"):
@@ -123,6 +136,9 @@ def test_a_table_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text("")
     with pytest.raises(UserError, match=r"empty\.csv cannot be read as a table"):
         table(file=tmp_path / "empty.csv", target="x")
+    (tmp_path / "latin.csv").write_bytes("a,b\n1,Zürich\n".encode("latin-1"))
+    with pytest.raises(UserError, match=r"latin\.csv is not in UTF-8, .*; save it as CSV in UTF-8"):
+        table(file=tmp_path / "latin.csv", target="a")
     (tmp_path / "header.csv").write_text("a,b\n")
     with pytest.raises(UserError, match="has no rows"):
         table(file=tmp_path / "header.csv", target="a")

@@ -1,6 +1,7 @@
 """The groups of the config folders, their options, and the keys that may be typed below them. Light at import."""
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from optlab.config.places import groups, options
 from optlab.errors import UserError
 
 MAY_BE_NULL = ("experiment", "debug", "module")
+OF_CLASSES = ("dataset", "loss", "lr", "model", "module", "optimizer")  # groups whose options are a class's arguments
 NO_ARGUMENTS = ("name", "_target_", "search")  # keys of a group's file that are no arguments
 
 
@@ -52,6 +54,8 @@ def unknown_option(group: str, value: Any) -> str:
     names = [*options(group), *(["true"] if group == "debug" else [])]
     close = difflib.get_close_matches(str(value), names, n=1, cutoff=0.5)
     hint = f"; did you mean {group}={close[0]}?" if close else ""
+    if group in OF_CLASSES and re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", str(value)):
+        hint = f"; a class is typed as {group}._target_={value}"
     return f"{group}={value}: there is no such {group}; known: {', '.join(names)}{hint}"
 
 

@@ -8,7 +8,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from optlab.config.groups import groups, keys_of, option_of, options
-from optlab.errors import UserError
+from optlab.errors import UserError, own_line
 
 OF_HYDRA = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.searchpath", "hydra.verbose")
 
@@ -17,6 +17,8 @@ def explain(error: Exception, words: Sequence[str]) -> str:
     """One line for a person."""
     if isinstance(error, UserError):
         return str(error)
+    if where := own_line(error):
+        return f"{type(error).__name__}: {' '.join(str(error).split())} ({where})"
     chain = [error, error.__cause__, error.__context__]
     system = next((each for each in chain if isinstance(each, OSError) and each.filename), None)
     if system is not None:

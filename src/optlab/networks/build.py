@@ -1,9 +1,7 @@
 """The network of a run: built from its options and what the data looks like."""
 
 import inspect
-import traceback
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,13 +11,10 @@ from torch.nn.parameter import is_lazy
 from optlab.config.signature import locate
 from optlab.create import create
 from optlab.data.arrays import DataInfo
-from optlab.errors import UserError
+from optlab.errors import UserError, own_line
 from optlab.networks.arguments import OWN, given, parameters_of
 from optlab.networks.frozen import freeze, names_of
 from optlab.trust import DOWNLOADS
-
-OURS = {Path(__file__).parents[1], Path(traceback.__file__).parent}  # and Python's own
-LIBRARIES = "site-packages"  # the folder that other people's packages lie in
 
 
 def build(options: Mapping[str, Any], info: DataInfo) -> nn.Module:
@@ -80,8 +75,4 @@ def what_failed(error: Exception) -> str:
     """`ValueError: too small (mynet.py, line 12)`: the error, and where in the user's own code it came about."""
     lines = str(error).strip().splitlines()
     said = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [
-        each for each in frames if not OURS & {*(path := Path(each.filename)).parents} and LIBRARIES not in path.parts
-    ]
-    return f"{said} ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else said
+    return f"{said} ({where})" if (where := own_line(error)) else said

@@ -138,6 +138,8 @@ def _read(path: Path, separator: str) -> pd.DataFrame:
         frame = pd.read_parquet(path) if is_parquet else pd.read_csv(path, sep=separator)
     except ImportError as error:
         raise UserError(f"{path}: Parquet needs pyarrow; type {install('parquet')}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not in UTF-8, or no CSV; save it as CSV in UTF-8") from error
     except Exception as error:  # pandas and pyarrow raise of many types for damaged files
         reason = " ".join(str(error).split())
         raise UserError(f"{path} cannot be read as a table ({reason:.200})") from error
@@ -211,7 +213,9 @@ def _targets(
     guess: TaskName | None = task or (None if classes or labels or _all_zero_one(raw) else "regression")
     found = decide(list(raw.values()), (features,), name, task=guess, outputs=outputs, classes=classes)
     if task is None:
-        log.info("%s: the targets look like task=%s (%d outputs)", name, found.task, found.outputs)
+        few = found.task == "regression" and len(columns) == 1 and _are_few_whole_numbers(frames["train"][columns[0]])
+        hint = "; dataset.task=classification takes each number as a class" if few else ""
+        log.info("%s: the targets look like task=%s (%d outputs)%s", name, found.task, found.outputs, hint)
     if found.task == "regression" and not classes:
         found = Targets(found.task, found.outputs, ())
     return {part: found.of(each, name) for part, each in raw.items()}, found
@@ -234,7 +238,11 @@ def _is_class(column: pd.Series[Any], task: TaskName | None) -> bool:
     if not _is_number(column) or column.dtype.kind == "b":
         return True
     levels = sorted(column.unique().tolist())
-    return column.dtype.kind in "iu" and levels == list(range(len(levels))) and len(levels) <= MOST_CLASSES
+    return _are_few_whole_numbers(column) and levels == list(range(len(levels)))
+
+
+def _are_few_whole_numbers(column: pd.Series[Any]) -> bool:
+    return column.dtype.kind in "iu" and column.nunique() <= MOST_CLASSES
 
 
 # -- inputs
