@@ -10,6 +10,7 @@ from optlab.analysis import build
 from optlab.analysis.show.figures import file_names
 from optlab.analysis.show.figures.names import LONGEST, brief, for_plotly, in_lines, without_glyphs
 from optlab.analysis.show.tables.write import as_text, escape
+from optlab.rules.words import short_slug
 from tests.analysis.made import make_run
 
 ODD = "<b>x</b> & $a_b$ 優化器"
@@ -72,3 +73,11 @@ def test_settings_have_files_of_their_own_and_names_that_a_file_system_takes() -
     [name] = file_names(["優" * 200])
     assert 0 < len(name.encode()) <= 100
     assert file_names(["$$"]) == ["setting"]
+
+
+def test_a_figure_of_a_key_that_stands_for_many_has_a_name_that_a_file_system_takes() -> None:
+    long = ", ".join(f"model.key_{number} null" for number in range(40))
+    first, second = short_slug(f"{long} a"), short_slug(f"{long} b")
+    assert first != second
+    assert max(len(first.encode()), len(second.encode()), len(short_slug("優" * 200).encode())) <= 60
+    assert short_slug("optimizer.momentum") == "optimizer-momentum"

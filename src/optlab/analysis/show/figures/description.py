@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from optlab.analysis.judge.statistics import FloatArray
-from optlab.rules.words import slug
+from optlab.rules.words import short_slug
 
 Numbers = Sequence[float] | FloatArray
 Places = Numbers | Mapping[str, Numbers]  # the same on every x axis of the figure, or by its name
@@ -268,7 +268,7 @@ class Figure:
         return [
             replace(
                 self,
-                file=f"{self.file}-{slug(name)}" if several else self.file,
+                file=f"{self.file}-{short_slug(name)}" if several else self.file,
                 title=f"{self.title}: {name}" if several else self.title,
                 x=self.x if panel.x is None else dict.fromkeys(self.x, panel.x),
                 panels={name: replace(panel, x=None, facets=())},

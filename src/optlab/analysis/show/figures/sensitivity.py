@@ -14,7 +14,7 @@ from optlab.analysis.judge.searched import Scale, Value, settings_of, value_of, 
 from optlab.analysis.show.figures.description import Axis, Band, Figure, Mark, Panel, Points, Span
 from optlab.analysis.show.figures.marks import line_of, unit
 from optlab.analysis.show.figures.subject import Subject
-from optlab.rules.words import plural, slug
+from optlab.rules.words import plural, short_slug
 
 GROUPS = ("dataset", "model", "loss")  # of the config, each with a name; two of them are no two values of a key
 NOTE = (
@@ -196,7 +196,7 @@ def figure_of(id: str, file: str, panels: Mapping[str, Panel], note: str) -> Fig
     only = next(iter(panels)) if len(panels) == 1 else ""
     return Figure(
         id=id,
-        file=f"{file}-{slug(only)}" if only else file,
+        file=f"{file}-{short_slug(only)}" if only else file,
         title=f"Sensitivity to {only}" if only else "Sensitivity to each key",
         note=note,
         key=KEY if "star" in note else "dot: a seed; red: runs diverged",
