@@ -4,29 +4,24 @@ A checkpoint may come from anywhere: everything in it is looked at before it is 
 a run may go on from one stands in `optlab.resume`.
 """
 
-import json
-import math
 import pickle
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveFloat, ValidationError, model_validator
 from torch import Tensor, nn
 
 from optlab import networks, trust
 from optlab.config.schema import Config
 from optlab.data.arrays import DataInfo
-from optlab.data.augment import AUGMENTATIONS
 from optlab.errors import UserError, piece
-from optlab.rules.tasks import TaskName, task_of
+from optlab.facts import damaged, one_line, read_facts, same
 from optlab.seeds import default_stream
 
 NETWORK = "network."  # before the names of its weights among those of the LightningModule
-LARGEST_INPUT = 2**30  # values of one sample: above any data set, below what a machine cannot hold
 SMALL_COUNT = 1024  # which an option of a network may always be
 SHOWN = 3  # names in one line
 
@@ -220,119 +215,6 @@ def is_finite(value: Any) -> bool:
     return not inexact or bool(value.isfinite().all())
 
 
-# -- what a run wrote down about itself
-
-
-class _Facts(BaseModel):
-    model_config = ConfigDict(strict=True, extra="allow")
-
-
-class _Option(_Facts):
-    name: str
-    target: Annotated[str, Field(alias="_target_")]
-
-
-class _DatasetOption(_Option):
-    augment: str
-
-    @model_validator(mode="after")
-    def is_known(self) -> Self:
-        if self.augment not in AUGMENTATIONS:
-            raise ValueError(f"augment is one of {', '.join(AUGMENTATIONS)}")
-        return self
-
-
-class _TrainerSettings(_Facts):
-    max_epochs: int
-    max_steps: int = -1
-
-
-class _Config(_Facts):
-    """The parts of a config that are read from a checkpoint; older runs may lack what came later."""
-
-    model: _Option
-    optimizer: _Option
-    lr: _Option
-    dataset: _DatasetOption
-    loss: _Option
-    trainer: _TrainerSettings
-    logger: dict[str, Any]
-    callbacks: dict[str, Any]
-    seed: Annotated[int, Field(ge=0, lt=2**64)]
-
-
-class _Data(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    name: str
-    task: TaskName
-    input_shape: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=8)]
-    classes: list[str]
-    outputs: Annotated[int, Field(ge=1)]
-    mean: list[FiniteFloat] | None
-    std: list[Annotated[FiniteFloat, Field(gt=0)]] | None
-    pixel_max: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 255.0
-    tokens: bool = False
-    class_weights: list[Annotated[FiniteFloat, Field(ge=0)]] | None = None
-
-    @model_validator(mode="after")
-    def fits_together(self) -> Self:
-        if math.prod(self.input_shape) > LARGEST_INPUT:
-            raise ValueError(f"input_shape is {'x'.join(map(str, self.input_shape))}, too large for a sample")
-        if self.classes and len(self.classes) != task_of(self.task).names(self.outputs):
-            raise ValueError(f"{len(self.classes)} classes for {self.outputs} outputs")
-        if not all(name.isprintable() for name in (self.name, *self.classes)):
-            raise ValueError("a name holds control characters")
-        if len(set(self.classes)) != len(self.classes):
-            raise ValueError("a class stands there twice")
-        channels = self.input_shape[0] if len(self.input_shape) == 3 else None
-        for name, values in (("mean", self.mean), ("std", self.std)):
-            if channels is not None and values is not None and len(values) != channels:
-                raise ValueError(f"{len(values)} values of {name} for {channels} channels")
-        return self
-
-
-class _Run(_Facts):
-    config: _Config
-    data: _Data
-    overrides: list[str] = []
-    weights: dict[str, str | int | list[str]] = {}
-    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
-
-    @model_validator(mode="after")
-    def agrees(self) -> Self:
-        chosen = self.config.dataset.model_extra or {}
-        for key in ("mean", "std"):
-            value = getattr(self.data, key)
-            if None not in (value, chosen.get(key)) and not same(value, chosen[key]):
-                raise ValueError(f"data.{key} is {piece(value)}, and config.dataset.{key} {piece(chosen[key])}")
-        return self
-
-
-def read_facts(path: str | Path, text: Any) -> dict[str, Any]:
-    """What a run wrote down about itself, as JSON: config, data, overrides and fingerprint.
-
-    Raises:
-        UserError: a piece is missing or is not what it should be; the first such piece is named.
-    """
-    try:
-        facts = json.loads(text)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise damaged(path, f"what it says of its run is no JSON ({one_line(error)})") from error
-    try:
-        _Run.model_validate(facts)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "what it says of its run"
-        raise damaged(path, f"{where}: {first['msg'].removeprefix('Value error, ')}") from error
-    assert isinstance(facts, dict)
-    return facts
-
-
-def damaged(path: str | Path, what: str) -> UserError:
-    return UserError(f"ckpt={path} is damaged or was altered: {piece(what)}; use another checkpoint of the run")
-
-
 # -- comparing
 
 
@@ -380,15 +262,6 @@ def module_named(module: Mapping[str, Any] | None) -> str:
     return f"module._target_={piece(module.get('_target_'))}{options(module)}"
 
 
-def same(theirs: Any, ours: Any) -> bool:
-    """Whether both are None, equal, or numbers as near as another machine computes them."""
-    if isinstance(ours, (float, int)) and isinstance(theirs, (float, int)):
-        return math.isclose(theirs, ours, rel_tol=1e-3, abs_tol=1e-6)
-    if isinstance(ours, (list, tuple)) and isinstance(theirs, (list, tuple)):
-        return len(ours) == len(theirs) and all(map(same, theirs, ours))
-    return bool(theirs == ours)
-
-
 def named(model: Mapping[str, Any]) -> str:
     return f"model={piece(model['name'])}"
 
@@ -405,7 +278,3 @@ def shape(info: DataInfo) -> str:
 def some(names: list[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(map(str, names[:SHOWN])) + more
-
-
-def one_line(error: Exception) -> str:
-    return piece(" ".join(f"{type(error).__name__}: {error}".split()))
