@@ -73,3 +73,14 @@ def test_a_loss_passes_its_gradient_on() -> None:
     output = OUTPUT.clone().requires_grad_()
     MSE()(output, TARGET).backward()
     assert output.grad.flatten().tolist() == pytest.approx([0, 0, 4 / 3])
+
+
+def test_classes_that_weigh_nothing_have_the_loss_0_and_not_a_quotient_of_zeros() -> None:
+    loss = CrossEntropy(weight=[0.0, 2.0, 0.0])
+    outputs = torch.zeros(3, 3, requires_grad=True)
+    alone = loss(outputs, tensor([0, 2, 0]))
+    alone.backward()
+    assert alone.item() == 0
+    assert outputs.grad is not None
+    assert not outputs.grad.any()
+    assert loss(outputs, tensor([0, 1, 0])).item() == pytest.approx(math.log(3))

@@ -28,7 +28,7 @@ class CrossEntropy(nn.CrossEntropyLoss):
 
     With smoothing e the target distribution is (1 - e) one-hot + e / k (Szegedy et al., 2016, section 7). With weights
     it is the mean weighted by that of each target's class, as torch's. Positions of class -100 do not count; a batch
-    with no other has the loss 0.
+    with no other, or of classes that weigh nothing, has the loss 0.
     Raises UserError for targets that are not class indices, which torch would take for probabilities.
 
     Args:
@@ -40,11 +40,12 @@ class CrossEntropy(nn.CrossEntropyLoss):
     ) -> None:
         given = None if weight is None else torch.tensor(weight, dtype=torch.float32)
         super().__init__(weight=given, label_smoothing=label_smoothing, ignore_index=IGNORED)
+        self.may_weigh_nothing = weight is not None and 0 in weight  # where torch divides 0 by 0
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         if target.is_floating_point():
             raise UserError("loss=cross_entropy needs classes, but the targets are numbers: use loss=mse, l1 or huber")
-        if target.ndim == 1:
+        if target.ndim == 1 and not self.may_weigh_nothing:
             return super().forward(output, target)
         total = nn.functional.cross_entropy(
             output,
