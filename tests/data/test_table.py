@@ -142,3 +142,12 @@ def test_a_table_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "header.csv").write_text("a,b\n")
     with pytest.raises(UserError, match="has no rows"):
         table(file=tmp_path / "header.csv", target="a")
+
+
+def test_a_column_of_one_number_is_not_divided_by_the_rounding_of_its_mean(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"same": [0.1] * 40, "x": np.arange(40.0), "y": np.linspace(0.0, 1.0, 40)})
+    test = pd.DataFrame({"same": [0.1, 0.3], "x": [1.0, 2.0], "y": [0.2, 0.4]})
+    files = [written(tmp_path / name, each) for name, each in (("all.csv", frame), ("test.csv", test))]
+    source = table(file=files[0], test_file=files[1], target="y", val_size=0)
+    assert source.train.inputs[:, 0].abs().max() < 1e-6
+    assert source.test.inputs[:, 0].tolist() == pytest.approx([0.0, 0.2], abs=1e-6)

@@ -273,7 +273,9 @@ class _Column:
                 raise UserError(f"column {name} holds nothing in the training part; type dataset.ignore=[{name}]")
             median = float(np.median(known))
             filled = np.where(np.isnan(values), median, values)
-            return cls(name, (), median, float(filled.mean()), float(filled.std()) or 1.0)
+            # The mean of equal numbers is not always that number, and then their std is a rounding error.
+            std = float(filled.std()) if filled.min() < filled.max() else 1.0
+            return cls(name, (), median, float(filled.mean()), std)
         levels = tuple(sorted({str(level) for level in column.dropna().unique()}))
         if not levels:
             raise UserError(f"column {name} holds nothing in the training part; type dataset.ignore=[{name}]")
