@@ -34,6 +34,7 @@ from optlab.inputs import Sources, batches, check_against_data, describe_data, i
 from optlab.lightning_class import is_own
 from optlab.objective import aim, check_watched
 from optlab.record import CHECKPOINT_FOLDER, RunRecord
+from optlab.rules.tasks import task_of
 from optlab.run_module import RunModule
 from optlab.standard import build_callbacks, stand_in
 
@@ -295,13 +296,13 @@ def announce(prepared: Prepared) -> None:
     info, sizes = data.info, describe_data(data)
     parameters = prepared.record.network["parameters"]
     log.info(
-        "%s (%s parameters) on %s: %s train, %s val, %s test, %s inputs%s",
+        "%s (%s parameters) on %s: %s train, %s val, %s test, %s inputs, %s",
         prepared.module.run_state.name,
         f"{parameters:,}",
         info.name,
         *("?" if sizes[part] is None else f"{sizes[part]:,}" for part in ("train", "val", "test")),
         "x".join(map(str, info.input_shape)),
-        f", {info.outputs} classes" if info.classes else "",
+        task_of(info.task).answered(info.outputs),
     )
     if config.module is None and (line := networks.described(config.model.plain, info)):
         log.info("model: %s", line)

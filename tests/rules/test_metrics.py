@@ -75,8 +75,7 @@ def test_guessing_scores_what_the_task_allows() -> None:
     assert chance_level("val/acc", 1, "binary") == chance_level("val/acc", 7, "multilabel") == 0.5
     assert chance_level("val/auroc", 1, "binary") == chance_level("val/auroc", 10, "classification") == 0.5
     assert chance_level("val/acc", 4, "dense") == 0.25
-    assert chance_level("test/r2", 3, "regression") == 0.0
-    assert [chance_level(f"test/{kind}", 3, "regression") for kind in ("loss", "mae", "rmse")] == [None] * 3
+    assert [chance_level(f"test/{kind}", 3, "regression") for kind in ("loss", "r2", "mae", "rmse")] == [None] * 4
 
 
 def test_which_way_is_better() -> None:

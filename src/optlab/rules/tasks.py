@@ -65,6 +65,15 @@ class Task:
         """How many names a data set of this task may give (`DataInfo.classes`); it may give none."""
         return 2 if self.name == "binary" else outputs
 
+    def answered(self, outputs: int) -> str:
+        """What a network gives for a sample, in words: `10 classes`, `3 labels`, `2 numbers`, `yes or no`."""
+        if self.name == "binary":
+            return "yes or no"
+        one, several = ("class", "classes") if self.has_classes else ("label", "labels")
+        if self.answers is None:
+            one, several = "number", "numbers"
+        return f"{outputs:,} {one if outputs == 1 else several}"
+
     def shape(self, outputs: int, target: Sequence[int]) -> tuple[int, ...]:
         """The shape of a sample's outputs, from the number of them and the shape of a sample's target."""
         return (outputs, *target) if self.answers == "positions" else (outputs,)
@@ -117,7 +126,7 @@ TASKS: dict[str, Task] = {
             on_request=(),
             judged_by="loss",
             losses=("mse", "l1", "huber"),
-            chance={"r2": 0.0},
+            chance={},  # R² of who always says the mean is 0, and runs that learn something may well be below
         ),
         Task(
             "dense",
@@ -144,7 +153,8 @@ def chance_of(kind: str, outputs: int | None, task: object = None) -> float | No
 
     Of `outputs` classes accuracy is 1 / classes, and 5 / classes for one of five. Yes or no is right half of the time,
     however often the answer is yes. F1, average precision and mean IoU have 0, their least: what guessing gives
-    depends on how often each class occurs. R² is 0 for who always says the mean.
+    depends on how often each class occurs. R² has no such level: it has no bound below, so a run that diverged would
+    pass runs that finished.
 
     Args:
         outputs: of the network, where the number is known.

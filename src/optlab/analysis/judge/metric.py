@@ -184,12 +184,13 @@ def stand_in(metric: str, records: Iterable[RunRecord]) -> float:
 
     To choose by, such a run is infinitely bad, but a mean, a t-test and an axis are nothing with infinity in them. It
     depends on which runs are compared, so nothing is chosen by it. The worst cross-entropy is at least that of
-    guessing, ln(classes), and ln(2) where the answer is yes or no. An accuracy has no chance level where the number of
-    classes is not known.
+    guessing, ln(classes), and ln(2) where the answer is yes or no; the best of R² is 0, that of the mean. An accuracy
+    has no chance level where the number of classes is not known.
     """
     records = list(records)
     values = [value for record in records if (value := final_value(record, metric)) is not None]
-    guess = [_guessed_loss(r) for r in records] if kind_of(metric) == "loss" else []
+    guess: list[float | None] = [0.0] if kind_of(metric) == "r2" else []
+    guess += [_guessed_loss(r) for r in records] if kind_of(metric) == "loss" else []
     seen = [value for value in (*values, *guess) if value is not None and math.isfinite(value)]
     own = {kind: way for record in records for kind, way in directions_of(record.data).items()}
     up = higher_is_better(metric, own)

@@ -134,7 +134,7 @@ class Protocol:
             "confirmation_seeds": list(options.confirmation_seeds),
             "rule": RULE,
             "edge_rule": EDGE_RULE,
-            "metric": options.metric,  # null: the run's own, val/acc for classes and val/loss for numbers
+            "metric": options.metric,  # null: the run's own, that of its task
             "target": options.target,
             "extensions": options.extensions,
             "arms": [self._arm(arm) for arm in self.arms],

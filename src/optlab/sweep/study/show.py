@@ -11,6 +11,7 @@ from optlab.record import shortest
 from optlab.rules.files import PLAN_FILE
 from optlab.rules.metrics import chance_level
 from optlab.rules.space import Settings
+from optlab.rules.tasks import TASKS
 from optlab.rules.words import duration
 from optlab.sweep.job import Outcome
 from optlab.sweep.study import extend
@@ -37,7 +38,7 @@ def print_protocol(plan: Protocol, folder: Path, console: Console, found: Mappin
     console.print(table)
     for line in phases(plan):
         console.print(line, soft_wrap=True)
-    judged = options.metric or "val/acc for classes, val/loss for numbers"
+    judged = options.metric or "val/acc, or val/loss where numbers are predicted"
     if plan.trials:
         console.print(
             f"chosen by the mean of the final {judged}; a diverged run {worth(options.metric)}", soft_wrap=True
@@ -49,7 +50,10 @@ def worth(metric: str | None) -> str:
     """What a diverged run is worth in choosing: `optlab.rules.metrics.final_value` in words."""
     if metric is None:
         return "counts as chance level, or comes last by a loss, which has none"
-    return "comes last" if chance_level(metric, outputs=2) is None else "counts as chance level"
+    # The task is known when the data are read. No kind of metric has a chance level in one task and none in another
+    # that measures it.
+    levels = (chance_level(metric, outputs=2, task=task) for task in TASKS)
+    return "comes last" if all(level is None for level in levels) else "counts as chance level"
 
 
 def headings(arms: Sequence[Arm]) -> list[str]:

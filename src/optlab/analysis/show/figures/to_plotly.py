@@ -116,7 +116,7 @@ def axis_of(axis: Axis, name: Callable[[str], str]) -> dict[str, Any]:
         }
         drawn |= {} if axis.ticks else {"showgrid": False, "zeroline": False, "showline": False}
     if axis.range is not None:
-        drawn["range"] = [round(end, 6) for end in axis.range]
+        drawn["range"] = numbers(np.asarray(axis.range, dtype=float))  # as the marks that reach to its ends
     if axis.from_zero:
         drawn["rangemode"] = "tozero"
     return drawn | (ZERO_LINE if axis.zero_line else {})
