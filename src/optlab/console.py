@@ -48,7 +48,7 @@ def print_result(record: RunRecord, folder: Path, console: Console | None = None
         best = record.best
         table.add_row(
             f"best {language.metric(best['metric'], task)}",
-            f"{best['value']:.4f} (epoch {best['epoch']})",
+            f"{number(best['value'])} (epoch {best['epoch']})",
         )
     speed = record.timing.get("samples_per_second")
     if (seconds := record.timing.get("fit_seconds")) is not None:
@@ -83,7 +83,7 @@ def metrics_table(metrics: Mapping[str, float | None], task: str | None = None) 
     for name in (*usual, *own):
         if (value := metrics.get(name)) is not None:
             label = escape(language.metric(name, task))
-            table.add_row(label, f"{value:.4f}", style="bold" if name == "test/acc" else "")
+            table.add_row(label, number(value), style="bold" if name == "test/acc" else "")
     return table
 
 
@@ -116,4 +116,9 @@ def cell(value: float | int | None) -> str:
     """Three decimals; what cannot be told is a dash."""
     if value is None or value != value:
         return "–"
-    return str(value) if isinstance(value, int) else f"{value:.3f}"
+    return str(value) if isinstance(value, int) else number(value, 3)
+
+
+def number(value: float, decimals: int = 4) -> str:
+    """With that many decimals; large ones with a power of ten."""
+    return f"{value:.{decimals}f}" if abs(value) < 1e4 else f"{value:.{decimals - 1}e}"
