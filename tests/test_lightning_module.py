@@ -105,6 +105,19 @@ def test_manual_optimization_takes_its_own_optimizer(train: Train) -> None:
         train(*lit("ByHand"))
 
 
+def test_what_is_not_used_or_not_there_is_said(train: Train, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        train(*lit("FixedRate"), "optimizer=own", "optimizer.lr=0.5", "trainer.max_epochs=1")
+    assert "optimizer.lr=0.5 is not used: optimizer=own, and the constructor of FixedRate takes no lr" in caplog.text
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        quiet = train(
+            *lit("NoLossByHand"), "optimizer=own", "trainer.max_epochs=1", "dataset.val_size=0", folder="quiet"
+        )
+    assert "judged by nothing, as no loss is returned; type metric=NAME, one of: d_loss" in caplog.text
+    assert (quiet.status, quiet.best) == ("finished", {})
+
+
 def test_it_is_judged_by_what_it_logs_under_its_own_name_too(train: Train) -> None:
     record = train(*lit("LitDigits"), "metric=val_loss")
     assert (record.best["metric"], record.data["metric"]) == ("val/loss", "val/loss")
@@ -136,6 +149,12 @@ def test_a_checkpoint_of_it_is_tested_and_its_class_is_not_taken_from_the_file(t
         (("module=custom", "module._target_=os.getcwd"), "is no class"),
         (("module=custom", "module._target_=tests.nothing.Here"), "tests has no .nothing"),
         (lit("NoSteps"), "has no training_step"),
+        (
+            (*lit("LitDigits"), "model.freeze=[head]"),
+            r"model.freeze=\['head'\]: is .* builds its network itself; leave",
+        ),
+        ((*lit("LitDigits"), "+metrics.f1._target_=torchmetrics.F1Score"), "metrics.f1: .* logs its metrics itself"),
+        ((*lit("LitDigits"), "dataset.class_weights=balanced"), "dataset.class_weights: .* weighs its loss itself"),
         (lit("LitAutoEncoder"), "module.encoder is missing; type module.encoder=VALUE"),
         ((*lit("LitDigits"), "+module.hiden=3"), "takes no 'hiden'.*did you mean module.hidden"),
         (lit("Unmade"), "module=Unmade cannot be built: ValueError: no such thing .lit.py, line"),

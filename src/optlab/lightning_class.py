@@ -73,6 +73,20 @@ def rates(module: Module, lr: float) -> dict[str, float]:
     return {names[0]: lr} if names and lr > 0 else {}
 
 
+def unused(config: Config) -> list[tuple[str, str]]:
+    """What was asked for of optlab's own module, and what another does itself in its place."""
+    asked = (
+        (f"engine={config.engine}", config.engine in ("loop", "graph"), "takes its steps"),
+        ("trainer.compile=true", config.trainer.compile, "takes its steps"),
+        ("cpu_kernels=true", config.cpu_kernels, "takes its steps"),
+        (f"model.weights={config.model.weights}", config.model.weights is not None, "builds its network"),
+        (f"model.freeze={config.model.freeze}", bool(config.model.freeze), "builds its network"),
+        (f"metrics.{next(iter(config.metrics), '')}", bool(config.metrics), "logs its metrics"),
+        ("dataset.class_weights", config.dataset.class_weights is not None, "weighs its loss"),
+    )
+    return [(word, does) for word, typed, does in asked if typed]
+
+
 def check(config: Config) -> None:
     """Raise UserError where the module and the rest of the config do not go together, before the data is known."""
     if config.module is None:
@@ -93,13 +107,9 @@ def check(config: Config) -> None:
             raise UserError(
                 f"lr={config.lr.name}: optimizer=own brings its schedule along; leave lr out, or type another optimizer"
             )
-    asked = {
-        f"engine={config.engine}": config.engine in ("loop", "graph"),
-        "trainer.compile=true": config.trainer.compile,
-        "cpu_kernels=true": config.cpu_kernels,
-    }
-    if wrong := [word for word, typed in asked.items() if typed]:
-        raise UserError(f"{wrong[0]}: is for optlab's own module, and {named} takes its steps itself; leave it out")
+    if wrong := unused(config):
+        word, does = wrong[0]
+        raise UserError(f"{word}: is for optlab's own module, and {named} {does} itself; leave it out")
     for name, callback in config.callbacks.items():
         if callback is not None and callback.target.rpartition(".")[2] in BATCHES_OF_OURS:
             raise UserError(f"callbacks.{name}: looks into optlab's own module; with {named} leave it out")

@@ -52,7 +52,11 @@ class Recorder(Callback):
             self.metric = self._choose(list(state.metrics))
             self.mode = "max" if higher_is_better(self.metric) else "min"
             self._choose = None
-            log.info("judged by %s, where %s is better", self.metric, {"max": "more", "min": "less"}[self.mode])
+            if self.metric in state.metrics:
+                log.info("judged by %s, where %s is better", self.metric, {"max": "more", "min": "less"}[self.mode])
+            else:  # a module that steps its optimizers itself may return no loss
+                names = ", ".join(state.metrics) or "what it logs"
+                log.info("judged by nothing, as no loss is returned; type metric=NAME, one of: %s", names)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.rows and self.folder is not None:

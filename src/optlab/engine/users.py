@@ -23,7 +23,7 @@ from optlab.create import create
 from optlab.data.arrays import DataInfo
 from optlab.data.batches import Batch
 from optlab.errors import UserError
-from optlab.lightning_class import LOADERS, class_of, has, is_own
+from optlab.lightning_class import LOADERS, RATES, class_of, has, is_own
 from optlab.networks.build import what_failed
 from optlab.rules.logged import at_test
 from optlab.run_module import RunModule, RunState
@@ -215,8 +215,13 @@ def build(config: Config, info: DataInfo, overrides: Sequence[str] = ()) -> User
     if not module.automatic_optimization and not is_own(config):
         raise UserError(f"module={label}: steps its optimizers itself; type optimizer=own")
     module.run_state = UsersState(module, module, config, info, overrides)
-    named = arguments(config, info).items()
-    shown = ", ".join(f"{name}={value}" for name, value in named if not isinstance(value, dict))
+    named = arguments(config, info)
+    lr = config.optimizer.lr
+    if is_own(config) and lr > 0 and lr not in [named.get(name) for name in RATES]:
+        said = next((f"module.{name}={named[name]}" for name in RATES if name in named), None)
+        why = f"{said} counts" if said else f"the constructor of {label} takes no {' or '.join(RATES)}"
+        log.info("optimizer.lr=%s is not used: optimizer=own, and %s", lr, why)
+    shown = ", ".join(f"{name}={value}" for name, value in named.items() if not isinstance(value, dict))
     log.info("module: %s(%s) takes its own steps; model= and loss= are not used", label, shown)
     return module
 
