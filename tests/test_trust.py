@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from optlab import checkpoint, trust
+from optlab import checkpoint
 from optlab.callbacks import Interruption
 from optlab.config import compose, resolve
 from optlab.config.schema import Config
@@ -343,49 +343,11 @@ def test_a_pickle_in_place_of_the_weights_is_not_loaded(
     assert_nothing_ran()
 
 
-# -- what may be named
-
-
-@pytest.mark.parametrize(
-    ("group", "target"),
-    [
-        ("model", "optlab.models.CNN"),
-        ("model", "torch.nn.Sequential"),
-        ("model", "torchvision.models.resnet18"),
-        ("loss", "optlab.losses.Huber"),
-        ("loss", "torch.nn.MSELoss"),
-        ("loss", "torchmetrics.MeanSquaredError"),
-        ("optimizer", "torch.optim.Adam"),
-        ("optimizer", "optlab.muon.MuonAdamW"),
-        ("optimizer", "pytorch_optimizer.Lion"),
-        ("lr", "optlab.lr.plateau"),
-        ("dataset", "optlab.data.cifar10"),
-        ("callbacks", "optlab.callbacks.Progress"),
-        ("callbacks", "lightning.pytorch.callbacks.EarlyStopping"),
-    ],
-)
-def test_what_a_group_takes_needs_no_word(group: str, target: str) -> None:
-    entry = ".entry" if group in trust.NAMED_ENTRIES else ""
-    trust.check_target("ckpt=x.ckpt", group, f"{group}{entry}._target_", target)
-
-
-STOPPING = ("callbacks", "lightning.pytorch.callbacks.EarlyStopping")  # known by conf/callbacks alone
-
-
-def test_every_option_of_conf_is_what_its_group_takes() -> None:
-    for group in trust.KINDS:
-        for target in trust.named_in_conf(group):
-            assert trust.is_known(group, target) or (group, target) == STOPPING, f"{group}: {target}"
+# -- a class of a user's own
 
 
 class Mine(MLP):
-    """A user's own network."""
-
-
-def test_a_name_that_leads_out_of_its_package_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("optlab.models.lent", Mine, raising=False)
-    assert trust.resolve("optlab.models.lent") is Mine
-    assert not trust.is_known("model", "optlab.models.lent")
+    """A network that is none of optlab's."""
 
 
 MINE = "model._target_=tests.test_trust.Mine"

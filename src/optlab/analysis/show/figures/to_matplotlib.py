@@ -4,7 +4,6 @@ import io
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,8 +11,6 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
-from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
-from matplotlib.text import Text as Words
 from matplotlib.ticker import EngFormatter, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from optlab.analysis.show.colors import BAND
@@ -31,7 +28,8 @@ from optlab.analysis.show.figures.description import (
     Text,
     on,
 )
-from optlab.analysis.show.figures.names import IN_LEGEND, brief, in_lines, without_glyphs
+from optlab.analysis.show.figures.fonts import in_fonts_that_have_it
+from optlab.analysis.show.figures.names import IN_LEGEND, brief, in_lines
 from optlab.record import cannot_write
 from optlab.rules.messages import phrase
 
@@ -63,20 +61,6 @@ STYLE: Any = {  # typed as a mapping from a closed set of names in Matplotlib's 
     "svg.hashsalt": "optlab",
     "text.parse_math": False,  # a name may hold a $
 }
-OWN_FONT = "DejaVu Sans"  # comes with Matplotlib
-OTHER_SCRIPTS = (  # where they are installed
-    "Noto Sans CJK SC",
-    "Noto Sans CJK JP",
-    "Source Han Sans SC",
-    "PingFang SC",
-    "Hiragino Sans GB",
-    "Microsoft YaHei",
-    "WenQuanYi Micro Hei",
-    "WenQuanYi Zen Hei",
-    "Arial Unicode MS",
-    "Noto Sans",
-)
-BOXES = "Last Resort High-Efficiency"  # Matplotlib's too, from 3.11 on: a box for any letter that no other font has
 LINES = {
     "solid": "-",
     "dash": "--",
@@ -176,29 +160,6 @@ def save(picture: Picture, stem: Path, suffixes: Sequence[str] = (".png", ".svg"
             raise cannot_write(path, error) from error
         paths.append(path)
     return paths
-
-
-# -- letters
-
-
-def in_fonts_that_have_it(picture: Picture) -> str:
-    """Draw words in other scripts in fonts that have them, as far as there are any; give the letters that none has."""
-    lacking = ""
-    for text in picture.findobj(Words):
-        if not isinstance(text, Words) or not without_glyphs(text.get_text(), letters(OWN_FONT)):
-            continue
-        installed = {font.name for font in fontManager.ttflist}
-        families = [family for family in OTHER_SCRIPTS if family in installed]
-        lacking += without_glyphs(text.get_text(), set().union(*map(letters, (OWN_FONT, *families))))
-        boxes = [BOXES] if BOXES in installed else []
-        text.set(family=[OWN_FONT, *families, *boxes, "sans-serif"], weight="normal")  # few of these have a bold face
-    return lacking
-
-
-@cache
-def letters(family: str) -> frozenset[int]:
-    """The numbers of the characters that a font has."""
-    return frozenset(get_font(findfont(FontProperties(family=[family]))).get_charmap())
 
 
 def in_legend(label: str) -> str | None:
