@@ -1,7 +1,9 @@
 """What the tests share: small runs in a temporary folder, with one thread so that two workers do not fight."""
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,6 +24,18 @@ def words_of(*overrides: str) -> list[str]:
 
 
 Train = Callable[..., RunRecord]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def signals_are_heard() -> Iterator[None]:
+    """Also where `nohup make test &` starts the tests with signals ignored, which their processes would inherit."""
+    usual: dict[signal.Signals, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    ignored = [signum for signum in usual if signal.getsignal(signum) is signal.SIG_IGN]
+    for signum in ignored:
+        signal.signal(signum, usual[signum])
+    yield
+    for signum in ignored:
+        signal.signal(signum, signal.SIG_IGN)
 
 
 @pytest.fixture(autouse=True)
