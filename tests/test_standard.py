@@ -158,6 +158,10 @@ def test_a_key_that_would_replace_what_a_run_needs_says_what_to_type(word: str, 
         train(f"+trainer.{word}")
     assert str(refusal.value).startswith(f"trainer.{word.partition('=')[0]}=")
     assert instead in str(refusal.value)
+    if not word.startswith("max_time"):  # which is no mistake, but for its value
+        result = command(f"trainer.{word}")  # without +, as one types at first
+        assert instead in result.err
+        assert "+trainer" not in result.err
 
 
 @pytest.mark.parametrize("bar", [with_callback("RichProgressBar"), ["+trainer.enable_progress_bar=true"]])

@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks.progress import ProgressBar
 from lightning.pytorch.callbacks.weight_averaging import EMAWeightAveraging
 from lightning.pytorch.loggers.logger import DummyLogger, Logger
 
+from optlab.config.mistakes import REPLACED
 from optlab.config.schema import Callback as CallbackConfig
 from optlab.config.schema import Trainer
 from optlab.config.signature import locate
@@ -36,15 +37,6 @@ NOT_HERE: dict[type, str] = {
     lightnings.StochasticWeightAveraging: "it replaces the schedule, and tests weights that are in no checkpoint; "
     f"type {EMAWeightAveraging.__module__}.{EMAWeightAveraging.__name__}",
     lightnings.BackboneFinetuning: "the network is no backbone with a head here; type model.freeze=[NAME]",
-}
-# Keys of the Trainer that would take away what a run needs.
-REPLACED = {
-    "callbacks": "callbacks come from their group; type +callbacks.NAME._target_=package.module.Class",
-    "logger": "loggers come from their group; type logger=csv, logger=tensorboard, logger=wandb or logger=none",
-    "enable_checkpointing": "type callbacks=no_checkpoints for a run without checkpoints",
-    "default_root_dir": "a run writes into its own folder; type hydra.run.dir=FOLDER",
-    "barebones": "it does without the callbacks that record the run; leave it out",
-    "fast_dev_run": "type debug=fast, which trains and tests two batches",
 }
 WANTS_LOGGER = (lightnings.LearningRateMonitor, lightnings.DeviceStatsMonitor, lightnings.ThroughputMonitor)
 DURATION = re.compile(r"(\d+):(\d\d):(\d\d):(\d\d)")

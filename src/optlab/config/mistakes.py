@@ -12,6 +12,16 @@ from optlab.errors import UserError, own_line
 
 OF_HYDRA = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.searchpath", "hydra.verbose")
 
+# Keys of the Trainer that would take away what a run needs.
+REPLACED = {
+    "callbacks": "callbacks come from their group; type +callbacks.NAME._target_=package.module.Class",
+    "logger": "loggers come from their group; type logger=csv, logger=tensorboard, logger=wandb or logger=none",
+    "enable_checkpointing": "type callbacks=no_checkpoints for a run without checkpoints",
+    "default_root_dir": "a run writes into its own folder; type hydra.run.dir=FOLDER",
+    "barebones": "it does without the callbacks that record the run; leave it out",
+    "fast_dev_run": "type debug=fast, which trains and tests two batches",
+}
+
 
 def explain(error: Exception, words: Sequence[str]) -> str:
     """One line for a person."""
@@ -74,6 +84,8 @@ def unknown_key(path: str, words: Sequence[str]) -> str:
     if group not in groups():
         more = f"; another argument of its own: +{word}" if group.startswith("logger.") else ""
         return f"{path}: {group} has no {key!r}; it has {', '.join(names)}{hint or more}"
+    if group == "trainer" and key in REPLACED:
+        return f"{path}: {REPLACED[key]}"
     option = option_of(group, words)
     more = f"; another argument of its class: +{word}" if group in ("optimizer", "trainer", "model") else ""
     return f"{path}: {group}={option} has no {key!r}; it takes {', '.join(names)}{hint or more}"
