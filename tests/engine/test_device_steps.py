@@ -132,7 +132,7 @@ def test_a_step_on_a_cpu_does_not_look_for_a_gpu(optimizer: str, train: Train, m
     ask = torch.accelerator.current_accelerator
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda **words: asked.append(words) or ask(**words))
     record = train(f"optimizer={optimizer}", "trainer.max_epochs=1")
-    assert len(asked) < 5 < record.steps
+    assert len(asked) < 10 < record.steps  # what is tried before the run takes a few
 
 
 def test_fused_steps_may_be_clipped_in_mixed_precision(train: Train) -> None:

@@ -160,7 +160,7 @@ def test_a_callback_of_the_user_finds_the_logger(train: Train) -> None:
         (["+logger.own.hangs=1"], "logger.own.hangs=1: must be text"),
         (["logger.own._target_=tests.tracking.test_mirror.Asks"], "no logger, it has no log_metrics"),
         (["logger.own._target_=builtins.print"], "no logger, it has no log_metrics"),
-        (["logger.own._target_=tests.nowhere.Own"], "cannot be imported"),
+        (["logger.own._target_=tests.nowhere.Own"], "tests has no 'nowhere'"),
         (["+logger.other.name=1"], "logger.other: not a logger; known: csv, tensorboard, wandb, mlflow, aim, swanlab"),
     ],
 )

@@ -216,13 +216,17 @@ def end_with(parent: int, *, seconds_between_looks: float = 1.0, patience: float
     """End this process when its parent is gone, which may have been killed without a word.
 
     A run that is under way is asked to save and stop first. Else a worker waits for ever for a job that nobody sends.
+
+    Args:
+        parent: the process that started this one, or one above it, as submitit has a process of its own in between.
     """
+    is_child = os.getppid() == parent
 
     def trains() -> bool:
         return signal.getsignal(signal.SIGINT) is not signal.default_int_handler
 
     def watch() -> None:
-        while os.getppid() == parent:
+        while os.getppid() == parent if is_child else exists(parent):
             time.sleep(seconds_between_looks)
         if trains():
             os.kill(os.getpid(), signal.SIGINT)
@@ -232,6 +236,17 @@ def end_with(parent: int, *, seconds_between_looks: float = 1.0, patience: float
         os._exit(1)
 
     threading.Thread(target=watch, name="ends with its parent", daemon=True).start()
+
+
+def exists(process: int) -> bool:
+    """Whether there is a process of this number, which may be another user's."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 # -- the command line, the environment and the log
