@@ -315,3 +315,10 @@ def test_loggers_are_as_they_were_else_a_notebook_prints_each_line_twice_after_a
         root.setLevel(logging.ERROR)
         own.setLevel(logging.DEBUG)
     assert (root.handlers, root.level, own.level) == before
+
+
+def test_a_process_exists_until_it_has_ended() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as started:
+        assert process.exists(started.pid)
+    assert not process.exists(started.pid)
+    assert process.exists(1)
