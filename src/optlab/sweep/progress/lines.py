@@ -27,7 +27,7 @@ class LiveLine:
             TextColumn("{task.fields[state]}", table_column=rest),
         )
         self.line = Progress(*columns, console=console, transient=True, expand=True, auto_refresh=False)
-        self.task = self.line.add_task(board.title or "sweep", total=board.total, state="")
+        self.task = self.line.add_task(title(board), total=board.total, state="")
         self.line.start()
 
     def show(self, ended: Sequence[Job]) -> None:
@@ -38,10 +38,13 @@ class LiveLine:
                     f"[red]failed[/red]  {self.board.label(job)}  {escape(failure(record.error))}", soft_wrap=True
                 )
         board = self.board
-        text = f"{board.done}/{board.total} done, {state(board)}"
-        title = board.title or "sweep"
         self.line.update(
-            self.task, description=title, completed=board.work, total=board.total, state=text, refresh=True
+            self.task,
+            description=title(board),
+            completed=board.work,
+            total=board.total,
+            state=done(board),
+            refresh=True,
         )
 
     def close(self) -> None:
@@ -54,15 +57,18 @@ class NotebookLine:
     def __init__(self, board: Board) -> None:
         self.board = board
         self.bar = NotebookBar()
-        self.task = self.bar.add_task(board.title or "sweep", total=board.total)
+        self.task = self.bar.add_task(title(board), total=board.total)
         self.bar.start()
 
     def show(self, ended: Sequence[Job]) -> None:
         board = self.board
-        text = f"{board.done}/{board.total} done, {state(board)}"
-        title = board.title or "sweep"
         self.bar.update(
-            self.task, description=title, completed=board.work, total=board.total, running=text, refresh=True
+            self.task,
+            description=title(board),
+            completed=board.work,
+            total=board.total,
+            running=done(board),
+            refresh=True,
         )
 
     def close(self) -> None:
@@ -88,6 +94,15 @@ class PlainLines:
 
     def close(self) -> None:
         pass
+
+
+def title(board: Board) -> str:
+    return board.title or "sweep"
+
+
+def done(board: Board) -> str:
+    """How many runs are over, and the state of the others."""
+    return f"{board.done}/{board.total} done, {state(board)}"
 
 
 def state(board: Board) -> str:
