@@ -64,9 +64,16 @@ def test_cross_entropy_refuses_numbers() -> None:
 
 
 @pytest.mark.parametrize("loss", [MSE(), CrossEntropy()])
-def test_label_outside_the_classes_is_an_error(loss: nn.Module) -> None:
-    with pytest.raises((IndexError, RuntimeError), match="out of bounds"):
+def test_label_outside_the_classes_is_an_error_that_names_both(loss: nn.Module) -> None:
+    with pytest.raises(UserError, match=r"label 3 is outside the 3 classes of the outputs \(allowed: 0 to 2\)"):
         loss(torch.zeros(2, 3), tensor([0, 3]))
+    with pytest.raises(UserError, match="label -1 is outside the 3 classes"):
+        loss(torch.zeros(2, 3), tensor([0, -1]))
+
+
+def test_an_error_of_another_kind_stays_what_it_is() -> None:
+    with pytest.raises(RuntimeError, match="index"):
+        MSE()(torch.zeros(2, 3), tensor([0, 2, 1]))
 
 
 def test_a_loss_passes_its_gradient_on() -> None:

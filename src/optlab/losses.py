@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from optlab.config.signature import NOT_ARGUMENTS, check_call, locate, parts_of
 from optlab.create import create
 from optlab.data.arrays import DataInfo
+from optlab.data.decide import outside
 from optlab.errors import UserError, piece
 from optlab.rules.tasks import IGNORED, task_of
 
@@ -29,7 +30,8 @@ class CrossEntropy(nn.CrossEntropyLoss):
     With smoothing e the target distribution is (1 - e) one-hot + e / k (Szegedy et al., 2016, section 7). With weights
     it is the mean weighted by that of each target's class, as torch's. Positions of class -100 do not count; a batch
     with no other, or of classes that weigh nothing, has the loss 0.
-    Raises UserError for targets that are not class indices, which torch would take for probabilities.
+    Raises UserError for targets that are not class indices, which torch would take for probabilities, and for a label
+    that is none of the k classes (on a CPU; a run looks at all of them before its first step).
 
     Args:
         weight: a number a class.
@@ -46,7 +48,10 @@ class CrossEntropy(nn.CrossEntropyLoss):
         if target.is_floating_point():
             raise UserError("loss=cross_entropy needs classes, but the targets are numbers: use loss=mse, l1 or huber")
         if target.ndim == 1 and not self.may_weigh_nothing:
-            return super().forward(output, target)
+            try:
+                return super().forward(output, target)
+            except IndexError as error:
+                raise outside_classes(error, output, target) from error
         total = nn.functional.cross_entropy(
             output,
             target,
@@ -58,6 +63,15 @@ class CrossEntropy(nn.CrossEntropyLoss):
         counted = target != IGNORED
         mass = counted.sum() if self.weight is None else (self.weight[target.clamp(min=0)] * counted).sum()
         return total / mass.clamp(min=LEAST if mass.is_floating_point() else 1)
+
+
+def outside_classes(error: Exception, output: Tensor, target: Tensor) -> Exception:
+    """The error of a loss in words where a label is none of the classes; else as it came."""
+    labels = target[target != IGNORED]
+    if not labels.numel() or 0 <= int(labels.min()) <= int(labels.max()) < output.shape[1]:
+        return error
+    wrong = int(labels.min()) if int(labels.min()) < 0 else int(labels.max())
+    return UserError(f"{outside(wrong, output.shape[1], 'the outputs')}; count classes from 0")
 
 
 class BinaryCrossEntropy(nn.BCEWithLogitsLoss):
@@ -84,7 +98,8 @@ class Elementwise(nn.Module):
     """The mean over samples and outputs of a loss of (output - target), for outputs [n, k].
 
     Targets are numbers [n, k], or class indices [n], which stand for their one-hot rows.
-    Raises UserError for any other shape: torch would broadcast [n] against [n, k] in silence.
+    Raises UserError for any other shape: torch would broadcast [n] against [n, k] in silence; and for a label that is
+    none of the k classes, as `CrossEntropy`.
     """
 
     def __init__(self, loss: nn.Module) -> None:
@@ -93,8 +108,10 @@ class Elementwise(nn.Module):
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         if not target.is_floating_point() and target.ndim == output.ndim - 1:
-            # scatter_ raises on an index outside the classes; a comparison with arange would give a zero row.
-            target = torch.zeros_like(output).scatter_(-1, target.unsqueeze(-1), 1.0)
+            try:  # scatter_ raises on an index outside the classes; a comparison with arange would give a zero row
+                target = torch.zeros_like(output).scatter_(-1, target.unsqueeze(-1), 1.0)
+            except RuntimeError as error:
+                raise outside_classes(error, output, target) from error
         if target.shape != output.shape:
             raise UserError(
                 f"the network's outputs have shape {list(output.shape)} and the targets {list(target.shape)}: "

@@ -152,6 +152,7 @@ def test_tokens_stay_whole_numbers_with_a_class_for_each() -> None:
         ("Flow", (), r"dataset\.val_size=0\.1: Flow is an IterableDataset, which cannot be divided"),
         ("Vectors", ("dataset.task=dense",), r"dataset\.task=dense needs a class for each position"),
         ("Vectors", ("dataset.outputs=1",), r"dataset\.outputs=1: the targets of Vectors need 2"),
+        ("Tokens", ("dataset.outputs=3",), r"label 3 is outside the 3 classes of Tokens .*; type dataset\.outputs=4"),
     ],
 )
 def test_what_cannot_be_used_is_one_clear_line(name: str, words: tuple[str, ...], message: str) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from optlab.errors import UserError
-from optlab.rules.tasks import IGNORED, TaskName
+from optlab.rules.tasks import IGNORED, TaskName, task_of
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,9 @@ class Targets:
             UserError: they are not of that task.
         """
         converted = FORMS[self.task](raw, name)
-        if self.task in ("classification", "dense") and converted.numel() and int(converted.max()) >= self.outputs:
-            raise UserError(
-                f"{name}: target {int(converted.max())} is outside the {self.outputs} classes "
-                f"(0 to {self.outputs - 1}); type dataset.outputs={int(converted.max()) + 1}"
-            )
+        label = int(converted.max()) if task_of(self.task).has_classes and converted.numel() else 0
+        if label >= self.outputs:
+            raise UserError(f"{outside(label, self.outputs, name)}; type dataset.outputs={label + 1}")
         if self.task in ("multilabel", "regression") and converted.shape[1] != self.outputs:
             raise UserError(f"{name}: a sample has {converted.shape[1]} targets, and {self.outputs} were expected")
         return converted
@@ -72,6 +70,10 @@ def decide(
         if len(classes) > found:
             found = len(classes)
     if outputs is not None and outputs < found:
+        label = max((int(each.max()) for each in formed if each.numel()), default=0)
+        if task_of(task).has_classes and label >= outputs > 1:
+            wrong = outside(label, outputs, name)
+            raise UserError(f"dataset.outputs={outputs}: {wrong}; type dataset.outputs={found}, or leave it out")
         raise UserError(f"dataset.outputs={outputs}: the targets of {name} need {found}; leave it out")
     count = outputs or found
     if task in ("classification", "dense") and count < 2:
@@ -165,6 +167,11 @@ FORMS = {
     "regression": _numbers,
     "dense": _dense,
 }
+
+
+def outside(label: int, classes: int, name: str) -> str:
+    """That a label is none of the classes of a data set or of outputs, in words."""
+    return f"label {label} is outside the {classes} classes of {name} (allowed: 0 to {classes - 1})"
 
 
 def check_finite(values: Tensor, what: str) -> None:

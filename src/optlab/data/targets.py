@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from optlab.data.arrays import DataInfo
+from optlab.data.decide import outside
 from optlab.errors import UserError
 from optlab.rules.tasks import IGNORED, task_of
 
@@ -59,10 +60,7 @@ def check_labels(labels: Tensor, info: DataInfo) -> None:
         return
     low, high = (int(x) for x in labels.aminmax())
     if low < 0 or high >= info.outputs:
-        raise UserError(
-            f"label {low if low < 0 else high} is outside the {info.outputs} classes of {info.name} "
-            f"(allowed: 0 to {info.outputs - 1})"
-        )
+        raise UserError(outside(low if low < 0 else high, info.outputs, info.name))
 
 
 def class_weights(wanted: Literal["balanced"] | Sequence[float], targets: Tensor, info: DataInfo) -> tuple[float, ...]:

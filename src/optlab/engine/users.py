@@ -22,6 +22,7 @@ from optlab.config.schema import Config
 from optlab.create import create
 from optlab.data.arrays import DataInfo
 from optlab.data.batches import Batch
+from optlab.engine.labels import LabelsWatched
 from optlab.errors import UserError
 from optlab.lightning_class import LOADERS, RATES, class_of, has, is_own
 from optlab.networks.build import what_failed
@@ -41,6 +42,17 @@ class UsersState(RunState):
         self.label = self.config.module.label
         self.owns_optimizer = is_own(self.config)
         self._counted = 0  # the batch of the epoch whose loss was counted last
+        self._watch: LabelsWatched | None = LabelsWatched(self.label, self.info)
+
+    def watched(self, step: Callable[[], Any]) -> Any:
+        """What the step returns; as long as its outputs may be fewer than the classes, labels are looked at."""
+        if self._watch is None:
+            return step()
+        with self._watch:
+            output = step()
+        if not self._watch.narrow:
+            self._watch = None
+        return output
 
     def begin_epoch(self) -> None:
         super().begin_epoch()
@@ -176,7 +188,7 @@ def counted(step: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(step)
     def training_step(self: UsersModule, *args: Any, **options: Any) -> Any:
-        output = step(self, *args, **options)
+        output = self.run_state.watched(lambda: step(self, *args, **options))
         self.run_state.count(output, args[0] if args else options["batch"])
         return output
 
