@@ -203,8 +203,15 @@ def predict(cfg: DictConfig, folder: Path, overrides: list[str]) -> None:
     predict_images(cfg, folder)
 
 
+def trace(cfg: DictConfig, folder: Path, overrides: list[str]) -> None:
+    from optlab.teaching.trace.command import trace as take_apart
+
+    take_apart(cfg, folder, overrides)
+
+
 MODES: dict[str, Callable[[DictConfig, Path, list[str]], float | None]] = {
     "train": train,
     "test": test,
     "predict": predict,
+    "trace": trace,
 }

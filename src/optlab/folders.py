@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from optlab.record import RECORD_FILE, job_name
 
-PARENTS = {"train": "runs", "test": "evaluations", "predict": "predictions"}
+PARENTS = {"train": "runs", "test": "evaluations", "predict": "predictions", "trace": "traces"}
 
 
 def candidates(mode: str, optimizer: str) -> Iterator[Path]:

@@ -34,6 +34,8 @@ NOT_IDENTITY = (
     "phase",
     "protocol",
     "mode",
+    "trace",
+    "lang",
     "ckpt",
     "input",
     "logger",

@@ -18,7 +18,7 @@ from optlab.config.groups import check_groups, keys_of
 from optlab.config.overrides import parse, places_of, values_of
 from optlab.errors import UserError, piece
 
-OF_THE_COMMAND = ("ckpt", "mode", "input", "sweep", "retry", "report", "phase", "protocol")
+OF_THE_COMMAND = ("ckpt", "mode", "input", "sweep", "retry", "report", "phase", "protocol", "trace", "lang")
 NOT_CARRIED = (*OF_THE_COMMAND, "debug", "traceback", "trust", "hydra")
 NAMES_CONFIG = "--config-name="
 FLAGS = (NAMES_CONFIG, "--config-dir=", "hydra.searchpath=")  # what says where the config comes from
@@ -32,6 +32,7 @@ PLAIN = re.compile(r"[\w.+-]+", re.ASCII)  # a value that is typed as it stands
 # Groups that a mode has no use for.
 UNUSED = {
     "test": ("callbacks", "logger"),
+    "trace": ("logger",),
     "predict": ("model", "optimizer", "lr", "dataset", "loss", "callbacks", "logger", "experiment"),
 }
 # Where a run is mirrored to is nobody else's choice: the team (entity), the server, the folder are typed again.

@@ -17,7 +17,7 @@ from optlab.errors import UserError
 from optlab.record import shortest
 from optlab.rules.commands import program
 
-PATHS = ("dataset.root", "model.weights", "input", "ckpt", "hydra.run.dir", "hydra.sweep.dir")
+PATHS = ("dataset.root", "model.weights", "input", "trace.weight", "ckpt", "hydra.run.dir", "hydra.sweep.dir")
 SWEEP_NAME = re.compile(r"\w[\w.+/-]*")
 QUOTED = re.compile(r"""'(?:\\.|[^'])*'|"(?:\\.|[^"])*\"""")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.I)  # its first group: what stands before the power

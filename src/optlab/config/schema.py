@@ -200,6 +200,19 @@ class Loggers(Node):
         return {name: Call.parse(values, f"logger.{name}.") for name, values in extra.items() if values is not None}
 
 
+class Trace(Node):
+    """What `mode=trace` shows."""
+
+    steps: AtLeast1 = 2
+    at: list[NotNegative] | None = Field(
+        default=None, description="the numbers of steps, from 0, as in trace.at=[0,100]"
+    )
+    weight: str | None = Field(default=None, description="as in trace.weight=layers.0.weight[3,0,2,2]")
+    samples: NotNegative = 3
+    compare: list[str] | None = Field(default=None, description="optimizers, as in trace.compare=[sgd,momentum,adam]")
+    demo: Literal["no_zero_grad", "no_step", "two_backwards", "accumulate"] | None = None
+
+
 class Report(Node):
     """The report of a sweep."""
 
@@ -216,7 +229,9 @@ class Config(Node):
     metric: JudgedBy | None
     metrics: dict[str, Call] = {}  # noqa: RUF012  # of the user's own, by name; checkpoints of before do not have it
     test_weights: Literal["last", "best"]
-    mode: Literal["train", "test", "predict"]
+    mode: Literal["train", "test", "predict", "trace"]
+    trace: Trace = Trace()  # checkpoints of before do not have it
+    lang: Literal["en", "zh"] = "en"  # checkpoints of before do not have it
     ckpt: str | None
     input: Named | None
     trust: bool = False
