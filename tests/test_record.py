@@ -127,7 +127,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_record(tmp_path: Path) -> No
 def test_a_field_of_another_kind_is_damage_that_is_named(name: str, tmp_path: Path) -> None:
     RunRecord.begin(config()).write(tmp_path)
     content = json.loads((tmp_path / "run.json").read_text())
-    may_be_null = name in ("error", "diverged", "ended", "continued_from")
+    may_be_null = name in ("error", "diverged", "ended", "continued_from", "advice")
     for value in (True, [1.5], *(() if may_be_null else (None,))):
         (tmp_path / "run.json").write_text(json.dumps(content | {name: value}))
         with pytest.raises(UserError, match=f"damaged, {name} is"):

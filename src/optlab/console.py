@@ -1,5 +1,6 @@
 """What a run prints when it is over: one short table, and where everything lies."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,7 +12,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from optlab.record import RunRecord, shortest
-from optlab.rules.messages import language
+from optlab.rules.advice.typed import command
+from optlab.rules.messages import Message, language
+
+log = logging.getLogger(__name__)
 
 Kind = Literal["words", "progress"]
 _silent: ContextVar[tuple[Kind, ...]] = ContextVar("silent", default=())
@@ -55,13 +59,20 @@ def print_result(record: RunRecord, folder: Path, console: Console | None = None
         table.add_row("training time", f"{seconds:.1f} s" + (f", {speed:,.0f} samples/s" if speed else ""))
     console.print(table)
     if record.diverged:
-        lr = f"optimizer.lr={record.lr / 10:g}"
-        console.print(
-            f"diverged: {record.error['message'] if record.error else ''}; a smaller lr may help: {lr}", soft_wrap=True
-        )
+        hint = "" if record.advice else f"; a smaller lr may help: optimizer.lr={record.lr / 10:g}"
+        console.print(f"diverged: {record.error['message'] if record.error else ''}{hint}", soft_wrap=True)
+    say_advice(record)
     for report in sorted(folder.glob("*-profile*")):  # of trainer.profiler
         console.print(f"profile     {shortest(report)}", soft_wrap=True)
     console.print(f"run folder  {shortest(folder.absolute())}", soft_wrap=True)
+
+
+def say_advice(record: RunRecord) -> None:
+    """A line for each piece of advice, and the command that follows it; in the run's train.log too."""
+    for each in map(Message.read, record.advice or []):
+        log.info("advice: %s", each)
+        if typed := command(record, each):
+            log.info("    %s", typed)
 
 
 def print_metrics(

@@ -135,6 +135,7 @@ class RunRecord:
     diverged: dict[str, Any] | None = None
     ended: dict[str, Any] | None = None  # why training ended (see optlab.rules.ends); None where it was broken off
     continued_from: dict[str, Any] | None = None  # the other run whose first epochs are its own (see optlab.continued)
+    advice: list[dict[str, Any]] | None = None  # what to do differently (see optlab.rules.advice); None: not looked for
 
     @classmethod
     def begin(cls, config: Mapping[str, Any], overrides: Iterable[str] = ()) -> Self:

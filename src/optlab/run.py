@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,9 @@ from optlab.inputs import Sources, batches, check_against_data, describe_data, i
 from optlab.lightning_class import is_own
 from optlab.objective import aim, check_watched
 from optlab.record import CHECKPOINT_FOLDER, RunRecord
+from optlab.rules.advice import Evidence, advise
+from optlab.rules.instruments import INSTRUMENTS_FILE
+from optlab.rules.instruments import read as read_instruments
 from optlab.rules.tasks import task_of
 from optlab.run_module import RunModule
 from optlab.standard import build_callbacks, stand_in
@@ -288,6 +291,19 @@ def fill(prepared: Prepared) -> None:
     record.environment["engine"] = record.numerics["engine"] = state.engine
     record.data["metric"] = recorder.metric
     record.test = state.details
+    record.advice = advice_of(prepared)
+
+
+def advice_of(prepared: Prepared) -> list[dict[str, Any]] | None:
+    """What the run's own numbers advise; None where no instruments measured it."""
+    if not prepared.trainer.is_global_zero or not (prepared.folder / INSTRUMENTS_FILE).exists():
+        return None
+    try:
+        measured = read_instruments(prepared.folder)
+    except UserError as error:  # of a run that was continued, say; what it came to is whole without
+        log.warning("no advice: %s", error)
+        return None
+    return [asdict(each) for each in advise(Evidence.of(prepared.record, prepared.recorder.rows, measured))]
 
 
 def announce(prepared: Prepared) -> None:

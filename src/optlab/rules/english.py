@@ -94,6 +94,34 @@ MESSAGES: dict[str, Template] = {
     ),
     "failed_trials": "{subject}: {failed} of {trials} trials have a failed run: not in the choice.",
     "nothing_chosen": "{subject}: nothing could be chosen, as every trial has a failed run.",
+    # advice at the end of a run
+    "gradients_explode": (
+        "Gradients explode in {subject}: a norm of {norm:.3g} in epoch {epoch} (step {step:,}, {how}), and {bad}; type "
+        "{words}."
+    ),
+    "lr_too_large": "The learning rate looks too large: {evidence}; {remedy}.",
+    "dead_units": (
+        "Dead units in {subject}: {share:.0f} % of them got no gradient in each of the last {measurements} measured "
+        "steps ({first:.0f} % in the first); {remedy}."
+    ),
+    "schedule_ended": (
+        "The schedule ({subject}) ended too early: from epoch {epoch} to {last} the learning rate is below "
+        "{share:g} % of its peak, and the training loss, which fell from {before:.4g} to {then:.4g} in {window} epochs "
+        "before, only came to {end:.4g}; type {words}."
+    ),
+    "lr_too_small": (
+        "The learning rate looks too small: an update is {ratio:.1e} of the weights (median of {steps} measured steps; "
+        "{usual:g} is usual), and the training loss still falls in a straight line ({before:.4g} in epoch {since}, "
+        "{end:.4g} in epoch {epoch}); {remedy}."
+    ),
+    "validation_rises": (
+        "The validation loss rises since epoch {epoch}, from {lowest:.4g} to {end:.4g}, while the training loss falls "
+        "from {train_then:.4g} to {train_end:.4g}; type {words}."
+    ),
+    "still_falls": (
+        "The loss still falls at the last epoch: {metric} {before:.4g} in epoch {since}, {end:.4g} in epoch {epoch}; "
+        "type {words}."
+    ),
     # what is wrong with the record of a run, and what to do about it
     "damaged": "{error}; remove that file to run the job again",
     "other_schema": "{error}; update optlab, or type another sweep=",
@@ -177,6 +205,19 @@ PHRASES: dict[str, Template] = {
     "near_smallest": "{name} {value:g} is next to the smallest tried, {end:g}",
     "near_largest": "{name} {value:g} is next to the largest tried, {end:g}",
     "numerics_of": "{name} {values}",
+    # advice at the end of a run
+    "type": "type {words}",
+    "remedy_larger_lr": "let the module set a larger one",
+    "remedy_smaller_lr": "let the module set a smaller one",
+    "remedy_dead_from_start": "use LeakyReLU in place of ReLU, or biases that begin at 0",
+    "run_diverged": "the run diverged in epoch {epoch}",
+    "loss_oscillates": "the training loss rose in {rises} of the last {epochs} epochs, by {by:.3g} on average",
+    "loss_stays": "the training loss ended at {end:.4g}, which is no better than {start:.4g} without learning",
+    "steps_raise_loss": "{share:.0f} % of {steps} measured steps raised the loss of their own batch",
+    "steps_against_gradient": "{share:.0f} % of {steps} measured steps went uphill (cosine to -gradient below 0)",
+    "steps_are_large": "an update was {ratio:.2g} of the weights ({usual:g} is usual)",
+    "norm_at_first": "the first that was measured",
+    "norm_before": "{norm:.3g} before",
     "none": "none",
     "differ": "differ",
     "not_told_apart": "cannot be told apart",

@@ -1,0 +1,47 @@
+"""Advice of real runs: what is recorded, printed and logged."""
+
+import json
+from pathlib import Path
+
+from optlab.record import RunRecord
+from optlab.rules.instruments import ALL, INSTRUMENTS_FILE, text_of
+from tests.commandline import command
+from tests.conftest import Train, words_of
+from tests.rules.advice import made
+
+SLOW = ("optimizer=sgd", "optimizer.lr=1e-4", "trainer.max_epochs=8")  # a thousandth of a good lr
+
+
+def measured(folder: Path, ratio: float) -> None:
+    folder.mkdir(parents=True)
+    rows = made.rows(ALL, 8, made.USUAL | {"update_ratio": ratio})
+    (folder / INSTRUMENTS_FILE).write_text(text_of(rows))
+
+
+def test_advice_is_recorded_printed_and_logged_with_what_to_type() -> None:
+    folder = Path("run")
+    measured(folder, 1e-6)
+    done = command(*words_of(*SLOW), "hydra.run.dir=run")
+    assert done.code == 0, done.err
+    (said,) = json.loads((folder / "run.json").read_text())["advice"]
+    assert (said["kind"], said["fields"]["words"]) == ("lr_too_small", "optimizer.lr=0.01")
+    printed = done.out.splitlines()
+    at = printed.index(f"advice: {said['text']}")
+    assert any("training time" in line for line in printed[:at])
+    assert printed[at + 1].endswith("optimizer=sgd trainer.max_epochs=8 optimizer.lr=0.01")
+    assert said["text"] in (folder / "train.log").read_text()
+
+
+def test_a_run_without_instruments_has_none_and_one_without_a_fault_an_empty_list(train: Train, tmp_path: Path) -> None:
+    assert train(*SLOW, folder="bare").advice is None
+    measured(tmp_path / "good", 1e-3)
+    assert train("optimizer=sgd", "optimizer.lr=0.1", folder="good").advice == []
+    assert RunRecord.read(tmp_path / "good").advice == []
+
+
+def test_damaged_instruments_cost_the_advice_and_nothing_else(train: Train, tmp_path: Path) -> None:
+    measured(tmp_path / "run", 1e-3)
+    with (tmp_path / "run" / INSTRUMENTS_FILE).open("a") as file:
+        file.write("1,2\n")
+    record = train("optimizer=sgd", folder="run")
+    assert (record.status, record.advice) == ("finished", None)
