@@ -1,5 +1,6 @@
 """Formulas on file: against torch over random states, how they are written, and what is not on file."""
 
+import importlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 from xml.etree import ElementTree
@@ -9,9 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from optlab.muon import MuonAdamW
 from optlab.teaching import formulas
 from optlab.teaching.formulas import SYMBOLS, Formula, Worked, ulps
 from optlab.teaching.formulas.language import Tree
+from optlab.teaching.formulas.text import condition_text
 
 # Class, options, what the variant is called.
 VARIANTS: list[tuple[str, dict[str, Any], str]] = [
@@ -26,13 +29,31 @@ VARIANTS: list[tuple[str, dict[str, Any], str]] = [
     ("torch.optim.Adam", {"weight_decay": 0.1, "decoupled_weight_decay": True}, "AdamW"),
     ("torch.optim.AdamW", {"weight_decay": 0.0}, "AdamW"),
     ("torch.optim.AdamW", {"amsgrad": True, "weight_decay": 0.1}, "AdamW with AMSGrad"),
+    ("torch.optim.RMSprop", {}, "RMSprop"),
+    ("torch.optim.RMSprop", {"centered": True, "weight_decay": 0.1, "alpha": 0.7}, "RMSprop, centred"),
+    ("torch.optim.RMSprop", {"momentum": 0.9, "maximize": True}, "RMSprop, with momentum"),
+    ("torch.optim.RMSprop", {"momentum": 0.9, "centered": True, "eps": 1e-3}, "RMSprop, centred, with momentum"),
+    ("torch.optim.Adagrad", {}, "Adagrad"),
+    ("torch.optim.Adagrad", {"lr_decay": 0.1, "weight_decay": 0.1, "initial_accumulator_value": 0.5}, "Adagrad"),
+    ("torch.optim.Adadelta", {"weight_decay": 0.1, "maximize": True}, "Adadelta"),
+    ("torch.optim.Adamax", {"weight_decay": 0.1, "eps": 1e-3}, "Adamax"),
+    ("torch.optim.NAdam", {}, "NAdam"),
+    ("torch.optim.NAdam", {"weight_decay": 0.1, "momentum_decay": 0.1, "maximize": True}, "NAdam"),
+    ("torch.optim.NAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True}, "NAdam"),
+    ("torch.optim.RAdam", {"weight_decay": 0.1}, "RAdam"),
+    ("torch.optim.RAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True, "betas": (0.5, 0.9)}, "RAdam"),
+    ("pytorch_optimizer.Lion", {}, "Lion"),
+    ("pytorch_optimizer.Lion", {"weight_decay": 0.1, "maximize": True}, "Lion"),
+    ("pytorch_optimizer.Lion", {"weight_decay": 0.1, "weight_decouple": False}, "Lion"),
+    ("pytorch_optimizer.Lion", {"weight_decay": 0.1, "fixed_decay": True}, "Lion"),
 ]
-STEPS = 4
+STEPS = 8  # more than RAdam waits before it rectifies
 SHAPES = [(7, 5), (5,), (4, 3, 3, 3)]
 
 
 def _class(name: str) -> Any:
-    return getattr(torch.optim, name.rpartition(".")[2])
+    package, _, cls = name.rpartition(".")
+    return getattr(importlib.import_module(package), cls)
 
 
 def _steps(
@@ -133,6 +154,8 @@ def _in_the_page(tree: Tree, at: Mapping[str, float]) -> float:
             return float(a**0.5)
         case "abs", []:
             return abs(a)
+        case "single", []:
+            return float(np.float32(a))
         case "sign", []:
             return float(np.sign(a))
         case "max", [b]:
@@ -199,6 +222,9 @@ def test_the_first_momentum_buffer_is_the_gradient() -> None:
         ("torch.optim.LBFGS", {}),
         ("mine.optim.Adam", {}),
         ("torch.optim.SGD", {"momentum": 0.9, "clipped_by": 3}),
+        ("pytorch_optimizer.Lion", {"cautious": True}),
+        ("torch.optim.Muon", {"ns_coefficients": (2.0, -1.5, 0.5)}),
+        ("torch.optim.Muon", {"adjust_lr_fn": "something new"}),
     ],
 )
 def test_what_is_not_on_file_has_no_formula(cls_name: str, group: dict[str, Any]) -> None:
@@ -225,3 +251,90 @@ def _next(values: Tensor) -> Tensor:
     whole = {torch.float64: torch.int64, torch.float32: torch.int32, torch.bfloat16: torch.int16}[values.dtype]
     bits = values.view(whole)
     return torch.where(values < 0, bits - 1, bits + 1).view(values.dtype)
+
+
+MUON_TOLERANCE = 0.02  # of the root mean square of an orthogonal matrix: bfloat16 sums in another order
+
+
+@pytest.mark.parametrize("shape", [(48, 96), (96, 48), (10, 10)])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"nesterov": False, "adjust_lr_fn": "match_rms_adamw", "weight_decay": 0.0},
+        {"ns_steps": 3, "adjust_lr_fn": "spectral_unclamped"},
+    ],
+)
+def test_muon_is_orthogonalised_as_torch_does(shape: tuple[int, int], options: dict[str, Any]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.nn.Parameter(torch.randn(shape, generator=generator))
+    optimizer = torch.optim.Muon([weight], lr=0.02, **options)
+    for _ in range(3):
+        weight.grad = torch.randn(shape, generator=generator)
+        work = _work("torch.optim.Muon", optimizer, weight)
+        optimizer.step()
+        _assert_muon_agrees(work, weight, optimizer)
+
+
+def test_our_muon_follows_muon_on_hidden_weights_and_adamw_elsewhere() -> None:
+    generator = torch.Generator().manual_seed(0)
+    shapes = {"first": (8, 3, 3, 3), "hidden": (16, 8, 3, 3), "hidden.bias": (16,)}
+    weights = {name: torch.nn.Parameter(torch.randn(shape, generator=generator)) for name, shape in shapes.items()}
+    groups = [
+        {"params": [weights["hidden"]], "names": ["hidden"], "use_muon": True},
+        {"params": [weights["first"], weights["hidden.bias"]], "names": ["first", "hidden.bias"], "use_muon": False},
+    ]
+    optimizer = MuonAdamW(groups, lr=0.02)
+    for _ in range(3):
+        for weight in weights.values():
+            weight.grad = torch.randn(weight.shape, generator=generator)
+        worked = {name: _work("optlab.muon.MuonAdamW", optimizer, weight) for name, weight in weights.items()}
+        optimizer.step()
+        assert [work.formula.name for work in worked.values()] == ["AdamW", "Muon with Nesterov momentum", "AdamW"]
+        _assert_muon_agrees(worked["hidden"], weights["hidden"], optimizer)
+        for name in ("first", "hidden.bias"):
+            assert np.max(ulps(worked[name].after()["w"], weights[name].detach().numpy())) <= 2
+
+
+def _work(cls_name: str, optimizer: torch.optim.Optimizer, weight: Tensor) -> Worked:
+    """The step that the optimizer is about to take with one parameter."""
+    (group,) = [each for each in optimizer.param_groups if any(p is weight for p in each["params"])]
+    formula = formulas.find(cls_name, formulas.options(optimizer, group))
+    assert formula is not None
+    state = {name: value.numpy().copy() for name, value in optimizer.state[weight].items()}
+    gradient: Any = weight.grad
+    return formula.work(formula.collect(group, state, gradient.numpy().copy(), weight.detach().numpy().copy()))
+
+
+def _assert_muon_agrees(work: Worked, weight: Tensor, optimizer: torch.optim.Optimizer) -> None:
+    before = np.asarray(work.values.get("w_decayed", work.values["w_prev"]))
+    torchs = (before - weight.detach().numpy()) / work.values["lr_matrix"]
+    ours = np.asarray(work.values["o"])
+    size = np.sqrt(np.mean(torchs**2))
+    assert np.sqrt(np.mean((ours - torchs) ** 2)) <= MUON_TOLERANCE * size
+    buffer = np.asarray(work.after()["momentum_buffer"])
+    assert np.max(np.abs(buffer - optimizer.state[weight]["momentum_buffer"].numpy())) <= 1e-6
+    line = next(line for line in work.lines if line.key == "o")
+    assert line.tree is None
+    assert line.symbols == f"O_t = NewtonSchulz({'u_t' if 'u' in work.values else 'b_t'}, k)"
+
+
+@pytest.mark.parametrize(
+    "cls_name", ["torch.optim.SGD", "torch.optim.Adam", "torch.optim.AdamW", "torch.optim.Adagrad"]
+)
+def test_fused_kernels_of_the_cpu_agree_to_a_few_roundings(cls_name: str) -> None:
+    """They are what runs use, and their order of operations is their own."""
+    for _, work, behind in _steps(cls_name, {"weight_decay": 0.1}, torch.float32, fused=True):
+        for entry, value in work.after().items():
+            apart = np.abs(value - behind[entry].numpy()) / _scale(work, value)
+            assert np.max(apart) <= 8 * np.finfo(np.float32).eps, entry
+
+
+def test_radam_says_which_branch_it_took() -> None:
+    taken = []
+    for _, work, _ in _steps("torch.optim.RAdam", {}, torch.float64):
+        line = next(line for line in work.lines if line.key == "r")
+        assert line.condition is not None
+        taken.append((condition_text(line.condition), line.symbols == "r_t = 1"))
+    unrectified, rectified = ("ρ_t ≤ 5", True), ("ρ_t > 5", False)
+    assert taken[:: len(SHAPES)] == [unrectified] * 5 + [rectified] * 3

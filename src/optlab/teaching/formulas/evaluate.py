@@ -13,7 +13,7 @@ from optlab.teaching.formulas.language import Binary, Call, Choice, Compared, Na
 from optlab.teaching.formulas.orthogonal import orthogonal
 
 Array = NDArray[np.floating]
-Value = Array | np.float32 | float  # np.float32: a number that torch keeps in a tensor of its own
+Value = Array | float
 Given = Mapping[str, Value]
 
 _BINARY: dict[str, Callable[[Value, Value], Value]] = {
@@ -21,7 +21,7 @@ _BINARY: dict[str, Callable[[Value, Value], Value]] = {
     "-": np.subtract,
     "*": np.multiply,
     "/": np.divide,
-    "**": np.power,
+    "**": lambda base, exponent: _power(base, exponent),
 }
 
 
@@ -68,6 +68,13 @@ def _evaluate(node: Node, given: Given) -> Value:
             return _plain(_FUNCTIONS[function](*(_evaluate(argument, given) for argument in arguments)))
 
 
+def _power(base: Value, exponent: Value) -> Value:
+    """Of two numbers as Python and torch take it: NumPy's may differ in the last place, which RAdam's rho magnifies."""
+    if isinstance(base, float) and isinstance(exponent, float) and base > 0:
+        return float(base**exponent)
+    return np.power(base, exponent)
+
+
 def _lerp(before: Value, after: Value, share: Value) -> Value:
     """As torch.lerp: from the nearer end."""
     difference = np.subtract(after, before)
@@ -84,6 +91,7 @@ _FUNCTIONS: dict[str, Callable[..., Value]] = {
     "sign": np.sign,
     "max": np.maximum,
     "lerp": _lerp,
+    "single": lambda value: float(np.float32(value)),
     "orthogonal": orthogonal,
 }
 

@@ -130,10 +130,10 @@ class Formula:
         for entry, start in self.state.items():
             before = state.get(entry)
             if entry in SCALAR_STATE:
-                own[entry] = float(start) if before is None else _scalar(before)
+                own[entry] = _number(start if before is None else before)
             else:
                 own[entry] = np.full_like(weight, start) if before is None else np.asarray(before)
-        return {name: own[name] if name in own else float(_number(options[name])) for name in self.given}
+        return {name: own[name] if name in own else _number(options[name]) for name in self.given}
 
     def work(self, given: Given) -> "Worked":
         """The step with a run's numbers: every line's value, over the whole parameter.
@@ -148,8 +148,7 @@ class Formula:
         lines = []
         for line in self.lines:
             value = evaluate(line.expression, values)
-            # torch keeps such an entry in its own precision, and goes on with it as a plain number
-            values[line.key] = _number(value) if line.torch_state in SCALAR_STATE else value
+            values[line.key] = value
             lines.append(WorkedLine(line, value, values))
         return Worked(self, values, tuple(lines), evaluate(parse(self.effective.code).expression, values))
 
@@ -270,11 +269,6 @@ def _torch_name(name: str) -> str:
     if torch is None:
         raise KeyError(f"{name} is used before it is computed")
     return torch
-
-
-def _scalar(value: object) -> Value:
-    """A state's own number, in its own precision."""
-    return np.float32(_number(value)) if getattr(value, "dtype", None) == np.float32 else _number(value)
 
 
 def _number(value: object) -> float:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 # Each function with its number of arguments. lerp(a, b, share) is (1 - share)·a + share·b, in the order in which torch
-# computes it; orthogonal(matrix) is Muon's Newton-Schulz iteration, over a whole parameter.
-FUNCTIONS = {"sqrt": 1, "abs": 1, "sign": 1, "max": 2, "lerp": 3, "orthogonal": 1}
+# computes it; single(a) is a rounded to float32, in which torch keeps some numbers; orthogonal(matrix, steps) is Muon's
+# Newton-Schulz iteration, over a whole parameter.
+FUNCTIONS = {"sqrt": 1, "abs": 1, "sign": 1, "max": 2, "lerp": 3, "single": 1, "orthogonal": 2}
 WHOLE_PARAMETER = frozenset({"orthogonal"})
 _BINARY: dict[type[ast.operator], str] = {
     ast.Add: "+",
@@ -196,6 +197,8 @@ def tree_of(node: Node | Compared) -> Tree:
 def as_written(node: Node) -> Node:
     """The expression as a textbook writes it: lerp as a weighted sum, and a product with itself as a square."""
     match node:
+        case Call("single", (operand,)):
+            return as_written(operand)
         case Call("lerp", (before, after, share)):
             one_minus = isinstance(share, Binary) and share.operator == "-" and share.left == Number(1.0)
             kept = share.right if one_minus and isinstance(share, Binary) else Binary("-", Number(1.0), share)

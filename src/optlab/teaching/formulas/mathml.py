@@ -12,6 +12,7 @@ from optlab.teaching.formulas.symbols import SYMBOLS
 from optlab.teaching.formulas.text import Values
 
 _SUM, _PRODUCT, _SIGN, _POWER, _ATOM = range(1, 6)
+_FUNCTIONS = {"orthogonal": "NewtonSchulz"}
 _WRITTEN = {"*": "·", "+": "+", "-": "−", ">": "&gt;", "<=": "≤"}
 
 
@@ -63,6 +64,7 @@ def _mathml(node: Node, values: Values) -> tuple[str, int]:
         case Call("abs", (operand,)):
             return f"<mrow><mo>|</mo>{_mathml(operand, values)[0]}<mo>|</mo></mrow>", _ATOM
         case Call(function, arguments):
+            function = _FUNCTIONS.get(function, function)
             inner = "<mo>,</mo>".join(_mathml(argument, values)[0] for argument in arguments)
             return f"<mrow><mi>{function}</mi><mo>(</mo>{inner}<mo>)</mo></mrow>", _ATOM
         case Choice(test, then, otherwise):

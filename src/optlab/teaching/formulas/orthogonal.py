@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from optlab.teaching.formulas.ulps import round_to_bfloat16
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # torch's defaults, https://kellerjordan.github.io/posts/muon
-STEPS = 5
 EPS = 1e-7
 
 
-def orthogonal(parameter: NDArray[np.floating]) -> NDArray[np.floating]:
+def orthogonal(parameter: NDArray[np.floating], steps: float) -> NDArray[np.floating]:
     """The nearest matrix, or about that, whose singular values are all near 1: U·S'·Vᵀ with S' in 0.5 to 1.5.
 
     Args:
         parameter: [out, ...]; what is no matrix is taken as [out, columns], as `optlab.muon` does.
+        steps: how many times the polynomial is applied, torch's `ns_steps`.
 
     Returns the Newton-Schulz iteration of torch's defaults, in the parameter's shape and precision.
     """
@@ -29,7 +29,7 @@ def orthogonal(parameter: NDArray[np.floating]) -> NDArray[np.floating]:
     norm = round_to_bfloat16(np.asarray(np.linalg.norm(x), np.float32))
     x = round_to_bfloat16((x / np.maximum(norm, EPS)).astype(np.float32))
     a, b, c = COEFFICIENTS
-    for _ in range(STEPS):
+    for _ in range(int(steps)):
         gram = round_to_bfloat16(x @ x.T)
         update = round_to_bfloat16(b * gram + c * (gram @ gram))
         x = round_to_bfloat16(a * x + update @ x)

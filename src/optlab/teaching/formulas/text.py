@@ -9,6 +9,7 @@ from optlab.teaching.formulas.symbols import SYMBOLS
 Values = Mapping[str, float]
 _SUM, _PRODUCT, _SIGN, _POWER, _ATOM = range(1, 6)  # how tightly a piece of text holds together
 _WRITTEN = {"*": "·", "/": " / ", "+": " + ", "-": " - "}
+_FUNCTIONS = {"orthogonal": "NewtonSchulz"}
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -48,6 +49,7 @@ def _text(node: Node, values: Values) -> tuple[str, int]:
         case Call("abs", (operand,)):
             return f"|{_text(operand, values)[0]}|", _ATOM
         case Call(function, arguments):
+            function = _FUNCTIONS.get(function, function)
             return f"{function}({', '.join(_text(argument, values)[0] for argument in arguments)})", _ATOM
         case Choice(test, then, otherwise):
             shown = SYMBOLS[test.name].text if isinstance(test, Name) else condition_text(test, values)
