@@ -7,12 +7,13 @@ import pytest
 
 from optlab import teaching
 from optlab.rules.messages import fields_of
+from optlab.teaching.formulas import SYMBOLS
 from optlab.teaching.words import LANGUAGES, WORDS, Text, say
 from optlab.teaching.words.text import union
 
 ROOM = Path(teaching.__file__).parent
 USERS = [path for suffix in ("py", "j2", "js") for path in ROOM.rglob(f"*.{suffix}") if path.parent.name != "words"]
-BY_PREFIX = ("departure.", "symbol.")  # the rest of such a key is a name that the formulas give
+BUILT = re.compile(r"""["'`]([\w.]+\.)(?:["'] ~|\{|\$\{)""")  # f"trace.{key}", "page." ~ key, `page.theme.${key}`
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
@@ -28,11 +29,16 @@ def test_both_languages_are_complete_and_fill_in_the_same_fields(key: str) -> No
 
 
 def test_every_key_is_used() -> None:
-    """As a whole, or its name alone where the formulas name what is said."""
-    quoted = set(re.findall(r"""["']([\w.]+)["']""", "\n".join(path.read_text() for path in USERS)))
-    unused = {key for key in WORDS if key not in quoted}
-    named = {key for key in unused for prefix in BY_PREFIX if key.removeprefix(prefix) in quoted}
-    assert not unused - named
+    """As a whole, or built of a beginning and names that all stand in the code."""
+    text = "\n".join(path.read_text() for path in USERS)
+    quoted = {each.strip(".") for each in re.findall(r"""["']([\w.]+)["']""", text)} | {*map(str, SYMBOLS)}
+    begun = set(BUILT.findall(text))
+    rests = {key: [key.removeprefix(each) for each in begun if key.startswith(each)] for key in WORDS.keys() - quoted}
+    assert not {key for key, found in rests.items() if not any({*rest.split(".")} <= quoted for rest in found)}
+
+
+def test_every_symbol_has_its_name_in_words() -> None:
+    assert {key for key in WORDS if key.startswith("symbol.")} == {f"symbol.{name}" for name in SYMBOLS}
 
 
 def test_what_is_said_is_chosen_by_language_and_number() -> None:

@@ -20,9 +20,10 @@ from optlab.lightning_class import is_own
 from optlab.record import NOT_IDENTITY, shortest
 from optlab.rules.commands import run_command
 from optlab.run import Prepared, announce, fit, prepare
+from optlab.teaching import page
 from optlab.teaching.trace import follow
 from optlab.teaching.trace.measure import step_of
-from optlab.teaching.trace.record import Followed, Run, Trace, write
+from optlab.teaching.trace.record import TRACE_PAGE, Followed, Run, Trace, write
 from optlab.teaching.trace.terminal import show
 from optlab.teaching.trace.watch import Finished, Watch
 from optlab.teaching.words import say
@@ -33,13 +34,13 @@ OF_THE_TRACE = ("mode=", "trace.", "lang=", "hydra.run.dir=")  # words that the 
 
 
 def trace(cfg: DictConfig | Mapping[str, Any], folder: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """Watch the first steps of the run that the config describes; writes trace.json and prints it.
+    """Watch the first steps of the run that the config describes; writes trace.json and trace.html, and prints it.
 
     The numbers are those of `python train.py` with the same words: the run is that one, without its checkpoints and
     loggers, and it ends behind the last step that is shown.
 
     Args:
-        folder: where trace.json goes.
+        folder: where these two go.
         overrides: the command line that composed the config.
 
     Returns:
@@ -58,9 +59,12 @@ def trace(cfg: DictConfig | Mapping[str, Any], folder: Path, overrides: Sequence
         if prepared.trainer.world_size > 1:
             raise UserError("mode=trace shows the steps of one process; type trainer.devices=1")
         content = traced(watched, prepared, overrides).plain()
-    path = write(content, folder)
-    show(content, config.lang, Console(highlight=False))
-    Console(highlight=False).print(say("trace.written", config.lang, path=shortest(path.absolute())), soft_wrap=True)
+    path, seen = write(content, folder), folder / TRACE_PAGE
+    page.write(content, seen, config.lang)
+    console = Console(highlight=False)
+    show(content, config.lang, console)
+    console.print(say("trace.written", config.lang, path=shortest(path.absolute())), soft_wrap=True)
+    console.print(say("trace.page", config.lang, path=shortest(seen.absolute())), soft_wrap=True)
     return content
 
 

@@ -14,6 +14,7 @@ from optlab.record import finite, write_whole
 
 SCHEMA = 1
 TRACE_FILE = "trace.json"
+TRACE_PAGE = "trace.html"  # made of it
 
 Number = float | None
 Numbers = list[Any]  # of a sample: a list, of lists where it has positions

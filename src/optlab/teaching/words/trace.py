@@ -125,6 +125,7 @@ WORDS: dict[str, Text] = {
         zh="看不到 zero_grad 的调用",
     ),
     "trace.written": Text(en="all numbers  {path}", zh="全部数字  {path}"),
+    "trace.page": Text(en="the page     {path}", zh="网页      {path}"),
     "trace.diverged": Text(
         en="the run diverged: {what}; the steps before are shown",
         zh="训练发散：{what}；这里显示此前的步",
