@@ -48,6 +48,7 @@ NOT_IDENTITY = (
     "callbacks.checkpoint",
     "callbacks.test_curve",
     "callbacks.predictions",
+    "callbacks.instruments",
     "optimizer.search",
     "dataset.download",
     "dataset.workers",

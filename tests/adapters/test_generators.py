@@ -3,7 +3,7 @@ import random
 import numpy as np
 import torch
 
-from optlab.adapters.generators import keeping_generators, seed_generators
+from optlab.adapters.generators import generator_states, keeping_generators, seed_generators, set_generator_states
 
 
 def drawn() -> tuple[float, float, float]:
@@ -27,3 +27,12 @@ def test_a_seed_fixes_all_three_generators() -> None:
         draws.append(drawn())
     assert draws[0] == draws[1]
     assert all(a != b for a, b in zip(draws[0], draws[2], strict=True))
+
+
+def test_what_is_drawn_can_be_drawn_again() -> None:
+    cpu = torch.device("cpu")
+    seed_generators(1)
+    before = generator_states(cpu)
+    expected = drawn()
+    set_generator_states(before, cpu)
+    assert drawn() == expected, "a batch that is evaluated again drops out other units, and so do the steps behind it"

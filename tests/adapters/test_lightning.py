@@ -182,6 +182,16 @@ def test_a_callback_evaluates_in_the_precision_of_validation() -> None:
     assert set(ask.answers) == {torch.bfloat16}, "the test curve is computed in another precision than the test"
 
 
+def test_a_callback_computes_a_step_again_in_its_precision() -> None:
+    def kind(trainer: Trainer, batch_idx: int) -> torch.dtype:
+        with adapter.training_precision(trainer):
+            return (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
+
+    ask = Ask(kind)
+    fit(Line(), ask, max_epochs=1, precision="bf16-mixed")
+    assert set(ask.answers) == {torch.bfloat16}, "the loss after a step is of another precision than that before it"
+
+
 class FusedLine(Line):
     clips = True
 

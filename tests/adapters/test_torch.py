@@ -136,3 +136,20 @@ def test_random_numbers_can_be_drawn_behind_a_capture_that_failed() -> None:
         torch.rand(2, device=device).sum().item()  # reading back cannot be captured
     adapter.leave_failed_capture(device)
     assert torch.rand(2, device=device).isfinite().all(), "dropout fails behind a capture that was given up"
+
+
+def test_a_compiled_network_may_compute_as_it_is() -> None:
+    compiled: list[int] = []
+
+    def backend(graph: Any, inputs: Any) -> Any:
+        compiled.append(len(inputs))
+        return graph.forward
+
+    network = nn.Linear(2, 2)
+    network.compile(backend=backend, dynamic=False)
+    network(torch.ones(3, 2))
+    with adapter.uncompiled():
+        network(torch.ones(4, 2))
+    assert len(compiled) == 1, "a measured step compiles the network for each part of its batch, which takes minutes"
+    network(torch.ones(4, 2))
+    assert len(compiled) == 2

@@ -90,6 +90,11 @@ def evaluation_precision(trainer: Trainer) -> AbstractContextManager[Any]:
     return cast(AbstractContextManager[Any], trainer.precision_plugin.val_step_context())
 
 
+def training_precision(trainer: Trainer) -> AbstractContextManager[Any]:
+    """The precision of a training step's forward and loss, for batches that a callback evaluates itself."""
+    return cast(AbstractContextManager[Any], trainer.precision_plugin.train_step_context())
+
+
 def let_clip(optimizer: Optimizer) -> None:
     """Let gradients be clipped in bfloat16 with fused steps too.
 

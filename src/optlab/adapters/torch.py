@@ -3,10 +3,11 @@
 `tests/adapters/test_torch.py` says what each function keeps from breaking.
 """
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -125,6 +126,16 @@ def normalises_batches(network: nn.Module) -> bool:
 def keeps_statistics(layer: nn.Module) -> bool:
     """Whether a layer keeps a running mean and variance, by which it normalises in eval mode."""
     return isinstance(layer, nn.modules.batchnorm._NormBase) and layer.track_running_stats
+
+
+def uncompiled() -> AbstractContextManager[Any]:
+    """Within the block, networks that are compiled compute as they are: a batch of another size costs no compiling.
+
+    Torch's compiler takes seconds to import; where it is not, nothing is compiled.
+    """
+    if "torch._dynamo" not in sys.modules:
+        return nullcontext()
+    return cast(AbstractContextManager[Any], torch.compiler.set_stance("force_eager"))
 
 
 # -- captures

@@ -7,6 +7,7 @@ them. Besides, a run reads what these protocols describe; a callback has what it
 |---|---|
 | `every_batch = False` | `WatchesBatches`: its hooks of batches need not be called for each batch |
 | `every_n_steps = 50` | `LooksEveryNSteps`: they have to be called behind each 50th batch of an epoch |
+| `next_alone(trainer, batch)` | `TakesStepsAlone`: which of the epoch's batches ahead has a step to itself |
 | `measures = True` | `Measures`: it adds to the epoch's row, so it comes before the recorder |
 | `check_data(info)` | `FitsData`: it is called before anything is written, and refuses data that it cannot use |
 | `begin_run(run)` | `BeginsRun`: it is called once before the first step, with the run's folder and test batches |
@@ -15,6 +16,8 @@ them. Besides, a run reads what these protocols describe; a callback has what it
 that overrides one of `BATCH_HOOKS` and does not say `every_batch = False` is taken at its word: the run gets the eager
 engine. Between two calls the steps have moved on by more than one, so such a callback asks `trainer.global_step` and
 not `batch_idx`, which is the first of the batches taken since; `outputs` is None, and `batch` holds no samples.
+The step over a batch that `next_alone` names is taken alone: `on_train_batch_start` and `on_train_batch_end` are called
+right before and right behind it, and there each weight's `.grad` is the gradient that it was taken with.
 
 **Ending a run.** `optlab.callbacks.Diverged`, raised from a hook, ends it as a result; other exceptions as a failure.
 """
@@ -24,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from lightning import Callback
+from lightning import Callback, Trainer
 
 from optlab.data.arrays import DataInfo
 from optlab.data.batches import DeviceBatches
@@ -62,6 +65,17 @@ class LooksEveryNSteps(Protocol):
     """Steps between two calls that the callback relies on, counted within the epoch; None: it relies on none."""
 
     every_n_steps: int | None
+
+
+@runtime_checkable
+class TakesStepsAlone(Protocol):
+    """Looks right before and right behind certain steps, whose numbers it knows beforehand."""
+
+    def next_alone(self, trainer: Trainer, batch: int) -> int | None:
+        """The first batch of the epoch, from number `batch` on, whose step is to be taken alone; None: there is none.
+
+        Called before each batch of Lightning's, so it must cost next to nothing.
+        """
 
 
 @runtime_checkable

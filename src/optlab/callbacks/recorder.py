@@ -3,7 +3,8 @@
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,16 @@ class Recorder(Callback):
         self._since = 0.0
         self.seconds += elapsed
         self.seconds_here += elapsed
+
+    @contextmanager
+    def clock_stopped(self, trainer: Trainer) -> Iterator[None]:
+        """Within the block the training clock stands still: for what looks at training and is no part of it."""
+        runs = bool(self._since)
+        self.stop_clock(trainer)
+        try:
+            yield
+        finally:
+            self._since = time.perf_counter() if runs else 0.0
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.stop_clock(trainer)

@@ -77,6 +77,8 @@ class ReplayedSteps(PlainSteps):
         self._capture: Capture | None = None
         self._settings = self.settings()
         self._first = True
+        self._replayed = False  # whether the last step was a replay
+        self._gradients: list[Tensor | None] = []  # of the captured step, where its replays write them
 
     def take(self, index: int) -> None:
         """The step over batch number `index` of the epoch.
@@ -89,6 +91,7 @@ class ReplayedSteps(PlainSteps):
 
     def learn_from(self, index: int) -> None:
         step = self.step
+        self._replayed = False
         if step.batches.size(index) < step.batches.batch_size:
             step.plain(index)
             return
@@ -106,7 +109,15 @@ class ReplayedSteps(PlainSteps):
         if self.step.module.run_state.rates is not None:
             self.step.module.run_state.rates.refresh()
         capture.replay()
+        self._replayed = True
         self.step.sums.samples += self.step.batches.batch_size
+
+    def show_gradients(self) -> None:
+        """A replay writes to the memory of the captured step, which steps taken as they are since have let go."""
+        if self._replayed:
+            for parameter, gradient in zip(self.step.module.parameters(), self._gradients, strict=True):
+                if gradient is not None:
+                    parameter.grad = gradient
 
     def captured(self) -> Capture:
         """Capture the step, and take it twice from the same state: by replay to compare, and as it is to go on."""
@@ -136,6 +147,7 @@ class ReplayedSteps(PlainSteps):
         before.restore()
         self.step.optimizer.zero_grad()
         capture.capture(self.step)
+        self._gradients = [parameter.grad for parameter in self.step.module.parameters()]
         before.restore()
         capture.replay()
         return before.values()

@@ -15,7 +15,7 @@ from optlab.adapters.lightning import (
     load_as_manual,
     save_as_automatic,
 )
-from optlab.callbacks.contract import terms
+from optlab.callbacks.contract import TakesStepsAlone, terms
 from optlab.data.batches import Batch, DeviceBatches
 from optlab.engine.buffers import BufferedStep
 from optlab.engine.choice import SECONDS_A_CHUNK, STEPS_A_CHUNK, Engine
@@ -84,14 +84,17 @@ class LoopModule(EngineModule):
         self.automatic_optimization = False
         self._steps: PlainSteps | None = None
         self._looks: list[int] = []  # the callbacks' every_n_steps
+        self._watching: list[TakesStepsAlone] = []  # those that look before and behind certain steps
 
     def training_step(self, batch: int, batch_idx: int) -> None:
         batches = self.run_state.train_batches
         if self._steps is None:
             bf16 = self.trainer.precision == "bf16-mixed"
             self._steps = self.new_steps(BufferedStep(self, batches, self.trainer.optimizers[0], bf16))
-            asked = [terms(callback).every_n_steps for callback in callbacks_of(self.trainer)]
+            callbacks = callbacks_of(self.trainer)
+            asked = [terms(callback).every_n_steps for callback in callbacks]
             self._looks = [every for every in asked if every is not None]
+            self._watching = [callback for callback in callbacks if isinstance(callback, TakesStepsAlone)]
         if batch_idx == batches.start:
             self._steps.begin_epoch()
         end = self.chunk_end(batch_idx)
@@ -103,6 +106,8 @@ class LoopModule(EngineModule):
                 if time.monotonic() > patience:
                     end = index + 1
                     break
+        if end == batch_idx + 1 and self._watching:
+            self._steps.show_gradients()
         batches.seen = end
         count_steps(self.trainer, end - batch_idx, ends_epoch=end == self.trainer.num_training_batches)
 
@@ -122,6 +127,9 @@ class LoopModule(EngineModule):
             end = min(end, begin + batches)
         for every in self._looks:
             end = min(end, begin + every - begin % every)
+        for watching in self._watching:
+            if (alone := watching.next_alone(trainer, begin)) is not None:
+                end = min(end, max(alone, begin + 1))
         return end
 
     def configure_optimizers(self) -> Any:

@@ -30,3 +30,6 @@ class PlainSteps:
 
     def learn_from(self, index: int) -> None:
         self.step.plain(index)
+
+    def show_gradients(self) -> None:
+        """Let each weight's `.grad` be the gradient of the last step, for those who look behind it; here it is."""

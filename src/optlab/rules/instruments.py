@@ -134,7 +134,9 @@ def text_of(rows: Iterable[Row], *, header: bool = True) -> str:
         writer.writerow(COLUMNS)
     for row in rows:
         values = (finite(row[name]) for name in BY_NAME)
-        writer.writerow([row.epoch, row.step, row.layer, *("" if value is None else repr(value) for value in values)])
+        writer.writerow(
+            [row.epoch, row.step, row.layer, *("" if value is None else f"{value:.9g}" for value in values)]
+        )
     return buffer.getvalue()
 
 

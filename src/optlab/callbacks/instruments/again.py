@@ -1,0 +1,98 @@
+"""The batch of a step once more: its loss with the new weights, and gradients of parts of it. Nothing remembers it.
+
+Weights, gradients, buffers (the statistics of batch norm), sums and random streams are afterwards what they were, and
+meanwhile dropout draws what it drew in the step.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from lightning import Trainer
+from torch import Tensor, nn
+
+from optlab.adapters.generators import generator_states, set_generator_states
+from optlab.adapters.lightning import training_precision
+from optlab.adapters.torch import buffers_of, uncompiled
+from optlab.data.batches import Batch
+from optlab.module import TrainingModule
+
+
+class Moment:
+    """The buffers of a network and the random streams as they are now, to be put back."""
+
+    def __init__(self, network: nn.Module, device: torch.device) -> None:
+        self.device = device
+        self.generators = generator_states(device)
+        self.places = buffers_of(network)
+        self.held = [dict(place) for place in self.places]
+        self.copies = [{name: None if t is None else t.clone() for name, t in place.items()} for place in self.held]
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """The same values in the same tensors, in the same places."""
+        for place, held, copies in zip(self.places, self.held, self.copies, strict=True):
+            place.clear()
+            place.update(held)
+            for name, tensor in held.items():
+                copy = copies[name]
+                if tensor is not None and copy is not None:
+                    tensor.copy_(copy)
+        set_generator_states(self.generators, self.device)
+
+
+@contextmanager
+def as_at(moment: Moment, network: nn.Module) -> Iterator[None]:
+    """Within the block, buffers and random streams are those of the moment; behind it, what they were before it."""
+    now = Moment(network, moment.device)
+    moment.restore()
+    try:
+        with uncompiled():  # another batch size would be compiled anew
+            yield
+    finally:
+        now.restore()
+
+
+def loss_again(module: TrainingModule, trainer: Trainer, batch: Batch, moment: Moment) -> Tensor:
+    """The mean loss over this process' samples of the batch with the weights as they are now; float [].
+
+    Args:
+        moment: before the step.
+    """
+    with as_at(moment, module.network), torch.no_grad(), training_precision(trainer):
+        return module.evaluate(batch)[0].detach()
+
+
+def gradients_of(
+    module: TrainingModule, trainer: Trainer, part: Batch, moment: Moment, parameters: Sequence[nn.Parameter]
+) -> list[Tensor]:
+    """The gradient of the mean loss over a part, as tensors that stand as the parameters do.
+
+    No parameter's `.grad` is touched, and no hook of several processes hears of it.
+
+    Args:
+        moment: before the step, as the weights still are.
+    """
+    with as_at(moment, module.network), torch.enable_grad():
+        with training_precision(trainer):
+            loss = module.evaluate(part)[0]
+        found = torch.autograd.grad(loss, list(parameters), allow_unused=True)
+    return [dense(g, p) for g, p in zip(found, parameters, strict=True)]
+
+
+def dense(gradient: Tensor | None, parameter: nn.Parameter) -> Tensor:
+    """The gradient as a tensor of numbers; zeros where a parameter took no part."""
+    if gradient is None:
+        return torch.zeros_like(parameter)
+    return gradient.detach().to_dense() if gradient.is_sparse else gradient.detach()
+
+
+def parts_of(batch: Batch, most: int, least: int = 1) -> list[Batch]:
+    """The first half of a batch in up to `most` equal parts, none where these have less than `least` samples."""
+    here = len(batch.targets)
+    count = min(most, here // 2)
+    each = here // (2 * count) if count else 0
+    if each < least:
+        return []
+    places = [slice(k * each, (k + 1) * each) for k in range(count)]
+    return [Batch(batch.inputs[place], batch.targets[place], each) for place in places]

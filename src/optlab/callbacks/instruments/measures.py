@@ -1,0 +1,135 @@
+"""The formulas: from gradient, weights and update of a layer to what is written of it.
+
+`g` is the gradient of the step's loss (mean over its B samples) before any clipping, `w` the weights before the step,
+`dw` the change that the step made, `w_0` the weights that the run began with. What is summed over weights is summed on
+the device, in double precision (`products`, `idle_units`, `squared_distance`); the rest is arithmetic with a few
+numbers, which `readings` puts together.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+nan = math.nan
+
+
+def products(gradient: Tensor, weights: Tensor, update: Tensor, moved: Tensor) -> Tensor:
+    """The inner products that norms and angles are made of: [g·g, w·w, dw·dw, g·dw, a·a] with a = w + dw - w_0.
+
+    Args:
+        gradient, weights, update, moved: [n] each.
+    """
+    pairs = ((gradient, gradient), (weights, weights), (update, update), (gradient, update), (moved, moved))
+    return torch.stack([torch.dot(a, b) for a, b in pairs])
+
+
+def squared_distance(a: Tensor, b: Tensor) -> Tensor:
+    """|a - b|², of vectors [n]."""
+    difference = a - b
+    return torch.dot(difference, difference)
+
+
+def idle_units(gradients: Sequence[Tensor]) -> Tensor:
+    """How many units of a layer have a gradient of exactly zero, in all of their weights and the bias.
+
+    Such a unit learned nothing from the batch: of a ReLU behind it none was positive for any sample (a "dead" unit
+    where that stays so; Lu et al. 2019, "Dying ReLU and Initialization").
+
+    Args:
+        gradients: of the weight [units, ...], and of the bias [units] where there is one.
+    """
+    learning = torch.stack([(gradient.flatten(1) if gradient.ndim > 1 else gradient[:, None]).any(1)
+                            for gradient in gradients])  # fmt: skip
+    return (~learning.any(0)).sum()
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What was summed over the weights of a layer; those of several layers add up.
+
+    Attributes:
+        gg, ww, dd, gd, aa: see `products`; NaN where it is not known.
+        noise: an estimate of tr(S), the trace of the covariance of single samples' gradients; NaN where there is none.
+        idle: see `idle_units`.
+        units: of how many.
+    """
+
+    gg: float
+    ww: float
+    dd: float
+    gd: float
+    aa: float
+    noise: float = nan
+    idle: float = 0
+    units: int = 0
+
+    def __add__(self, other: "Sums") -> "Sums":
+        return Sums(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
+
+
+def readings(sums: Sums, samples: float) -> dict[str, float]:
+    """The quantities of a layer, or of all, by name; NaN where one is not known.
+
+    Args:
+        samples: B, how many the gradient is the mean over.
+    """
+    gradient, weights, update = root(sums.gg), root(sums.ww), root(sums.dd)
+    signal = signal_of(sums.gg, sums.noise, samples)
+    return {
+        "gradient_norm": gradient,
+        "weight_norm": weights,
+        "update_norm": update,
+        "update_ratio": ratio(update, weights),
+        "cosine": cosine(sums),
+        "distance": root(sums.aa),
+        "effective_lr": ratio(update, gradient),
+        "scale_free_lr": scale_free_lr(sums),
+        "snr": ratio(signal * samples, sums.noise),
+        "noise_scale": ratio(sums.noise, signal) if signal > 0 else nan,
+        "predicted_change": sums.gd,
+        "dead_units": ratio(sums.idle, sums.units),
+    }
+
+
+def cosine(sums: Sums) -> float:
+    """-g·dw / (|g| |dw|): 1 where the step goes straight down the gradient, below 0 where it goes up."""
+    return -ratio(sums.gd, root(sums.gg) * root(sums.dd))
+
+
+def scale_free_lr(sums: Sums) -> float:
+    """|dw| / (|g| |w|²), the effective learning rate of a layer whose output does not depend on its weights' length.
+
+    Such as one before batch norm: of it a step with lr turns the weights as one with lr / |w|² turns those of length 1
+    (van Laarhoven 2017, "L2 Regularization versus Batch and Weight Normalization", section 3).
+    """
+    return ratio(ratio(root(sums.dd), root(sums.gg)), sums.ww)
+
+
+def noise_of(squared: float, part: float, samples: float) -> float:
+    """tr(S), from |g_part - g|²: the gradient over `part` samples and that over all `samples`, the part among them.
+
+    E|g_part - g|² = tr(S) (1/part - 1/samples), so the quotient is unbiased; for parts that make up the whole its mean
+    is the sample covariance (McCandlish et al. 2018, "An Empirical Model of Large-Batch Training", appendix A.1).
+    """
+    return ratio(squared, 1 / part - 1 / samples)
+
+
+def signal_of(gg: float, noise: float, samples: float) -> float:
+    """|G|², of the gradient over endlessly many samples: E|g|² = |G|² + tr(S) / B. Noise may take it below 0.
+
+    The gradient's signal-to-noise is |G|² B / tr(S), and its noise scale tr(S) / |G|² the batch size at which that is 1
+    (McCandlish et al. 2018, equation 2.9: "the simple noise scale"; a larger batch then pays less and less).
+    """
+    return gg - noise / samples
+
+
+def root(square: float) -> float:
+    return math.sqrt(square) if square >= 0 else nan
+
+
+def ratio(above: float, below: float) -> float:
+    """NaN where nothing is divided by nothing, or by nothing at all."""
+    return above / below if below else nan
