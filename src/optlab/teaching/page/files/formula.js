@@ -8,7 +8,7 @@ function calculator(formula) {
   const plain = (number) => ({ number, tensor: false });
   const operators = {
     "+": (a, b) => a + b, "-": (a, b) => a - b, "*": (a, b) => a * b, "/": (a, b) => a / b, "**": (a, b) => a ** b,
-    max: (a, b) => Math.max(a, b), neg: (a) => -a, sqrt: Math.sqrt, abs: Math.abs, sign: Math.sign,
+    max: (a, b) => Math.max(a, b), neg: (a) => -a, sqrt: Math.sqrt, abs: Math.abs, sign: Math.sign, single: Math.fround,
     ">": (a, b) => a > b, "<=": (a, b) => a <= b,
   };
   function apply(name, ...given) {
