@@ -96,7 +96,7 @@ def test_init_writes_nothing_where_it_would_overwrite(taken: str) -> None:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("optlab ", (["report", "dashboard", "conformance", "init"], True)),
+        ("optlab ", (["report", "dashboard", "conformance", "surfaces", "init"], True)),
         ("optlab re", (["report"], True)),
         ("optlab optimizer=ad", ([], True)),
         ("optlab report outputs/", ([], False)),

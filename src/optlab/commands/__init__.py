@@ -13,6 +13,7 @@ COMMANDS = {
     "report": "read sweeps and say what they show",
     "dashboard": "build a W&B workspace for a sweep",
     "conformance": "check an optimizer of your own",
+    "surfaces": "draw the paths of optimizers over functions of two weights",
     "init": "write a small project of your own",
 }
 

@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import Any
 
 RECORDED = "python train.py"
-SCRIPTS = {"report": "report", "dashboard": "wandb_dashboard", "conformance": "conformance"}  # in a checkout's scripts/
+SCRIPTS = {  # in a checkout's scripts/
+    "report": "report",
+    "dashboard": "wandb_dashboard",
+    "conformance": "conformance",
+    "surfaces": "surfaces",
+}
 CHECKOUT = (Path(__file__).parents[3] / "train.py").is_file()  # false: installed from a wheel
 OF_THE_SWEEP = ("retry=", "report.live=")  # the words that say how a sweep goes, and nothing of its runs
 PLACES = ("sweep=", "hydra.sweep.dir=")  # the words that say which folder a sweep goes to
