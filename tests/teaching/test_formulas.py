@@ -12,9 +12,10 @@ from torch import Tensor
 
 from optlab.muon import MuonAdamW
 from optlab.teaching import formulas
-from optlab.teaching.formulas import SYMBOLS, Formula, Worked, ulps
+from optlab.teaching.formulas import SOURCES, SYMBOLS, Formula, Worked, ulps
 from optlab.teaching.formulas.language import Tree
 from optlab.teaching.formulas.text import condition_text
+from optlab.teaching.words import WORDS
 
 # Class, options, what the variant is called.
 VARIANTS: list[tuple[str, dict[str, Any], str]] = [
@@ -338,3 +339,16 @@ def test_radam_says_which_branch_it_took() -> None:
         taken.append((condition_text(line.condition), line.symbols == "r_t = 1"))
     unrectified, rectified = ("ρ_t ≤ 5", True), ("ρ_t > 5", False)
     assert taken[:: len(SHAPES)] == [unrectified] * 5 + [rectified] * 3
+
+
+def test_each_departure_is_in_words_with_a_source_and_stands_at_a_line() -> None:
+    at_lines = set()
+    for cls_name, options, _ in [*VARIANTS, ("torch.optim.Muon", {"weight_decay": 0.1, "nesterov": True}, "")]:
+        formula = formulas.find(cls_name, {"weight_decouple": True, **options} if "Lion" in cls_name else options)
+        assert formula is not None
+        for line in formula.lines:
+            at_lines |= {*line.departures, *line.departures_then}
+    in_words = {key.removeprefix("departure.") for key in WORDS if key.startswith("departure.")}
+    assert at_lines == in_words == set(SOURCES)
+    for sources in SOURCES.values():
+        assert all(source.url.startswith("http") and source.name for source in sources)

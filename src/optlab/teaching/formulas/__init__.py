@@ -8,6 +8,7 @@ for line in worked.lines:
     line.symbols, line.numbers(at), at[line.key]    # the formula three times
 """
 
+from optlab.teaching.formulas.departures import SOURCES, Source
 from optlab.teaching.formulas.digits import digits, digits_mathml
 from optlab.teaching.formulas.find import find, options
 from optlab.teaching.formulas.formula import Formula, Line, Worked, WorkedLine
@@ -15,9 +16,11 @@ from optlab.teaching.formulas.symbols import SYMBOLS, Symbol
 from optlab.teaching.formulas.ulps import ulps
 
 __all__ = [
+    "SOURCES",
     "SYMBOLS",
     "Formula",
     "Line",
+    "Source",
     "Symbol",
     "Worked",
     "WorkedLine",
