@@ -209,9 +209,16 @@ def trace(cfg: DictConfig, folder: Path, overrides: list[str]) -> None:
     take_apart(cfg, folder, overrides)
 
 
+def find_lr(cfg: DictConfig, folder: Path, overrides: list[str]) -> float | None:
+    from optlab.teaching.finder import find_lr
+
+    return find_lr(cfg, folder, overrides).lr
+
+
 MODES: dict[str, Callable[[DictConfig, Path, list[str]], float | None]] = {
     "train": train,
     "test": test,
     "predict": predict,
     "trace": trace,
+    "find_lr": find_lr,
 }

@@ -10,7 +10,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from optlab.record import RECORD_FILE, job_name
 
-PARENTS = {"train": "runs", "test": "evaluations", "predict": "predictions", "trace": "traces"}
+PARENTS = {
+    "train": "runs",
+    "test": "evaluations",
+    "predict": "predictions",
+    "trace": "traces",
+    "find_lr": "lr_tests",
+}
 
 
 def candidates(mode: str, optimizer: str) -> Iterator[Path]:

@@ -38,6 +38,7 @@ NOT_IDENTITY = (
     "lang",
     "ckpt",
     "input",
+    "find_lr",
     "logger",
     "traceback",
     "trust",

@@ -12,7 +12,7 @@ from optlab.rules import english
 from optlab.rules.messages import Message, fields_of, merged, message, phrase
 from optlab.rules.warnings import EDGE_KINDS
 
-FOLDERS = [Path(optlab.__file__).parent / name for name in ("rules", "sweep", "analysis")]
+FOLDERS = [Path(optlab.__file__).parent / name for name in ("rules", "sweep", "analysis", "teaching")]
 SOURCES = [path for folder in FOLDERS for path in folder.rglob("*.py") if path.name != "english.py"]
 
 

@@ -213,6 +213,21 @@ class Trace(Node):
     demo: Literal["no_zero_grad", "no_step", "two_backwards", "accumulate"] | None = None
 
 
+class FindLr(Node):
+    """The range test of mode=find_lr."""
+
+    low: Annotated[float, Field(gt=0)] = 1e-7
+    high: Annotated[float, Field(gt=0)] = 10.0
+    steps: Annotated[int, Field(ge=50)] = 200  # fewer say nothing: a decade has 6 of them then
+    seeds: AtLeast1 = 1
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        if self.low >= self.high:
+            raise UserError(f"find_lr.low={self.low:g}: must be below find_lr.high={self.high:g}, as the lr rises")
+        return self
+
+
 class Report(Node):
     """The report of a sweep."""
 
@@ -229,11 +244,12 @@ class Config(Node):
     metric: JudgedBy | None
     metrics: dict[str, Call] = {}  # noqa: RUF012  # of the user's own, by name; checkpoints of before do not have it
     test_weights: Literal["last", "best"]
-    mode: Literal["train", "test", "predict", "trace"]
+    mode: Literal["train", "test", "predict", "trace", "find_lr"]
     trace: Trace = Trace()  # checkpoints of before do not have it
     lang: Literal["en", "zh"] = "en"  # checkpoints of before do not have it
     ckpt: str | None
     input: Named | None
+    find_lr: FindLr = FindLr()  # checkpoints of before do not have it
     trust: bool = False
     tf32: bool
     engine: Literal["auto", "graph", "loop", "eager"]

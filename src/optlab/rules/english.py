@@ -127,6 +127,28 @@ MESSAGES: dict[str, Template] = {
     "other_schema": "{error}; update optlab, or type another sweep=",
     "unreadable": "{error}",
     "unreadable_schema": "{error}",
+    # what the learning-rate finder says of its test
+    "find_lr_first_step": (
+        "No lr is suggested: that of {subject} is the length of its first step alone; after that each weight has a "
+        "step of its own, so the curve does not depend on it. Keep the default."
+    ),
+    "find_lr_edge": (
+        "The loss was still falling at {high:g}, the highest lr of the test, so a larger one may be better; type "
+        "find_lr.high={higher:g}"
+    ),
+    "find_lr_at_once": (
+        "No lr is suggested: training diverges at once, at lr {last:.2g}; type find_lr.low={lower:g}, or look at the "
+        "inputs: are they normalised?"
+    ),
+    "find_lr_no_fall": (
+        "No lr is suggested: the loss does not fall by more than its noise before it diverges at lr {last:.2g}; type "
+        "find_lr.low={low:.2g} find_lr.high={high:.2g} find_lr.steps={steps}, which are more steps a decade, or "
+        "find_lr.seeds=5"
+    ),
+    "find_lr_flat": (
+        "No lr is suggested: from {low:g} to {high:g} the loss neither falls by more than its noise nor diverges; type "
+        "find_lr.steps={steps} or find_lr.seeds=5, and if it stays flat this network learns nothing from these data"
+    ),
 }
 
 # Of the kinds that may say the same of several subjects: what is said of each, and the one sentence for all.
