@@ -15,7 +15,7 @@ def strip(values: Sequence[float | None], mean: float | None) -> Markup:
     found = [value for value in values if value is not None and math.isfinite(value)]
     if not found:
         return Markup("")
-    low, high = min(0.0, *found), max(*found, 1e-30)
+    low, high = min(found), max(found)
 
     def x(value: float) -> float:
         return 6 + (WIDTH - 12) * (value - low) / ((high - low) or 1)

@@ -32,3 +32,8 @@ def plain(text: str) -> str:
 def whole(value: float | None) -> str:
     """A number with every digit that tells it from its neighbours."""
     return "–" if value is None else repr(value)
+
+
+def degrees(value: float | None) -> str:
+    """An angle to a tenth of a degree."""
+    return "–" if value is None else f"{abs(value):.1f}"

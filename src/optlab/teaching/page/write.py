@@ -10,15 +10,15 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from optlab.record import write_whole
-from optlab.teaching.page import drawing, parts
+from optlab.teaching.page import beside, drawing, parts
 from optlab.teaching.page.bilingual import Bilingual
-from optlab.teaching.page.numbers import short, whole
+from optlab.teaching.page.numbers import degrees, short, whole
 from optlab.teaching.page.sliders import knobs, recomputable
 from optlab.teaching.words import WORDS, say
 
 Plain = Mapping[str, Any]
 
-STYLES = ("trace", "formula", "phone", "print")  # in this order, behind the report's own base.css
+STYLES = ("trace", "formula", "beside", "phone", "print")  # in this order, behind the report's own base.css
 SCRIPTS = ("page", "walk", "formula", "sliders")
 
 
@@ -55,6 +55,8 @@ def render(trace: Plain, lang: str = "en") -> str:
         known=WORDS.__contains__,
         say=partial(say, lang=lang),
         short=short,
+        degrees=degrees,
+        indent=beside.indent,
         whole=whole,
         glyph=parts.glyph,
         math=parts.math,
@@ -67,6 +69,8 @@ def render(trace: Plain, lang: str = "en") -> str:
         both=parts.both,
         fall=parts.fall,
         outcome=parts.outcome,
+        entered=partial(beside.entered, trace["compare"]),
+        listing=beside.listing,
         strip=drawing.strip,
         histogram=drawing.histogram,
         angle=drawing.angle,

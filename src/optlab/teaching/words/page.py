@@ -15,8 +15,6 @@ WORDS: dict[str, Text] = {
     "page.skip": Text(en="Skip to the step", zh="跳到正文"),
     "page.contents": Text(en="contents", zh="目录"),
     "page.steps": Text(en="The step", zh="一步更新"),
-    "page.compare": Text(en="Several optimizers, one batch", zh="同一批次，不同优化器"),
-    "page.demo": Text(en="A line left out", zh="改动一行会怎样"),
     "page.theme": Text(en="light, dark, or as the system", zh="浅色、深色，或跟随系统"),
     "page.theme.auto": Text(en="auto", zh="自动"),
     "page.theme.light": Text(en="light", zh="浅色"),
