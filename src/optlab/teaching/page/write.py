@@ -10,11 +10,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from optlab.record import write_whole
+from optlab.teaching.formulas import SOURCES
 from optlab.teaching.page import beside, drawing, parts
 from optlab.teaching.page.bilingual import Bilingual
 from optlab.teaching.page.numbers import degrees, short, whole
 from optlab.teaching.page.sliders import knobs, recomputable
-from optlab.teaching.words import WORDS, say
+from optlab.teaching.words import say
 
 Plain = Mapping[str, Any]
 
@@ -52,7 +53,7 @@ def render(trace: Plain, lang: str = "en") -> str:
         t=bilingual.text,
         a=bilingual.attributes,
         words=bilingual.words,
-        known=WORDS.__contains__,
+        sources=SOURCES,
         say=partial(say, lang=lang),
         short=short,
         degrees=degrees,

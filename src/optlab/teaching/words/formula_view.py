@@ -20,6 +20,7 @@ WORDS: dict[str, Text] = {
         zh="ulp 是一个浮点数到相邻浮点数的距离。",
     ),
     "page.departs": Text(en="Not as in the textbook", zh="与教科书不同"),
+    "page.source": Text(en="Source:", zh="出处："),
     "page.sliders": Text(en="What if?", zh="如果换成别的值？"),
     "page.sliders.what": Text(
         en="Move a slider: the formula is computed again here, for this one weight and this one step.",
