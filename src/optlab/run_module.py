@@ -18,6 +18,7 @@ from optlab import optimizers
 from optlab.adapters.lightning import let_clip, load_train_batches, publish, published
 from optlab.adapters.torch import random_state, seed_default, set_random_state, skip_graph_check
 from optlab.config.schema import Config
+from optlab.config.schema import Optimizer as Settings
 from optlab.create import create
 from optlab.data.arrays import DataInfo
 from optlab.data.batches import DeviceBatches
@@ -163,9 +164,11 @@ class RunState:
 
     # -- optimizer and schedule
 
-    def build_optimizer(self, network: torch.nn.Module | None = None) -> torch.optim.Optimizer:
-        """The optimizer of the network's parameters, or of a copy's."""
-        settings, device = self.config.optimizer, self.module.device
+    def build_optimizer(
+        self, network: torch.nn.Module | None = None, settings: Settings | None = None
+    ) -> torch.optim.Optimizer:
+        """The optimizer of the network's parameters, or of a copy's; the config's, or one of other settings."""
+        settings, device = settings or self.config.optimizer, self.module.device
         groups = optimizers.parameter_groups(self.network if network is None else network, settings)
         arguments = settings.arguments | optimizers.device_flags(settings, device)
         optimizer: torch.optim.Optimizer = create({"_target_": settings.target, **arguments}, groups)

@@ -168,6 +168,34 @@ def test_the_state_of_adam_is_shown_before_and_after() -> None:
     assert "fused" not in first["hyperparameters"]
 
 
+def test_the_formula_of_adam_is_worked_with_this_runs_numbers_beside_torchs() -> None:
+    """Every number of the lines again, in float64, from what stands in the JSON."""
+    shown = traced("optimizer=adam", *LINEAR, "trace.steps=3", "trace.weight=layers.1.weight[3,20]")
+    for t, weight in enumerate((step["weight"] for step in shown["steps"]), start=1):
+        formula, g = weight["formula"], weight["clipped_gradient"]
+        before = weight["state_before"] or {"exp_avg": 0.0, "exp_avg_sq": 0.0}
+        lr, eps = (weight["hyperparameters"][key] for key in ("lr", "eps"))
+        m, v = 0.9 * before["exp_avg"] + 0.1 * g, 0.999 * before["exp_avg_sq"] + 0.001 * g * g
+        step = lr * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + eps)
+        lines = {line["torch_state"]: line for line in formula["lines"] if line["torch_state"]}
+        for key, value in {"step": t, "exp_avg": m, "exp_avg_sq": v, "w": weight["before"] - step}.items():
+            assert lines[key]["value"] == pytest.approx(value, rel=1e-6)
+            assert lines[key]["torch"] == (weight["after"] if key == "w" else weight["state_after"][key])
+            apart = abs(np.float32(lines[key]["value"]).view(np.int32) - np.float32(lines[key]["torch"]).view(np.int32))
+            assert lines[key]["ulps"] == apart <= lines[key]["all"]["most"]
+        assert formula["values"]["g"] == g
+        assert formula["effective"] == pytest.approx(lr / (np.sqrt(v / (1 - 0.999**t)) + eps), rel=1e-5)
+        assert all(line["symbols"] and line["numbers"] and line["mathml"] for line in formula["lines"])
+
+
+def test_without_a_formula_on_file_all_the_rest_is_shown() -> None:
+    shown = traced("optimizer._target_=torch.optim.Rprop", "optimizer.lr=0.01", *LINEAR, "trace.steps=1")
+    [step] = shown["steps"]
+    assert step["weight"]["formula"] is None
+    assert step["weight"]["state_after"].keys() == {"step", "prev", "step_size"}
+    assert step["update"]["norm"] > 0
+
+
 # -- which steps
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,14 @@ from optlab.config import resolve
 from optlab.config.schema import Config
 from optlab.errors import UserError
 from optlab.lightning_class import is_own
-from optlab.record import NOT_IDENTITY, shortest
+from optlab.record import NOT_IDENTITY, finite, shortest
 from optlab.rules.commands import run_command
 from optlab.run import Prepared, announce, fit, prepare
 from optlab.teaching import page
 from optlab.teaching.trace import follow
+from optlab.teaching.trace.bench import Bench
+from optlab.teaching.trace.compare import Entrant, compare, entrants
+from optlab.teaching.trace.demo import check_demo, demo
 from optlab.teaching.trace.measure import step_of
 from optlab.teaching.trace.record import TRACE_PAGE, Followed, Run, Trace, write
 from optlab.teaching.trace.terminal import show
@@ -51,6 +55,8 @@ def trace(cfg: DictConfig | Mapping[str, Any], folder: Path, overrides: Sequence
     """
     config = Config.parse(resolve(cfg))
     check_config(config)
+    entered = entrants(config)
+    check_demo(config)
     set_float32_precision(config.tf32)
     interruption = Interruption()
     with interruption.listening(), keeping_random_state():
@@ -58,7 +64,9 @@ def trace(cfg: DictConfig | Mapping[str, Any], folder: Path, overrides: Sequence
         prepared = prepare(watched, folder, overrides, None, interruption)
         if prepared.trainer.world_size > 1:
             raise UserError("mode=trace shows the steps of one process; type trainer.devices=1")
-        content = traced(watched, prepared, overrides).plain()
+        for each in entered:  # what an optimizer refuses of this network is refused before the run
+            prepared.module.run_state.build_optimizer(deepcopy(prepared.module.run_state.network), each.settings)
+        content = beside(watched, prepared, entered, *traced(watched, prepared, overrides))
     path, seen = write(content, folder), folder / TRACE_PAGE
     page.write(content, seen, config.lang)
     console = Console(highlight=False)
@@ -74,7 +82,22 @@ def alone(config: Config) -> Config:
     return config.with_(engine="eager", callbacks=kept, logger={}, test_weights="last")
 
 
-def traced(config: Config, prepared: Prepared, overrides: Sequence[str]) -> Trace:
+def beside(
+    config: Config, prepared: Prepared, entered: Sequence[Entrant], found: Trace, watch: Watch
+) -> dict[str, Any]:
+    """The trace as JSON holds it, with the runs that are shown beside it."""
+    content = found.plain()
+    if not entered and config.trace.demo is None:
+        return content
+    bench = Bench(config, prepared, watch.first, watch.seen)
+    if entered:
+        content["compare"] = finite(compare(bench, entered, content["steps"]))
+    if config.trace.demo is not None:
+        content["demo"] = finite(demo(bench, config.trace.demo, found.followed))
+    return content
+
+
+def traced(config: Config, prepared: Prepared, overrides: Sequence[str]) -> tuple[Trace, Watch]:
     """Run until enough is seen."""
     prepared.recorder.folder = None  # metrics.csv is the run's
     watch = Watch(config.trace, config.trainer.accumulate_grad_batches)
@@ -99,7 +122,8 @@ def traced(config: Config, prepared: Prepared, overrides: Sequence[str]) -> Trac
     followed = follow.moved_most(first) if text is None else follow.typed(text, first.weights_before)
     module, info = prepared.module, prepared.data.info
     steps = [step_of(seen, followed, module, info, config.trace.samples) for seen in watch.seen]
-    return Trace(run=run_of(config, prepared, watch, followed, overrides), steps=steps, followed=followed, notes=notes)
+    run = run_of(config, prepared, watch, followed, overrides)
+    return Trace(run=run, steps=steps, followed=followed, notes=notes), watch
 
 
 def check_weight(text: str, parameters: Mapping[str, nn.Parameter]) -> None:

@@ -7,7 +7,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from optlab.teaching.words import say
+from optlab.teaching.trace import sides
+from optlab.teaching.trace.sides import number
+from optlab.teaching.words import WORDS, say
 
 Plain = Mapping[str, Any]
 
@@ -24,20 +26,13 @@ LINES = {
     6: ("loss_fn(model(next_input), next_target)", "trace.line_next"),
 }
 
+# What the effective step of a formula is the size of.
+PER = {"gradient": "trace.per_gradient", "sign": "trace.per_sign", "matrix": "trace.per_matrix"}
+
 
 def show(trace: Plain, lang: str, console: Console) -> None:
     """Print a trace, as trace.json holds it."""
     Terminal(trace, lang, console).show()
-
-
-def number(value: Any, digits: int = 4) -> str:
-    """A number with that many significant digits; a dash for what is not known or not finite."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return str(value)
-    text = f"{value:,}" if isinstance(value, int) else f"{value:.{digits}g}"
-    return text.replace("-", "−", 1) if text.startswith("-") else text
 
 
 class Terminal:
@@ -71,6 +66,10 @@ class Terminal:
             self.line(self.say(note["key"], **note["fields"]))
         for step in self.trace["steps"]:
             self.step(step)
+        if self.trace["compare"] is not None:
+            sides.compared(self.trace, self.say, self.console)
+        if self.trace["demo"] is not None:
+            sides.demonstrated(self.trace, self.say, self.console)
 
     def step(self, step: Plain) -> None:
         self.console.print()
@@ -189,7 +188,30 @@ class Terminal:
         self.line(self.say("trace.hyperparameters", settings=settings))
         if weight["effective_step"] is not None:
             self.line(self.say("trace.effective_step", value=number(weight["effective_step"])))
+        self.formula(weight["formula"])
         self.histogram(weight["histogram"])
+
+    def formula(self, formula: Plain | None) -> None:
+        """Each line three times: in symbols, with this run's numbers, and the result beside torch's own."""
+        if formula is None:
+            self.line(self.say("trace.no_formula", cls=self.trace["run"]["class"]), "italic")
+            return
+        self.line(self.say("trace.formula", name=formula["name"], source=formula["source"]), "bold")
+        for line in formula["lines"]:
+            letter = line["symbols"].partition(" = ")[0]
+            result = f"{letter} = {number(line['value'], 9)}"
+            if line["torch"] is not None:
+                result += f"   {self.say('trace.torch', value=number(line['torch'], 9), n=line['ulps'])}"
+            for text in (line["symbols"], line["numbers"], result):
+                self.line(f"  {text}")
+            for key in (f"departure.{name}" for name in line["departures"]):
+                if key in WORDS:
+                    self.line(f"  ⚑ {self.say(key)}", "italic")
+            self.console.print()
+        self.line(self.say(PER[formula["per"]], value=number(formula["effective"])))
+        if (counts := formula["lines"][-1]["all"]) is not None:
+            shown = {key: number(count) for key, count in counts.items()}
+            self.line(self.say("trace.all_ulps", parameter=self.trace["followed"]["parameter"], **shown))
 
     def state(self, before: Plain, after: Plain) -> None:
         if not after:

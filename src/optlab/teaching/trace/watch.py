@@ -23,6 +23,7 @@ from optlab.config.schema import Trace as Options
 from optlab.errors import UserError
 from optlab.module import TrainingModule
 from optlab.run_module import state_of
+from optlab.teaching.formulas import options
 
 log = logging.getLogger(__name__)
 
@@ -214,7 +215,8 @@ class Watch(Callback):
         names = names_of(optimizer, named)
         cls = type(optimizer)
         for group in optimizer.param_groups:
-            settings = {key: plain(value) for key, value in group.items() if key not in NOT_HYPERPARAMETERS}
+            known = options(optimizer, group).items()
+            settings = {key: plain(value) for key, value in known if key not in NOT_HYPERPARAMETERS}
             for p in group["params"]:
                 if (name := names.get(p)) is not None and name not in now.groups:
                     now.groups[name] = settings

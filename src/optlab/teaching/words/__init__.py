@@ -7,12 +7,20 @@ The terms: 梯度 gradient, 动量 momentum, 学习率 learning rate, 偏差修�
 批次 batch, 损失 loss, 权重 weight, 步 step, 样本 sample.
 """
 
-from optlab.teaching.words import beside, departures, formula_view, page, symbols, trace
+from optlab.teaching.words import beside, departures, formula_view, page, sides, symbols, trace
 from optlab.teaching.words.text import LANGUAGES, Lang, Text, union
 
 __all__ = ["LANGUAGES", "TABLES", "WORDS", "Lang", "Text", "say"]
 
-TABLES = (page.WORDS, beside.WORDS, formula_view.WORDS, symbols.WORDS, trace.WORDS, departures.WORDS)
+TABLES = (
+    page.WORDS,
+    beside.WORDS,
+    formula_view.WORDS,
+    symbols.WORDS,
+    trace.WORDS,
+    sides.WORDS,
+    departures.WORDS,
+)
 WORDS = union(TABLES)
 
 

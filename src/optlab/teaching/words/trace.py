@@ -95,14 +95,44 @@ WORDS: dict[str, Text] = {
     ),
     "trace.weight_clipped": Text(en="clipped gradient {gradient}", zh="裁剪后的梯度 {gradient}"),
     "trace.effective_step": Text(
-        en="effective step, the change for each unit of gradient: {value}",
-        zh="有效步长（每单位梯度引起的变化）：{value}",
+        en="change for each unit of gradient: {value}",
+        zh="每单位梯度引起的变化：{value}",
     ),
     "trace.state": Text(en="kept by the optimizer", zh="优化器保存的量"),
     "trace.before": Text(en="before", zh="之前"),
     "trace.after_step": Text(en="after", zh="之后"),
     "trace.no_state": Text(en="the optimizer keeps nothing about this weight", zh="优化器没有为这个权重保存任何量"),
     "trace.hyperparameters": Text(en="hyperparameters: {settings}", zh="超参数：{settings}"),
+    "trace.no_formula": Text(
+        en="the formula of {cls} is not on file; all the rest is shown",
+        zh="没有收录 {cls} 的公式；其余内容照常显示",
+    ),
+    "trace.formula": Text(
+        en="The step by its formula: {name} ({source})",
+        zh="按公式逐步计算：{name}（{source}）",
+    ),
+    "trace.torch": Text(
+        en=("torch: {value}, {n} ulp apart", "torch: {value}, {n} ulps apart"),
+        zh="torch：{value}，相差 {n} ulp",
+    ),
+    "trace.per_gradient": Text(
+        en="effective step, by which a unit of a gradient that stays as it is moves this weight: {value}",
+        zh="有效步长（梯度保持不变时，每单位梯度使该权重移动多少）：{value}",
+    ),
+    "trace.per_sign": Text(
+        en="effective step, by which every weight moves whatever its gradient's size: {value}",
+        zh="有效步长（无论梯度大小，每个权重都移动这么多）：{value}",
+    ),
+    "trace.per_matrix": Text(
+        en="effective step, by which the orthogonal matrix is multiplied: {value}",
+        zh="有效步长（正交矩阵所乘的系数）：{value}",
+    ),
+    "trace.all_ulps": Text(
+        en="of the {of} weights of {parameter}, {same} have the same bits by formula and by torch, {next} are 1 ulp "
+        "apart; the most is {most} (a number next to 0 has tiny ulps)",
+        zh="{parameter} 的 {of} 个权重中，公式与 torch 逐位相同的有 {same} 个，相差 1 ulp 的有 {next} 个；"
+        "最多相差 {most} ulp（接近 0 的数，1 ulp 极小）",
+    ),
     "trace.histogram": Text(
         en="updates of all weights of {parameter}; ◀ marks the one followed",
         zh="{parameter} 全部权重的更新；◀ 标出所跟踪的那一个",
