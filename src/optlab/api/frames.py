@@ -20,6 +20,7 @@ from optlab.analysis.judge.verdict import Verdict
 from optlab.analysis.read.runs import Run
 from optlab.analysis.show.tables.tried import metric_order, tried
 from optlab.record import identity
+from optlab.rules.messages import Message
 
 RUNS = {
     "folder": "the run folder",
@@ -54,6 +55,17 @@ CURVES = {
     "seconds": "of training so far",
     "metric": "`train/loss`, `val/acc` ...; `lr` is the learning rate of the epoch",
     "value": "of the metric, at the end of the epoch",
+}
+ADVICE = {
+    "run": "the run's id",
+    "optimizer": "its name",
+    "schedule": "the name of the learning rate's schedule",
+    "lr": "base learning rate of the run",
+    "seed": "of the run",
+    "kind": "`lr_too_small`, `lr_too_large`, `gradients_explode` ...",
+    "subject": "the layer or schedule that it is about, where it is about one",
+    "words": "what to type, as `optimizer.lr=0.03`",
+    "text": "the advice with its evidence",
 }
 CONFIGURATIONS = {
     "setting": "as in `runs`",
@@ -190,6 +202,17 @@ def curves_frame(runs: Sequence[Run]) -> pd.DataFrame:
             )
     whole = {"epoch": "Int64", "step": "Int64"}
     return pd.concat(parts, ignore_index=True).astype(whole) if parts else pd.DataFrame(columns=list(CURVES))
+
+
+def advice_frame(runs: Sequence[Run]) -> pd.DataFrame:
+    """A row for each piece of advice of each run."""
+    rows = []
+    for run in runs:
+        record = run.record
+        of = [record.id, record.optimizer, record.lr_schedule, record.lr, record.seed]
+        for each in map(Message.read, record.advice or []):
+            rows.append([*of, each.kind, each.subject, str(each.fields.get("words", "")), each.text])
+    return frame(rows, list(ADVICE))
 
 
 def configurations_frame(contests: Sequence[Contest]) -> pd.DataFrame:

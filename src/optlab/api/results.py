@@ -74,6 +74,7 @@ class Results:
     Attributes:
         runs: a row a run.
         curves: long form, a row for each run, metric and epoch.
+        advice: a row for each piece of advice that a run's instruments gave.
         configurations: a row for each choice of hyperparameters, over its seeds.
         comparisons: a row for each pair of contenders.
         verdict: what may be concluded, as text and as data.
@@ -89,6 +90,10 @@ class Results:
     @cached_property
     def curves(self) -> pd.DataFrame:
         return frames.curves_frame(self._summary.runs.runs)
+
+    @cached_property
+    def advice(self) -> pd.DataFrame:
+        return frames.advice_frame(self._summary.runs.runs)
 
     @cached_property
     def configurations(self) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from optlab.config import overrides as typed
 from optlab.errors import Stopped, UserError
 from optlab.folders import new_folder
 from optlab.record import CHECKPOINT_FOLDER, RECORD_FILE, RunRecord, shortest
-from optlab.rules.messages import language
+from optlab.rules.messages import Message, language
 from optlab.rules.words import plural
 from optlab.run import run as run_config
 
@@ -143,6 +143,11 @@ class Run:
         return self.record.best
 
     @property
+    def advice(self) -> list[str]:
+        """What its own numbers advise, a line each, with callbacks="instruments"; `record.advice` has them as data."""
+        return [str(Message.read(each)) for each in self.record.advice or []]
+
+    @property
     def config(self) -> dict[str, Any]:
         return self.record.config
 
@@ -198,6 +203,7 @@ class Run:
             yield "training time", f"{seconds:.1f} s"
         if self.record.diverged:
             yield "diverged", str((self.record.error or {}).get("message", ""))
+        yield from (("advice", text) for text in self.advice)
         yield "folder", str(shortest(self.folder))
 
     def __str__(self) -> str:

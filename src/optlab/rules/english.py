@@ -26,6 +26,12 @@ MESSAGES: dict[str, Template] = {
         "The metrics.csv of {n:,} runs are missing or have fewer rows than the runs had epochs ({runs}): their curves "
         "and what is read from them are not whole; their final values are.",
     ),
+    "cut_instruments": (
+        "The instruments.csv of {n:,} run has no rows for the end of the run ({runs}): its figures of instruments are "
+        "not whole.",
+        "The instruments.csv of {n:,} runs have no rows for the end of the run ({runs}): their figures of instruments "
+        "are not whole.",
+    ),
     "passed_over": "{subject}: {configuration} has the better mean, but a failed run, so it was not in the choice.",
     "diverged": "{subject} diverged in {n} of {seeds} seeds at {configuration}; each counts as {score}.",
     "diverged_without_chance_level": (
@@ -237,7 +243,9 @@ PHRASES: dict[str, Template] = {
     "loss_stays": "the training loss ended at {end:.4g}, which is no better than {start:.4g} without learning",
     "steps_raise_loss": "{share:.0f} % of {steps} measured steps raised the loss of their own batch",
     "steps_against_gradient": "{share:.0f} % of {steps} measured steps went uphill (cosine to -gradient below 0)",
-    "steps_are_large": "an update was {ratio:.2g} of the weights ({usual:g} is usual)",
+    "steps_are_large": "an update is {ratio:.2g} of the weights in the median ({usual:g} is usual)",
+    "step_was_large": "an update was {ratio:.2g} of the weights ({usual:g} is usual)",
+    "units_died": "{share:.0f} % of the units of {layer} have died ({first:.0f} % had no gradient at first)",
     "norm_at_first": "the first that was measured",
     "norm_before": "{norm:.3g} before",
     "none": "none",

@@ -78,11 +78,14 @@ def carry_out(
     config: Config, folder: Path, overrides: Sequence[str], sources: MutableMapping[str, Any] | None
 ) -> RunRecord:
     """The run itself: behind the same run of fewer epochs where there is one, and else from its beginning."""
+    from optlab.console import say_advice
     from optlab.run import run
 
     def attempt(config: Config) -> RunRecord:
         with as_single_run(config, folder, overrides):
-            return run(config.plain, folder, overrides=overrides, sources=sources)
+            record = run(config.plain, folder, overrides=overrides, sources=sources)
+        say_advice(record)  # in the job's log
+        return record
 
     before = shorter(folder, config)
     if before is None or before.unfit is not None:

@@ -49,6 +49,8 @@ class MirrorToWandb(WandbLogger):
         summary |= {f"best/{name}": value for name, value in record.best.items()}
         summary |= {f"{TIMING}{name}": value for name, value in record.timing.items()}
         summary |= {COUNT: 1, DIVERGED: int(record.status == "diverged")}
+        if record.advice is not None:
+            summary["advice"] = [str(each.get("text")) for each in record.advice]
         self.guard(lambda: self.run.summary.update(finite(summary)))
         self.guard(lambda: self.run.config.update({"status": record.status}, allow_val_change=True))
         if self.best is not None and record.status in ("finished", "diverged"):

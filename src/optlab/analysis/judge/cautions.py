@@ -61,9 +61,15 @@ def failed(contest: Contest) -> list[Message]:
 
 def cut(contest: Contest) -> list[Message]:
     """Runs whose history is not whole: what they came to stands in run.json, but their curves end early."""
-    names = [run.folder.name for run in contest.runs if run.is_cut]
-    shown = names if len(names) <= SHOWN else [*names[:SHOWN], "..."]
-    return [message("cut_history", n=len(names), runs=", ".join(shown))] if names else []
+    curves = [run.folder.name for run in contest.runs if run.is_cut]
+    within = [run.folder.name for run in contest.runs if run.is_cut_within]
+    said = [message("cut_history", n=len(curves), runs=some_of(curves))] if curves else []
+    return [*said, *([message("cut_instruments", n=len(within), runs=some_of(within))] if within else [])]
+
+
+def some_of(names: Sequence[str]) -> str:
+    """The first few names."""
+    return ", ".join(names if len(names) <= SHOWN else [*names[:SHOWN], "..."])
 
 
 def held_back(contest: Contest) -> list[Message]:

@@ -4,7 +4,7 @@ import csv
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
@@ -13,6 +13,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from optlab.analysis.read.instruments import Measured, is_cut, read_measured
 from optlab.errors import UserError
 from optlab.planned import Planned
 from optlab.record import METRICS_FILE, RECORD_FILE, OtherSchema, Phase, RunRecord, Status, run_id, shortest
@@ -35,6 +36,7 @@ class Run:
     sweep: Path
     record: RunRecord
     history: dict[str, FloatArray]
+    measured: Measured = field(default_factory=dict)  # by its instruments, where it had such
 
     @cached_property
     def contender(self) -> tuple[str, str]:
@@ -64,6 +66,16 @@ class Run:
     def is_cut(self) -> bool:
         """Whether its metrics.csv has fewer rows than the run had epochs: rows, or the whole file, were deleted."""
         return self.is_over and len(next(iter(self.history.values()), ())) < self.record.epochs
+
+    @property
+    def is_cut_within(self) -> bool:
+        """Whether its instruments.csv ends before the run did."""
+        return self.is_over and is_cut(self.measured, self.record.steps)
+
+    def epochs_at(self, steps: FloatArray) -> FloatArray:
+        """The epochs, in fractions, at which some of its steps were done."""
+        done, epochs = (np.append(0.0, self.history.get(name, np.empty(0))) for name in ("step", "epoch"))
+        return np.asarray(np.interp(steps, done, epochs), dtype=float)
 
     @property
     def horizon(self) -> int | None:
@@ -163,9 +175,15 @@ def read_sweep(folder: Path) -> tuple[list[Run], list[Message]]:
     bad: list[Message] = []
     for path in run_folders(folder):
         try:
-            runs.append(read_run(path, folder))
+            run = read_run(path, folder)
         except UserError as error:
             bad.append(unreadable(path, error))
+            continue
+        try:
+            run = replace(run, measured=read_measured(path))
+        except UserError as error:  # the run is whole without
+            bad.append(unreadable(path, error))
+        runs.append(run)
     return runs, bad
 
 

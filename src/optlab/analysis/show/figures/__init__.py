@@ -6,7 +6,7 @@ To add one, write a function that describes it and name it in `FIGURES`, or in `
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from optlab.analysis.show.figures import curves, outcome, parallel, search, sensitivity
+from optlab.analysis.show.figures import curves, instruments, outcome, parallel, search, sensitivity
 from optlab.analysis.show.figures.description import Figure
 from optlab.analysis.show.figures.subject import Subject
 from optlab.analysis.show.summary import Summary
@@ -23,6 +23,8 @@ FIGURES: list[Callable[[Subject], Figure | None]] = [
     parallel.parallel_coordinates,
     curves.time_to_target,
     outcome.generalisation_gap,
+    instruments.over_training,
+    instruments.by_layer,
 ]
 LONGEST_NAME = 100  # bytes of a setting in a file's name; a file system takes 255 with what stands behind it
 ACROSS: list[Callable[[Sequence[Subject]], Figure | None]] = [
