@@ -199,7 +199,7 @@ class WorkedLine:
 
     @property
     def symbols(self) -> str:
-        """`m_t = β₁·m_{t-1} + (1 - β₁)·g_t`."""
+        """`m_t = β₁·m_{t-1} + (1 − β₁)·g_t`."""
         return f"{SYMBOLS[self.key].text} = {terminal.text(self.taken)}"
 
     @property
@@ -214,7 +214,7 @@ class WorkedLine:
         return None if is_whole_parameter(self.line.expression) else tree_of(self.line.expression)
 
     def numbers(self, at: Mapping[str, float]) -> str:
-        """The line with one weight's numbers put in: `m_t = 0.9·0 + (1 - 0.9)·(-0.0123)`."""
+        """The line with one weight's numbers put in: `m_t = 0.9·0 + (1 − 0.9)·(−0.0123)`."""
         return f"{SYMBOLS[self.key].text} = {terminal.text(self.taken, self._shown(at))}"
 
     def numbers_mathml(self, at: Mapping[str, float]) -> str:

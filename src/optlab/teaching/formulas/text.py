@@ -1,4 +1,4 @@
-"""Formulas for a terminal: `m_t = β₁·m_{t-1} + (1 - β₁)·g_t`, or with numbers put in."""
+"""Formulas for a terminal: `m_t = β₁·m_{t-1} + (1 − β₁)·g_t`, or with numbers put in."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from optlab.teaching.formulas.symbols import SYMBOLS
 
 Values = Mapping[str, float]
 _SUM, _PRODUCT, _SIGN, _POWER, _ATOM = range(1, 6)  # how tightly a piece of text holds together
-_WRITTEN = {"*": "·", "/": " / ", "+": " + ", "-": " - "}
+_WRITTEN = {"*": "·", "/": " / ", "+": " + ", "-": " − "}
 _FUNCTIONS = {"orthogonal": "NewtonSchulz"}
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -35,7 +35,7 @@ def _text(node: Node, values: Values) -> tuple[str, int]:
         case Name(name):
             return _number(values[name]) if name in values else (SYMBOLS[name].text, _ATOM)
         case Negative(operand):
-            return "-" + _held(_text(operand, values), _POWER), _SIGN
+            return "−" + _held(_text(operand, values), _POWER), _SIGN
         case Binary("**", base, exponent):
             return _power(base, exponent, values), _POWER
         case Binary(operator, left, right):
@@ -58,7 +58,7 @@ def _text(node: Node, values: Values) -> tuple[str, int]:
 
 def _number(value: float) -> tuple[str, int]:
     shown = digits(value)
-    return shown, _SIGN if shown.startswith("-") else _ATOM
+    return (f"−{shown[1:]}", _SIGN) if shown.startswith("-") else (shown, _ATOM)
 
 
 def _power(base: Node, exponent: Node, values: Values) -> str:
@@ -71,4 +71,4 @@ def _power(base: Node, exponent: Node, values: Values) -> str:
 def _held(piece: tuple[str, int], level: int, *, behind: bool = False) -> str:
     """In parentheses where it holds less tightly than its place asks, or where it brings a sign behind another one."""
     shown, own = piece
-    return f"({shown})" if own < level or (behind and shown.startswith("-")) else shown
+    return f"({shown})" if own < level or (behind and shown.startswith("−")) else shown

@@ -17,13 +17,13 @@ WORDS: dict[str, Text] = {
     ),
     "departure.first_buffer_dampening": Text(
         en="In the first step the buffer is the whole gradient: dampening begins with the second step. From zeros, "
-        "as the formula reads, it would be (1 - τ) of it.",
-        zh="第一步的动量缓冲是完整的梯度，阻尼从第二步才起作用；若按公式从 0 开始，它应是梯度的 (1 - τ) 倍。",
+        "as the formula reads, it would be (1 − τ) of it.",
+        zh="第一步的动量缓冲是完整的梯度，阻尼从第二步才起作用；若按公式从 0 开始，它应是梯度的 (1 − τ) 倍。",
     ),
     "departure.nesterov": Text(
-        en="Nesterov's gradient is taken ahead of the weights, at w - lr·μ·b. torch takes it at the weights and adds "
+        en="Nesterov's gradient is taken ahead of the weights, at w − lr·μ·b. torch takes it at the weights and adds "
         "μ·b: the weights that it keeps are those ahead. With a constant lr the path is the same.",
-        zh="Nesterov 的原式在“前瞻点” w - lr·μ·b 处求梯度；torch 在当前权重处求梯度，再加上 μ·b。"
+        zh="Nesterov 的原式在“前瞻点” w − lr·μ·b 处求梯度；torch 在当前权重处求梯度，再加上 μ·b。"
         "它保存的权重其实就是前瞻点，学习率不变时走的是同一条路，只是换了记法。",
     ),
     "departure.l2": Text(
@@ -33,21 +33,21 @@ WORDS: dict[str, Text] = {
         "的衰减则直接作用在权重上。",
     ),
     "departure.decoupled": Text(
-        en="Decoupled decay comes first, and with lr in it: w is multiplied by 1 - lr·λ. In Loshchilov & Hutter the "
-        "factor is 1 - η·λ with the schedule's η alone, so that changing lr does not change the decay.",
-        zh="解耦的权重衰减先做，而且乘了学习率：w 乘以 1 - lr·λ。Loshchilov 与 Hutter 的原式是 1 - η·λ，其中 η "
+        en="Decoupled decay comes first, and with lr in it: w is multiplied by 1 − lr·λ. In Loshchilov & Hutter the "
+        "factor is 1 − η·λ with the schedule's η alone, so that changing lr does not change the decay.",
+        zh="解耦的权重衰减先做，而且乘了学习率：w 乘以 1 − lr·λ。Loshchilov 与 Hutter 的原式是 1 − η·λ，其中 η "
         "只是调度系数，因此改学习率不会改变衰减。",
     ),
     "departure.decoupled_fixed": Text(
-        en="fixed_decay: the weights are multiplied by 1 - λ, whatever the lr is.",
-        zh="fixed_decay：权重乘以 1 - λ，与学习率无关。",
+        en="fixed_decay: the weights are multiplied by 1 − λ, whatever the lr is.",
+        zh="fixed_decay：权重乘以 1 − λ，与学习率无关。",
     ),
     "departure.adam_eps": Text(
         en="ε is added behind the root and behind the bias correction, as in the paper's algorithm. The paper's "
-        "faster form, which TensorFlow takes, adds its ε̂ before the correction: the same number is then 1/√(1 - "
+        "faster form, which TensorFlow takes, adds its ε̂ before the correction: the same number is then 1/√(1 − "
         "β₂^t) times as large (32 times in step 1 with β₂ = 0.999).",
         zh="ε 加在开方之后、偏差修正之后，与论文的算法一致。论文另给的高效写法（TensorFlow 采用）把 ε̂ "
-        "加在偏差修正之前：同一个数值的作用会放大到 1/√(1 - β₂^t) 倍（β₂ = 0.999 时第 1 步约 32 倍）。",
+        "加在偏差修正之前：同一个数值的作用会放大到 1/√(1 − β₂^t) 倍（β₂ = 0.999 时第 1 步约 32 倍）。",
     ),
     "departure.amsgrad": Text(
         en="The maximum is taken before the bias correction, which comes after it; the paper's AMSGrad has no "
@@ -73,9 +73,9 @@ WORDS: dict[str, Text] = {
     ),
     "departure.rmsprop_alpha": Text(
         en="torch's default is α = 0.99; Hinton's lecture and TensorFlow have 0.9, whose memory is ten times as "
-        "short. There is no bias correction: s begins at 0, so the first steps are large, up to lr/√(1 - α).",
+        "short. There is no bias correction: s begins at 0, so the first steps are large, up to lr/√(1 − α).",
         zh="torch 默认 α = 0.99；Hinton 的讲义和 TensorFlow 用 0.9，记忆只有十分之一长。这里没有偏差修正：s 从 0 "
-        "开始，所以最初几步偏大，第一步可达 lr/√(1 - α)。",
+        "开始，所以最初几步偏大，第一步可达 lr/√(1 − α)。",
     ),
     "departure.rmsprop_eps": Text(
         en="ε is added behind the root; TensorFlow adds it inside, √(s + ε): to match, torch's ε has to be about the "
@@ -103,9 +103,9 @@ WORDS: dict[str, Text] = {
         zh="论文中没有学习率：lr = 1（torch 的默认值）才是论文中的 Adadelta。",
     ),
     "departure.muon_mean": Text(
-        en="The buffer is a mean, (1 - μ) times that of the first description, B = μ·B + G. The orthogonalisation "
+        en="The buffer is a mean, (1 − μ) times that of the first description, B = μ·B + G. The orthogonalisation "
         "takes the size away, so the step is the same.",
-        zh="这里的动量是滑动平均，是最初写法 B = μ·B + G 的 (1 - μ) 倍。正交化会消去大小，所以更新相同。",
+        zh="这里的动量是滑动平均，是最初写法 B = μ·B + G 的 (1 − μ) 倍。正交化会消去大小，所以更新相同。",
     ),
     "departure.muon_orthogonal": Text(
         en="Five iterations bring the singular values to between about 0.5 and 1.5, not to 1, and torch takes them "
