@@ -3,6 +3,7 @@
 import importlib
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -16,6 +17,7 @@ from optlab.teaching import formulas
 from optlab.teaching.formulas import SOURCES, SYMBOLS, Formula, Worked, ulps
 from optlab.teaching.formulas.language import Tree
 from optlab.teaching.formulas.text import condition_text
+from optlab.teaching.formulas.ulps import round_to_bfloat16
 from optlab.teaching.words import WORDS
 
 # Class, options, what the variant is called.
@@ -48,6 +50,10 @@ VARIANTS: list[tuple[str, dict[str, Any], str]] = [
     ("pytorch_optimizer.Lion", {"weight_decay": 0.1, "maximize": True}, "Lion"),
     ("pytorch_optimizer.Lion", {"weight_decay": 0.1, "weight_decouple": False}, "Lion"),
     ("pytorch_optimizer.Lion", {"weight_decay": 0.1, "fixed_decay": True}, "Lion"),
+]
+MUON: list[tuple[str, dict[str, Any], str]] = [
+    ("torch.optim.Muon", {"weight_decay": 0.1, "nesterov": True}, "Muon with Nesterov momentum"),
+    ("torch.optim.Muon", {"weight_decay": 0.1, "nesterov": False}, "Muon"),
 ]
 STEPS = 8  # more than RAdam waits before it rectifies
 SHAPES = [(7, 5), (5,), (4, 3, 3, 3)]
@@ -343,7 +349,7 @@ def test_radam_says_which_branch_it_took() -> None:
 
 def test_each_departure_is_in_words_with_a_source_and_stands_at_a_line() -> None:
     at_lines = set()
-    for cls_name, options, _ in [*VARIANTS, ("torch.optim.Muon", {"weight_decay": 0.1, "nesterov": True}, "")]:
+    for cls_name, options, _ in [*VARIANTS, *MUON]:
         formula = formulas.find(cls_name, {"weight_decouple": True, **options} if "Lion" in cls_name else options)
         assert formula is not None
         for line in formula.lines:
@@ -352,3 +358,22 @@ def test_each_departure_is_in_words_with_a_source_and_stands_at_a_line() -> None
     assert at_lines == in_words == set(SOURCES)
     for sources in SOURCES.values():
         assert all(source.url.startswith("http") and source.name for source in sources)
+
+
+def test_bfloat16_is_rounded_as_torch_rounds_it() -> None:
+    values = torch.randn(1000, generator=torch.Generator().manual_seed(0))
+    ties = (values.bfloat16().view(torch.int16).to(torch.int32) << 16 | 0x8000).view(torch.float32)
+    for given in (values, ties):
+        assert np.array_equal(round_to_bfloat16(given.numpy()), given.bfloat16().float().numpy())
+
+
+def test_the_docs_name_every_formula_on_file() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "inside.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"^\| `(.+?)` \| (.+?) \|.*\| (.+?) \|$", page, re.MULTILINE))
+    on_file = set()
+    for cls_name, options, name in [*VARIANTS, *MUON]:
+        formula = formulas.find(cls_name, options)
+        assert formula is not None
+        assert formula.name == name
+        on_file.add((cls_name, name, formula.source))
+    assert on_file <= shown

@@ -67,7 +67,7 @@ def nadam(options: Options) -> Formula:
         Line(f"w = {w} - lr * m_hat / (sqrt(v_hat) + eps)", "w", departures=("adam_eps",)),
     )
     state = {"step": 0.0, "exp_avg": 0.0, "exp_avg_sq": 0.0, "mu_product": 1.0}
-    source = "Dozat 2016, Algorithm 2"
+    source = "Dozat 2016"
     return Formula("NAdam", lines, state, source, Effective("effective = lr / (sqrt(v_hat) + eps)"))
 
 

@@ -24,7 +24,7 @@ def rmsprop(options: Options) -> Formula:
             Line("w = w_prev - lr * b", "w", departures=("lr_outside_rmsprop",)),
         )
     names = [name for name, chosen in (("centred", centred), ("with momentum", momentum)) if chosen]
-    source = "Tieleman & Hinton 2012, lecture 6e" + ("; Graves 2013, equations 38 to 45" if centred else "")
+    source = "Tieleman & Hinton 2012, lecture 6e" + ("; Graves 2013" if centred else "")
     effective = f"effective = lr / {root}" + (" / (1 - momentum)" if momentum else "")
     lines = (Line("t = n + 1", "step"), *before, square, *mean, *last)
     return Formula(", ".join(["RMSprop", *names]), lines, state, source, Effective(effective))
