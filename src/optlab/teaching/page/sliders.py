@@ -41,7 +41,7 @@ def recomputable(step: Plain) -> dict[str, Any] | None:
             for line in lines
         ],
         "before": step["weight"]["before"],
-        "knobs": adjustable(lines),
+        "knobs": [] if None in formula["values"].values() else adjustable(lines),  # null: not finite
     }
 
 

@@ -14,6 +14,7 @@ WORDS: dict[str, Text] = {
         zh="没有收录 {cls} 的公式。本页其余内容仍是实际计算的结果。",
     ),
     "page.same_bits": Text(en="the same to the last bit", zh="每一位都相同"),
+    "page.same_rounded": Text(en="the same, rounded to {precision}", zh="舍入到 {precision} 后相同"),
     "page.ulps": Text(en=("{n} ulp apart", "{n} ulps apart"), zh="相差 {n} ulp"),
     "page.ulps.what": Text(
         en="An ulp is the distance from a number to the next one that its format can hold.",

@@ -76,6 +76,10 @@ WORDS: dict[str, Text] = {
     "page.norm_before": Text(en="Gradient norm before", zh="清零前的梯度范数"),
     "page.norm_after": Text(en="after", zh="清零后"),
     "page.no_gradient": Text(en="there is none", zh="没有梯度"),
+    "page.dropped": Text(
+        en="torch drops the old gradient altogether: grad is None, not 0.",
+        zh="torch 直接丢弃旧梯度：grad 变成 None，而不是 0。",
+    ),
     # backward
     "page.backward": Text(en="backward: the gradient of every weight", zh="backward：求每个权重的梯度"),
     "page.backward.what": Text(
@@ -115,7 +119,7 @@ WORDS: dict[str, Text] = {
     ),
     "page.state": Text(en="What the optimizer remembers of this weight", zh="优化器为这个权重保存的状态"),
     "page.quantity": Text(en="Quantity", zh="量"),
-    "page.stateless": Text(en="This optimizer remembers nothing.", zh="该优化器不保存任何状态。"),
+    "page.stateless": Text(en="It keeps no number for this weight alone.", zh="没有单独为这个权重保存任何量。"),
     "page.updates": Text(en="The updates of this layer", zh="这一层所有权重的改变量"),
     "page.histogram": Text(
         en="How the changes of all weights of {parameter} are spread; the triangle is the weight above.",

@@ -91,7 +91,7 @@ for (const section of all(".formula")) {
     const name = of(event.target);
     if (name !== null) light(section, (held = name));
   });
-  for (const element of all("math [data-symbol]", section)) {
+  for (const element of all(".math:not(.numbers) [data-symbol]", section)) {
     if (!element.parentElement.closest("[data-symbol]")) element.tabIndex = 0;
   }
 }
