@@ -3,12 +3,17 @@
 import json
 from pathlib import Path
 
+import pytest
+from torch import nn
+
+from optlab.models import MLP
 from optlab.record import RunRecord
 from optlab.rules.instruments import ALL, INSTRUMENTS_FILE, text_of
 from tests.commandline import command
 from tests.conftest import Train, words_of
 from tests.rules.advice import made
 
+MEASURED = ("callbacks=instruments", "callbacks.checkpoint=null", "callbacks.progress=null", "trainer.max_epochs=8")
 SLOW = ("optimizer=sgd", "optimizer.lr=1e-4", "trainer.max_epochs=8")  # a thousandth of a good lr
 
 
@@ -45,3 +50,66 @@ def test_damaged_instruments_cost_the_advice_and_nothing_else(train: Train, tmp_
         file.write("1,2\n")
     record = train("optimizer=sgd", folder="run")
     assert (record.status, record.advice) == ("finished", None)
+
+
+# -- runs that were really measured
+
+
+class Huge(MLP):
+    """Deep, with weights that are ten times too large: activations and gradients grow with every layer."""
+
+    def __init__(self, input_shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__(input_shape, outputs, hidden=(32, 32, 32))
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear):
+                nn.init.kaiming_normal_(layer.weight)
+                layer.weight.data *= 10
+
+
+class Dead(MLP):
+    """The biases of its first layer hold every unit below 0."""
+
+    def __init__(self, input_shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__(input_shape, outputs, hidden=(32, 32))
+        first: nn.Linear = self.layers[1]  # type: ignore[assignment]
+        nn.init.constant_(first.bias, -10)
+
+
+def network(name: str) -> tuple[str, str]:
+    return "model=linear", f"model._target_={__name__}.{name}"
+
+
+CLIPPED = "trainer.gradient_clip_val=1"
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "subject", "typed"),
+    [
+        (("optimizer=sgd", "optimizer.lr=1e-3"), "lr_too_small", "", "optimizer.lr=0.01"),
+        (("optimizer=sgd", "optimizer.lr=30"), "lr_too_large", "", "optimizer.lr=3"),
+        (("optimizer=adam", "optimizer.lr=1e-5"), "lr_too_small", "", "optimizer.lr=0.0001"),
+        (
+            ("optimizer=sgd", "optimizer.lr=0.01", *network("Huge")),
+            "gradients_explode",
+            None,
+            "trainer.gradient_clip_val=1",
+        ),
+        (("optimizer=sgd", "optimizer.lr=0.1", *network("Dead")), "dead_units", "layers.1", ""),
+    ],
+)
+def test_a_run_with_a_fault_is_told_which(
+    words: tuple[str, ...], kind: str, subject: str | None, typed: str, train: Train
+) -> None:
+    advice = train(*MEASURED, *words).advice
+    assert advice is not None
+    assert advice[0]["kind"] == kind, advice
+    assert subject in (None, advice[0]["subject"])
+    assert advice[0]["fields"]["words"] == typed, advice
+    assert len(advice) == 1
+
+
+@pytest.mark.parametrize(
+    "words", ["optimizer=sgd optimizer.lr=0.3", "optimizer=momentum", "optimizer=adam optimizer.lr=0.01"]
+)
+def test_a_good_run_is_told_nothing(words: str, train: Train) -> None:
+    assert train(*MEASURED, "trainer.max_epochs=15", *words.split()).advice == []

@@ -120,6 +120,17 @@ def test_a_run_no_better_than_guessing_under_long_steps_had_too() -> None:
     )
 
 
+DYING = {"layers.1": {"dead_units": [0.1] * 5 + [0.7] * (EPOCHS - 5)}}
+
+
+def test_units_that_die_under_long_steps_are_the_learning_rate_and_not_two_things() -> None:
+    said = only(made.run(STUCK, layers=DYING, update_ratio=0.02))
+    assert said.fields["evidence"] == (
+        "70 % of the units of layers.1 have died (10 % had no gradient at first) and an update is 0.02 of the weights "
+        "in the median (0.001 is usual)"
+    )
+
+
 def test_a_module_that_sets_its_own_lr_is_told_without_a_word_to_type() -> None:
     run = made.run(straight(2.3, 2.1), update_ratio=3e-5)
     run.record.config["optimizer"] = {"name": "own", "lr": 0.0}
@@ -178,8 +189,8 @@ def test_units_that_never_had_a_gradient_want_another_activation() -> None:
 
 
 def test_units_that_died_want_a_smaller_lr() -> None:
-    dying = [0.1] * 5 + [0.7] * (EPOCHS - 5)
-    said = only(made.run(STUCK, layers={"layers.1": {"dead_units": dying}}))
+    said = only(made.run(STUCK, layers=DYING))
+    assert said.kind == "dead_units"
     assert said.fields["words"] == "optimizer.lr=0.01"
 
 

@@ -70,12 +70,13 @@ def falls_evenly(loss: FloatArray) -> bool:
 
 
 def lr_too_large(run: Evidence) -> Message | None:
-    """The loss oscillates, stays where it began or diverges, and the steps themselves are seen to be too long."""
-    bad, why = came_to_nothing(run), too_long(run)
-    if not bad or not (why or run.diverged):
+    """The run came to nothing, or its units died, and its steps themselves are seen to be too long."""
+    outcome = [words for words in (came_to_nothing(run), units_died(run)) if words]
+    why = too_long(run)
+    if not outcome or not (why or run.diverged or len(outcome) > 1):
         return None
     words = typed.lr_words(run.record, 0.1)
-    evidence, how = enumerated([bad, *why]), typed.remedy(words, phrase("remedy_smaller_lr"))
+    evidence, how = enumerated([*outcome, *why]), typed.remedy(words, phrase("remedy_smaller_lr"))
     return typed.with_words(message("lr_too_large", evidence=evidence, remedy=how), words)
 
 
@@ -109,9 +110,15 @@ def too_long(run: Evidence) -> list[str]:
         found.append(phrase("steps_are_large", ratio=typical, usual=USUAL_RATIO))
     elif len(ratios) and (largest := float(ratios.max())) >= LARGEST_RATIO:
         found.append(phrase("step_was_large", ratio=largest, usual=USUAL_RATIO))
-    if (died := largest_dead(run)) is not None and died[2] < DEAD:
-        found.append(phrase("units_died", share=100 * died[1], layer=died[0], first=100 * died[2]))
     return found
+
+
+def units_died(run: Evidence) -> str:
+    """What died while the run trained, in words; "" for nothing."""
+    if run.diverged or is_fitted(run) or (found := largest_dead(run)) is None or found[2] >= DEAD:
+        return ""
+    layer, share, first = found
+    return phrase("units_died", share=100 * share, layer=layer, first=100 * first)
 
 
 def gradients_explode(run: Evidence) -> Message | None:
@@ -150,10 +157,7 @@ def exploded(run: Evidence, layer: str) -> tuple[float, int, float, str] | None:
 
 def dead_units(run: Evidence) -> Message | None:
     """Many units of a layer had no gradient in any of the last measurements, and there was something left to learn."""
-    loss = run.curve("train/loss")
-    if run.start is None or run.diverged or not len(loss) or float(np.median(loss[-LATE:])) < FITTED * run.start:
-        return None
-    if (found := largest_dead(run)) is None:
+    if run.diverged or is_fitted(run) or (found := largest_dead(run)) is None:
         return None
     layer, share, first = found
     from_start = first >= DEAD
@@ -170,6 +174,12 @@ def dead_units(run: Evidence) -> Message | None:
         remedy=typed.remedy(words, otherwise),
     )
     return typed.with_words(said, words)
+
+
+def is_fitted(run: Evidence) -> bool:
+    """Whether nothing is left to learn, or nobody knows: then a gradient of 0 means nothing."""
+    loss = run.curve("train/loss")
+    return run.start is None or not len(loss) or float(np.median(loss[-LATE:])) < FITTED * run.start
 
 
 def largest_dead(run: Evidence) -> tuple[str, float, float] | None:
