@@ -16,6 +16,7 @@ from optlab.config.schema import Config
 from optlab.errors import UserError
 from optlab.run import carry_out, prepare, run
 from optlab.teaching.trace.command import alone, trace
+from optlab.teaching.words import WORDS
 from tests.commandline import command
 from tests.conftest import words_of
 
@@ -232,6 +233,7 @@ def test_tracing_leaves_random_streams_and_other_folders_alone() -> None:
         (["trace.weight=layers.1.bias"], r"type one of these"),
         (["trace.weight=layers.1.bias[a]"], r"type one of these"),
         (["trace.at=[70]", "trainer.max_epochs=2"], r"54 steps, 0 to 53, and no step 70"),
+        (["trace.at=[]"], r"trace.at=\[\]: names no step"),
         (["trace.steps=0"], r"trace.steps=0: must be 1 or more"),
         (["trace.at=[-1]"], r"numbers of steps, from 0, as in trace.at"),
         (["trace.demo=no_step_at_all"], r"must be one of no_zero_grad, no_step, two_backwards, accumulate"),
@@ -254,7 +256,11 @@ def test_the_terminal_speaks_chinese_alone() -> None:
     assert result.code == 0
     assert "梯度范数" in result.out
     [folder] = Path("outputs/traces").iterdir()
-    assert (folder / "trace.json").exists()
+    assert {path.name for path in folder.iterdir()} >= {"trace.json", "trace.html"}
+    said = {text.say("en") for text in WORDS.values() if not text.fields and text.say("en") != text.say("zh")}
+    sentences = {each for each in said if len(each) > 12}
+    assert len(sentences) > 20
+    assert not [each for each in sentences if each in " ".join(result.out.split())]
 
 
 def test_a_step_behind_the_checkpoint_is_refused_in_a_line(tmp_path: Path) -> None:

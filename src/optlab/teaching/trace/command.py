@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from optlab.errors import UserError
 from optlab.lightning_class import is_own
 from optlab.record import NOT_IDENTITY, finite, shortest
 from optlab.rules.commands import run_command
-from optlab.run import Prepared, announce, fit, prepare
+from optlab.run import Prepared, fit, prepare
 from optlab.teaching import page
-from optlab.teaching.trace import follow
+from optlab.teaching.trace import figures, follow
 from optlab.teaching.trace.bench import Bench
 from optlab.teaching.trace.compare import Entrant, compare, entrants
 from optlab.teaching.trace.demo import check_demo, demo
@@ -72,6 +73,8 @@ def trace(cfg: DictConfig | Mapping[str, Any], folder: Path, overrides: Sequence
     console = Console(highlight=False)
     show(content, config.lang, console)
     console.print(say("trace.written", config.lang, path=shortest(path.absolute())), soft_wrap=True)
+    for picture in figures.draw(content, folder, partial(say, lang=config.lang)):
+        console.print(say("trace.picture", config.lang, path=shortest(picture.absolute())), soft_wrap=True)
     console.print(say("trace.page", config.lang, path=shortest(seen.absolute())), soft_wrap=True)
     return content
 
@@ -100,13 +103,13 @@ def beside(
 def traced(config: Config, prepared: Prepared, overrides: Sequence[str]) -> tuple[Trace, Watch]:
     """Run until enough is seen."""
     prepared.recorder.folder = None  # metrics.csv is the run's
-    watch = Watch(config.trace, config.trainer.accumulate_grad_batches)
+    tell = partial(tell_in, config.lang)
+    watch = Watch(config.trace, config.trainer.accumulate_grad_batches, tell)
     if (text := config.trace.weight) is not None:
         watch.settles = lambda parameters: check_weight(text, parameters)
     callbacks_of(prepared.trainer).insert(0, watch)
     notes: list[dict[str, Any]] = []
     try:
-        announce(prepared)
         fit(prepared)
     except Finished:
         pass
@@ -124,6 +127,11 @@ def traced(config: Config, prepared: Prepared, overrides: Sequence[str]) -> tupl
     steps = [step_of(seen, followed, module, info, config.trace.samples) for seen in watch.seen]
     run = run_of(config, prepared, watch, followed, overrides)
     return Trace(run=run, steps=steps, followed=followed, notes=notes), watch
+
+
+def tell_in(lang: str, key: str, **fields: object) -> None:
+    """Say in a line what was chosen for the user."""
+    log.info(say(key, lang, **fields))
 
 
 def check_weight(text: str, parameters: Mapping[str, nn.Parameter]) -> None:

@@ -10,6 +10,8 @@ from rich.table import Table
 Plain = Mapping[str, Any]
 Say = Callable[..., str]
 
+ROOMY = 100  # characters; where there are fewer, columns stand close to each other
+
 
 def number(value: Any, digits: int = 4) -> str:
     """A number with that many significant digits; a dash for what is not known or not finite."""
@@ -55,7 +57,11 @@ def compared(trace: Plain, say: Say, console: Console) -> None:
         console.print()
         console.print(escape(say("trace.compare.step", step=step["step"], batch=step["batch"], epoch=step["epoch"])))
         rows = [(each["name"], *(cell(each["steps"][index], key) for key in keys)) for each in entered]
-        console.print(table_of(heads, rows, left=1))
+        table = table_of(heads, rows, left=1)
+        table.columns[0].no_wrap = True
+        if console.width < ROOMY:
+            table.padding = (0, 0)
+        console.print(table)
     for each in entered:
         if (count := each["steps"][0]["evaluations"]) > 1:
             console.print(escape(say("trace.compare.evaluations", name=each["name"], count=count)))

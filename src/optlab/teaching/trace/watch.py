@@ -4,7 +4,6 @@ It reads and copies; of what the run computes it changes nothing. What it evalua
 leaves weights, buffers and random streams as they were. When it has seen enough it raises `Finished` from a hook.
 """
 
-import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,8 +24,7 @@ from optlab.module import TrainingModule
 from optlab.run_module import state_of
 from optlab.teaching.formulas import options
 
-log = logging.getLogger(__name__)
-
+Tell = Callable[..., None]
 Tensors = dict[str, Tensor]  # by the name of the parameter
 NOT_HYPERPARAMETERS = ("params", "names")  # keys of an optimizer's group
 
@@ -80,9 +78,11 @@ class Watch(Callback):
     Args:
         options: the config's `trace`.
         accumulate: the batches of a step.
+        tell: says a key of the words, with its fields.
     """
 
-    def __init__(self, options: Options, accumulate: int = 1) -> None:
+    def __init__(self, options: Options, accumulate: int, tell: Tell) -> None:
+        self.tell = tell
         self.options = options
         self.accumulate = accumulate
         self.seen: list[Seen] = []
@@ -101,7 +101,7 @@ class Watch(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         steps = trainer.estimated_stepping_batches
         self.total = int(steps) if math.isfinite(steps) and steps >= 0 else None
-        self._wanted = wanted(self.options, trainer.global_step, self.total)
+        self._wanted = wanted(self.options, trainer.global_step, self.total, self.tell)
         self.settles(self.parameters(pl_module))
         self._trainer = trainer
         for optimizer in trainer.optimizers:
@@ -110,7 +110,7 @@ class Watch(Callback):
             self._handles.append(pl_module.network.register_forward_pre_hook(partial(self.before_forward, pl_module)))
             self._handles.append(pl_module.loss.register_forward_hook(self.behind_loss))
         if self._wanted[0] > trainer.global_step:
-            log.info("training to step %d, which is the first to be shown", self._wanted[0])
+            self.tell("trace.training", step=self._wanted[0])
 
     def parameters(self, module: LightningModule) -> dict[str, nn.Parameter]:
         """What is trained, by name."""
@@ -242,7 +242,7 @@ class Watch(Callback):
             now.state_after |= {name: copy_of(optimizer.state.get(p, {})) for p, name in names.items()}
         now.loss_after = self.again(trainer, pl_module, now)
         self.seen.append(now)
-        self._wanted = [step for step in self._wanted if step >= trainer.global_step]
+        self._wanted = self._wanted[1:]  # several optimizers of a module's own count several steps a batch
         self._waiting = now
 
     def again(self, trainer: Trainer, module: LightningModule, seen: Seen) -> float | None:
@@ -262,17 +262,21 @@ class Watch(Callback):
             self._handles.pop().remove()
 
 
-def wanted(options: Options, now: int, total: int | None) -> list[int]:
+def wanted(options: Options, now: int, total: int | None, tell: Tell) -> list[int]:
     """The steps to be shown, of a run that goes on at step `now` and has `total` steps.
 
     Raises:
         UserError: a step that is behind, or beyond the run's end.
     """
+    if total is not None and now >= total:
+        raise UserError(f"mode=trace: the run is complete ({total} steps); type trainer.max_epochs=100 to train on")
     if options.at is None:
         last = now + options.steps if total is None else min(now + options.steps, total)
         if last < now + options.steps:
-            log.info("the run has %d steps, so %d are shown", total, last - now)
+            tell("trace.fewer", total=total, shown=last - now)
         return list(range(now, last))
+    if not options.at:
+        raise UserError("trace.at=[]: names no step; type trace.at=[0,100]")
     for step in options.at:
         if step < now:
             raise UserError(f"trace.at: step {step} is behind, ckpt= goes on at step {now}; type trace.at=[{now}]")

@@ -15,6 +15,14 @@ WORDS: dict[str, Text] = {
         en="Step {step}: epoch {epoch}, batch {batch}, {samples} samples, lr {lr}",
         zh="第 {step} 步：第 {epoch} 轮，第 {batch} 个批次，{samples} 个样本，学习率 {lr}",
     ),
+    "trace.training": Text(
+        en="training to step {step}, which is the first to be shown",
+        zh="先训练到第 {step} 步，从那里开始显示",
+    ),
+    "trace.fewer": Text(
+        en="the run has {total} steps, so {shown} are shown",
+        zh="整个训练只有 {total} 步，所以只显示 {shown} 步",
+    ),
     "trace.sample": Text(en="sample", zh="样本"),
     "trace.output": Text(en="output", zh="输出"),
     "trace.target": Text(en="target", zh="目标"),
@@ -154,6 +162,7 @@ WORDS: dict[str, Text] = {
         en="zero_grad was not called where it can be seen",
         zh="看不到 zero_grad 的调用",
     ),
+    "trace.picture": Text(en="picture      {path}", zh="图片      {path}"),
     "trace.written": Text(en="all numbers  {path}", zh="全部数字  {path}"),
     "trace.page": Text(en="the page     {path}", zh="网页      {path}"),
     "trace.diverged": Text(
