@@ -88,7 +88,7 @@ def test_what_is_to_be_typed_composes(section: Section) -> None:
         assert result.code == 0, f"optlab {shlex.join(words)}\n{result.err}"
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, "notes.md", "notes.zh.md"])
 def test_links_lead_somewhere(page: str) -> None:
     text = (DOCS / page).read_text("utf-8")
     titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
