@@ -58,6 +58,9 @@ NOT_IDENTITY = (
     "trainer.compile",
 )
 
+# What is no training run is told apart from one, and from one of its kind with other options.
+IDENTITY_OF_MODE = {"find_lr": ("mode", "find_lr")}
+
 # Keys that came later and do change the numbers: at this value a run is what it was before there was such a key.
 LEFT_OUT_AT: dict[str, Any] = {
     "module": None,
@@ -79,7 +82,8 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = json.loads(json.dumps(config))
     # Where a downloaded data set lies changes nothing; which folder of images is trained on changes everything.
     paths = [*NOT_IDENTITY, *LEFT_OUT_AT, *(["dataset.root"] if "download" in kept.get("dataset", {}) else [])]
-    for path in paths:
+    own = IDENTITY_OF_MODE.get(str(kept.get("mode")), ())
+    for path in (path for path in paths if path not in own):
         *parents, key = path.split(".")
         node: Any = kept
         for parent in parents:

@@ -29,11 +29,18 @@ _figures: ContextVar[bool] = ContextVar("figures", default=True)
 MAX_FAILURES = 20  # lines on the terminal; report.html has them all
 
 
-def conclude(folder: Path, work: Callable[[], Sequence[Outcome]], *, live: bool = False) -> None:
+def conclude(
+    folder: Path,
+    work: Callable[[], Sequence[Outcome]],
+    *,
+    live: bool = False,
+    show: Callable[[Path, Sequence[Outcome]], None] | None = None,
+) -> None:
     """Do the work of a sweep and close it: figures, report, table, one line a failure.
 
     Args:
         live: keep report.html up to date meanwhile.
+        show: in place of table, figures and report, where the jobs are no training runs.
 
     Returns when all went well; a diverged run is a result like any other.
 
@@ -47,7 +54,9 @@ def conclude(folder: Path, work: Callable[[], Sequence[Outcome]], *, live: bool 
     except SweepInterrupted as stop:
         outcomes, signum = stop.outcomes, stop.signum
     console = console_for("words")
-    if any(outcome.record is not None for outcome in outcomes):
+    if show is not None:
+        show(folder, outcomes)
+    elif any(outcome.record is not None for outcome in outcomes):
         try:
             summary, trouble = summarize(folder, console)
         except KeyboardInterrupt:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
@@ -13,7 +14,7 @@ from optlab.sweep import lengthen
 from optlab.sweep.conclude import conclude
 from optlab.sweep.execute import execute
 from optlab.sweep.folder import open_sweep, write_plan, write_planned
-from optlab.sweep.job import check, plan, unique
+from optlab.sweep.job import Job, Outcome, check, plan, unique
 from optlab.sweep.progress import watching
 
 
@@ -31,6 +32,7 @@ def sweep(config_loader: ConfigLoader, config: DictConfig, launcher: Launcher, a
         if not lists:
             raise UserError(f"{' '.join(arguments)}: no run comes of these values; type some, as in seed=0,1,2")
         jobs = unique(plan(config_loader, config, overrides) for overrides in lists)
+        finds = of_one_mode(jobs) == "find_lr"
         check(jobs)
         write_plan(config, folder)
         write_planned(folder, (job.planned(folder) for job in jobs))
@@ -38,4 +40,25 @@ def sweep(config_loader: ConfigLoader, config: DictConfig, launcher: Launcher, a
             console_for("words").print(line, markup=False, soft_wrap=True)
         watch = partial(watching, title=config.sweep)
         work = partial(execute, launcher, jobs, retry=config.retry, watch=watch)
-        conclude(folder, work, live=config.report.live)
+        conclude(folder, work, live=config.report.live and not finds, show=show_findings if finds else None)
+
+
+def of_one_mode(jobs: Sequence[Job]) -> str:
+    """What all jobs do.
+
+    Raises:
+        UserError: some train and others do not.
+    """
+    modes = {job.config.mode for job in jobs}
+    if len(modes) > 1:
+        raise UserError(f"mode={','.join(sorted(modes))}: a sweep does one of these; type two commands")
+    return modes.pop()
+
+
+def show_findings(folder: Path, outcomes: Sequence[Outcome]) -> None:
+    """The table and the figure of a sweep of mode=find_lr, of the jobs that are done."""
+    from optlab.teaching.finder.many import show
+
+    done = [outcome.job.folder for outcome in outcomes if outcome.state == "finished"]
+    if done:
+        show(folder, done)

@@ -19,6 +19,7 @@ from optlab.record import RECORD_FILE, OtherSchema, RunRecord, Status, run_id, s
 from optlab.rules.messages import Message, message
 
 FINAL = ("finished", "diverged", "failed")
+MODES = ("train", "find_lr")  # what the jobs of a sweep may do
 
 State = Status | Literal["missing", "damaged"]
 
@@ -106,7 +107,7 @@ def plan(config_loader: ConfigLoader, sweep_config: DictConfig, overrides: Itera
     if sweep_folder.resolve() not in folder.resolve().parents:
         raise UserError(f"hydra.sweep.subdir={subfolder}: a job's folder lies within that of its sweep; leave it out")
     config = Config.parse(resolve(OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])))
-    if config.mode != "train":
+    if config.mode not in MODES:
         raise UserError(f"mode={config.mode}: a multirun trains; leave out -m to {config.mode} with one checkpoint")
     return Job(tuple(words), folder, run_id(config.plain), config)
 

@@ -78,6 +78,10 @@ def carry_out(
     config: Config, folder: Path, overrides: Sequence[str], sources: MutableMapping[str, Any] | None
 ) -> RunRecord:
     """The run itself: behind the same run of fewer epochs where there is one, and else from its beginning."""
+    if config.mode == "find_lr":
+        from optlab.teaching.finder.many import find
+
+        return find(config, folder, overrides, sources)
     from optlab.console import say_advice
     from optlab.run import run
 

@@ -227,6 +227,8 @@ def read_run(folder: Path, sweep: Path) -> Run:
         UserError: run.json is damaged or of an unknown schema. (A metrics.csv that is missing is no history yet.)
     """
     record = RunRecord.read(folder)
+    if record.config.get("mode") == "find_lr":
+        raise UserError(f"{shortest(folder)}: a test of the learning-rate finder and no run; open find_lr.html")
     groups = all(isinstance(record.config.get(group), dict) for group in ("optimizer", "lr", "trainer"))
     if record.phase not in PHASES or not groups:
         raise UserError(f"{folder / RECORD_FILE}: damaged, a field holds something else than it should")

@@ -136,7 +136,7 @@ def share_of(job: Job, seen: Seen) -> float:
 
 
 def value_of(record: RunRecord | None) -> float | None:
-    """The final value of the metric that a finished run is judged by."""
-    if record is None or record.status != "finished":
+    """The final value of the metric that a finished run is judged by; None for a test of mode=find_lr, too."""
+    if record is None or record.status != "finished" or "metric" not in record.data:
         return None
     return record.metrics.get(record.data["metric"])

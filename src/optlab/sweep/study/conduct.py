@@ -51,6 +51,10 @@ def sweep(
         UserError: the study cannot be planned, or its folder holds something else; nothing was written.
         SystemExit: see `optlab.sweep.conclude`.
     """
+    if config.mode != "train":
+        raise UserError(
+            f"mode={config.mode}: a study tries lrs by training with each; leave mode out, or type hydra/sweeper=grid"
+        )
     options = Options.parse(settings)
     presets = [f"{key}={listed(value)}" for key, value in (options.params or {}).items()]
     typed = command.read(parse(arguments, config_loader), parse(presets, config_loader))

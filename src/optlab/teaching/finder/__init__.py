@@ -7,6 +7,8 @@ finding   what the tests of a setting came to, in words too, and find_lr.json
 figure    the figure, described once
 write     find_lr.png, find_lr.html, and the lines on the terminal
 find      from a config to a finding
+many      several, the jobs of a sweep, in one figure
+against   the finder held against studies on disk
 """
 
 from optlab.teaching.finder.find import find_lr, measured

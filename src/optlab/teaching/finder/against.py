@@ -76,7 +76,14 @@ def config_of(contender: Contender, folder: Path, *, trusts: bool) -> dict[str, 
     config = contender.chosen.runs[0].record.config
     for group in () if trusts else GROUPS:
         trust.check_options(str(shortest(folder)), group, config.get(group))
-    ours = {"mode": "find_lr", "phase": "train", "protocol": None, "ckpt": None, "seed": 0, "logger": {}}
+    ours: dict[str, Any] = {
+        "mode": "find_lr",
+        "phase": "train",
+        "protocol": None,
+        "ckpt": None,
+        "seed": 0,
+        "logger": {},
+    }
     return config | ours | {"callbacks": {}, "find_lr": {}}
 
 

@@ -20,7 +20,7 @@ NOTE = (
 
 def figure_of(findings: Sequence[Finding], title: str) -> Figure:
     """The figure of one setting; findings without a curve are left out."""
-    palette = Palette.of(finding.optimizer for finding in findings)
+    palette = Palette.of(finding.name for finding in findings)
     drawn = [(finding, finding.curve) for finding in findings if finding.curve is not None]
     bottom, top = reach([curve for _, curve in drawn])
     marks: list[Mark] = []
@@ -47,7 +47,7 @@ def reach(curves: Sequence[Curve]) -> tuple[float, float]:
 
 
 def marks_of(finding: Finding, curve: Curve, palette: Palette, *, dotted: bool, top: float) -> list[Mark]:
-    of, color = [finding.optimizer], palette.color(finding.optimizer)
+    of, color = [finding.name], palette.color(finding.name)
     outside = np.flatnonzero(curve.smooth > top)
     last = int(outside[0]) + 1 if len(outside) else len(curve.smooth)  # the line leaves the panel once
     marks: list[Mark] = []
@@ -58,12 +58,12 @@ def marks_of(finding: Finding, curve: Curve, palette: Palette, *, dotted: bool, 
         there = curve.losses <= top
         marks.append(Points(of=of, color=color, opacity=0.3, size=2.5, x=curve.lrs[there], y=curve.losses[there]))
     points = zip(curve.lrs[:last], curve.smooth[:last], strict=True)
-    hover = [f"{finding.optimizer}: lr {lr:.3g}, loss {loss:.4g}" for lr, loss in points]
+    hover = [f"{finding.name}: lr {lr:.3g}, loss {loss:.4g}" for lr, loss in points]
     marks.append(
         Line(
             of=of,
             color=color,
-            label=finding.optimizer,
+            label=finding.name,
             x=curve.lrs[:last],
             y=np.minimum(curve.smooth[:last], top),
             hover=hover,
@@ -71,7 +71,7 @@ def marks_of(finding: Finding, curve: Curve, palette: Palette, *, dotted: bool, 
     )
     if finding.lr is not None and finding.low is not None and finding.high is not None:
         at = float(np.interp(np.log10(finding.lr), np.log10(curve.lrs), curve.smooth))
-        said = f"{finding.optimizer}: lr {finding.lr:g}, from {finding.low:g} to {finding.high:g}"
+        said = f"{finding.name}: lr {finding.lr:g}, from {finding.low:g} to {finding.high:g}"
         marks.append(
             Interval(
                 of=of, color=color, x=finding.lr, y=at, low=finding.low, high=finding.high, along="x", marker="full",

@@ -42,6 +42,11 @@ class Finding:
     def optimizer(self) -> str:
         return str(self.facts["optimizer"])
 
+    @property
+    def name(self) -> str:
+        """What tells it apart from those beside it: the optimizer, and what else was varied."""
+        return str(self.facts.get("name", self.optimizer))
+
     @cached_property
     def curve(self) -> Curve | None:
         """The median curve of the tests; None where they ended at once."""

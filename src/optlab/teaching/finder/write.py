@@ -55,11 +55,11 @@ def render(findings: Sequence[Finding], figure: Figure, still: str) -> str:
         undefined=StrictUndefined,
     )
     drawn = next(iter(spec(figure)["choices"].values()))
-    palette = Palette.of(finding.optimizer for finding in findings)
+    palette = Palette.of(finding.name for finding in findings)
     rows = [
         {
-            "optimizer": finding.optimizer,
-            "color": palette.color(finding.optimizer),
+            "optimizer": finding.name,
+            "color": palette.color(finding.name),
             "lr": shown(finding.lr),
             "range": range_of(finding),
             "command": command(finding),
@@ -98,7 +98,7 @@ def print_findings(findings: Sequence[Finding], folder: Path, console: Console) 
             steepest = "–" if found is None else f"{found.steepest:.2g}"
             ended = ", ".join(dict.fromkeys(ENDED[test.ended] for test in finding.tests))
             row = (shown(finding.lr), range_of(finding), steepest, ended)
-            table.add_row(finding.optimizer, *row)
+            table.add_row(finding.name, *row)
         console.print(table)
     elif (found := findings[0].suggestion) is not None:
         console.print(f"suggested   lr {shown(findings[0].lr)}, in the range {range_of(findings[0])}")
@@ -118,7 +118,7 @@ ENDED = {"high": "to the end", "diverged": "diverged", "not_finite": "not finite
 
 def title_of(findings: Sequence[Finding]) -> str:
     facts = findings[0].facts
-    names = ", ".join(finding.optimizer for finding in findings)
+    names = ", ".join(finding.name for finding in findings)
     return f"{facts['model']} on {facts['dataset']}: lr of {names}"
 
 
