@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.text import Annotation
 
 import optlab
 from optlab.analysis.build import build
@@ -14,6 +15,7 @@ from optlab.analysis.judge.verdict import judge
 from optlab.analysis.read.runs import read_runs
 from optlab.analysis.show.figures.description import Line
 from optlab.analysis.show.figures.instruments import by_layer, over_training
+from optlab.analysis.show.figures.to_matplotlib import picture_of
 from optlab.analysis.show.tables.instruments import advice, quantities
 from optlab.api import frames
 from optlab.record import RunRecord
@@ -79,7 +81,19 @@ def test_a_quantity_is_the_median_over_seeds_at_each_measured_step(tmp_path: Pat
     assert sgd.hover[1] == "0.004000 (0.003000–0.005000), 3 seeds"
     (noise,) = [m for m in figure.panels["snr"].marks if isinstance(m, Line) and m.label == "sgd"]
     assert not isinstance(noise.y, Mapping)
-    assert np.allclose(noise.y, 1.0)  # what is below 0 has no place on its axis
+    assert np.allclose(noise.y, [-0.1, 1, 1, 1, 1])  # an estimate, so its axis is a linear one
+
+
+def test_pictures_name_lines_where_they_end_on_a_logarithmic_axis_too(tmp_path: Path) -> None:
+    measure(make_run(tmp_path / "s", "sgd"), 1e-3)
+    measure(make_run(tmp_path / "s", "adam"), 1e-1)
+    measure(make_run(tmp_path / "s", "rmsprop"), 1e-5)
+    figure = over_training(subject(contest_of(tmp_path / "s")))
+    assert figure is not None
+    first = picture_of(figure).axes[0]
+    places = {text.get_text(): text.xy[1] for text in first.texts if isinstance(text, Annotation)}
+    assert 0.2 < places["rmsprop"] < places["sgd"] < places["adam"]
+    assert np.isclose(places["sgd"] - places["rmsprop"], places["adam"] - places["sgd"], atol=0.02)
 
 
 def test_layers_stand_in_the_networks_order_and_one_alone_is_no_figure(tmp_path: Path) -> None:

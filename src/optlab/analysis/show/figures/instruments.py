@@ -103,19 +103,33 @@ def curve_of(contender: Contender, quantity: str) -> series.Curve | None:
     return series.Curve(contender.name, quantity, axes, median, q1, q3, known[:, keep].sum(axis=0).astype(float))
 
 
+def is_log(quantity: str) -> bool:
+    """Whether a quantity is drawn on a logarithmic axis: signal-to-noise is an estimate, and is below 0 by chance."""
+    return BY_NAME[quantity].scale == "log" and quantity != "snr"
+
+
 def drawable(values: FloatArray, quantity: str) -> FloatArray:
     """The values, without those that a logarithmic axis has no place for."""
-    return np.where(values > 0, values, np.nan) if BY_NAME[quantity].scale == "log" else values
+    return np.where(values > 0, values, np.nan) if is_log(quantity) else values
 
 
 def panel(subject: Subject, quantity: Quantity, curves: Sequence[series.Curve]) -> Panel:
-    metric, log = Metric(quantity.name), quantity.scale == "log"
+    metric, log = Metric(quantity.name), is_log(quantity.name)
     of = {curve.contender: subject.contest.contender(curve.contender) for curve in curves}
     marks = seed_marks(subject, list(of.values()), quantity.name)
     marks += [mark for curve in curves for mark in curve_marks(subject.palette, of[curve.contender], curve, metric)]
     unit = f" ({quantity.unit})" if quantity.unit else ""
-    y = Axis(label=quantity.title + unit, log=log, zero_line=not log)
+    reach = None if log else window(curves)
+    y = Axis(label=quantity.title + unit, log=log, zero_line=not log, range=reach)
     return Panel(y, marks, in_pictures=quantity.name in IN_PICTURES)
+
+
+def window(curves: Sequence[series.Curve]) -> tuple[float, float] | None:
+    """What the medians do after the first tenth, with a margin below 0 too, where these quantities may well be."""
+    if (found := series.window(curves)) is None:
+        return None
+    low, high = found
+    return low - (0.06 * (high - low) if low < 0 else 0.0), high
 
 
 def seed_marks(subject: Subject, contenders: Sequence[Contender], quantity: str) -> list[Mark]:
@@ -185,7 +199,8 @@ def layer_panel(subject: Subject, contenders: Sequence[Contender], layers: Seque
         hover = [f"{said(Metric(quantity), value)}, {n}" for value in values]
         x = [float(place) for place in range(len(layers))]
         marks.append(line_of(subject.palette, contender, x, values, points=True, hover=hover))
-    return Panel(Axis(label=of.title, log=of.scale == "log", zero_line=of.scale != "log"), marks, in_pictures=False)
+    log = is_log(quantity)
+    return Panel(Axis(label=of.title, log=log, zero_line=not log), marks, in_pictures=False)
 
 
 def late(runs: Sequence[Run], layer: str, quantity: str) -> float:

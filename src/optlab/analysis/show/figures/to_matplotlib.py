@@ -336,8 +336,9 @@ def name_ends(panel: Axes, cell: Cell) -> None:
     """The names of lines beside the panel, as near to where they end as they fit below each other."""
     ends = labels.ends(cell.marks, cell.axis)
     height = cell.height
-    bottom, top = panel.get_ylim()
-    share = [(min(max(y, bottom), top) - bottom) / (top - bottom) for y, _ in ends]
+    scaled = np.log10 if panel.get_yscale() == "log" else np.asarray
+    bottom, top = scaled(panel.get_ylim())
+    share = [(min(max(scaled(y), bottom), top) - bottom) / (top - bottom) for y, _ in ends]
     wanted = [(height * at, mark.end, mark.color) for at, (_, mark) in zip(share, ends, strict=True)]
     for place, name, shade in labels.in_rows(wanted, ROW, height):
         panel.annotate(
