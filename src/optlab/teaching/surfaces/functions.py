@@ -134,7 +134,7 @@ SURFACES = {
             across=(-3.4, 3.4),
             along=(-3.4, 3.4),
             levels=(0.55, 0.7, 0.8, 0.88, 0.94),
-            teaches="A minimum about every whole number: which of them is found depends on the steps' length.",
+            teaches="A minimum about every whole number: whoever walks down finds the nearest, not the lowest.",
         ),
         Surface(
             "beale",
