@@ -7,6 +7,7 @@ import os
 import shlex
 import signal
 import threading
+import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -271,11 +272,15 @@ def test_a_signal_leaves_the_job_interrupted_and_the_rest_untouched() -> None:
 
 def test_two_processes_share_a_sweep_and_no_job_is_trained_twice() -> None:
     words = ("optimizer.lr=0.1,0.2,0.3,0.4", LOG, "+callbacks.log.seconds=1.0")
-    both = [start(*words), start(*words)]
-    printed = [process.communicate() for process in both]
-    assert [process.returncode for process in both] == [0, 0], printed
+    other = start(*words)
+    while not trained():  # it has the first job
+        assert other.poll() is None, other.communicate()
+        time.sleep(0.02)
+    assert multirun(*words).code == 0
+    assert other.wait(60) == 0, other.communicate()
+    other.communicate()
     assert sorted(lr for lr, *_ in trained()) == [0.1, 0.2, 0.3, 0.4]
-    assert {process for *_, process in trained()} == {process.pid for process in both}
+    assert {process for *_, process in trained()} == {other.pid, os.getpid()}
     assert all(record_of(lr).status == "finished" for lr in (0.1, 0.2, 0.3, 0.4))
 
 

@@ -30,6 +30,7 @@ SMALL = (
 )
 COUNTED = ("dataset._target_=tests.sweep.counted.digits", "~dataset.mean", "~dataset.std")
 STOP = "+callbacks.stop={_target_:tests.sweep.troubles.Signal,signame:SIGINT,lr:0.001,step:10}"
+KILL = "+callbacks.kill={_target_:tests.sweep.troubles.Signal,signame:SIGKILL,lr:0.1,step:10}"  # a later run
 LOG = "+callbacks.log._target_=tests.sweep.troubles.Log"
 
 
@@ -154,29 +155,35 @@ def test_a_study_tunes_on_validation_confirms_on_fresh_seeds_and_runs_nothing_tw
 NOT_EVALUATION = ("__post_init__", "__len__", "fingerprint")
 
 
-def test_a_study_that_is_stopped_or_killed_goes_on_to_the_same_end() -> None:
-    stops = ("hydra.sweeper.extensions=0", STOP)
-    dies = (*stops, "callbacks.stop.signame=SIGKILL")
+def test_a_study_that_is_stopped_and_then_killed_goes_on_to_the_same_end() -> None:
+    words = ("hydra.sweeper.extensions=0", STOP, KILL)
     Path("armed").touch()
-    stopped = study(*stops, name="stopped")
+    stopped = study(*words, name="stopped")
     assert stopped.code == 130
     assert "the same command goes on from here" in stopped.out
+    done = [finished("stopped")]
     assert not result("stopped")["complete"]
 
     Path("armed").touch()
-    words = [sys.executable, str(ROOT / "train.py"), *SMALL, "sweep=killed", *dies]
+    again = [sys.executable, str(ROOT / "train.py"), *SMALL, "sweep=stopped", *words]
     one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # as this process has
-    killed = subprocess.run(words, capture_output=True, check=False, env=one_thread)
+    killed = subprocess.run(again, capture_output=True, check=False, env=one_thread)
     assert killed.returncode == -signal.SIGKILL, killed
+    done.append(finished("stopped"))
 
-    assert study(*stops, name="whole").code == 0
-    for name, typed in (("stopped", stops), ("killed", dies)):
-        done = {record.id for record in records(name) if record.status == "finished"}
-        assert 0 < len(done) < 8
-        assert study(*typed, name=name).code == 0
-        assert outcome(name) == outcome("whole")
-        assert result(name)["arms"] == result("whole")["arms"]
-        assert done < {record.id for record in records(name)}
+    assert study(*words, name="stopped").code == 0
+    done.append(finished("stopped"))
+    assert done[0] < done[1] < done[2]
+    assert done[0]
+    assert len(done[2]) == 8
+    assert study(*words, name="whole").code == 0
+    assert outcome("stopped") == outcome("whole")
+    assert result("stopped")["arms"] == result("whole")["arms"]
+
+
+def finished(name: str) -> set[str]:
+    """The ids of the runs that finished."""
+    return {record.id for record in records(name) if record.status == "finished"}
 
 
 def test_the_first_run_that_is_refused_ends_the_study_in_one_line() -> None:
