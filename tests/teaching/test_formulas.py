@@ -323,7 +323,10 @@ def _assert_muon_agrees(work: Worked, weight: Tensor, optimizer: torch.optim.Opt
     assert np.max(np.abs(buffer - optimizer.state[weight]["momentum_buffer"].numpy())) <= 1e-6
     line = next(line for line in work.lines if line.key == "o")
     assert line.tree is None
-    assert line.symbols == f"O_t = NewtonSchulz({'u_t' if 'u' in work.values else 'b_t'}, k)"
+    taken = "u_t" if "u" in work.values else "b_t"
+    assert line.symbols == f"O_t = NewtonSchulz({taken}, k)"
+    steps = optimizer.param_groups[0]["ns_steps"]
+    assert line.numbers(work.at((0,) * weight.ndim)) == f"O_t = NewtonSchulz({taken}, {steps})"
 
 
 @pytest.mark.parametrize(
@@ -342,7 +345,9 @@ def test_radam_says_which_branch_it_took() -> None:
     for _, work, _ in _steps("torch.optim.RAdam", {}, torch.float64):
         line = next(line for line in work.lines if line.key == "r")
         assert line.condition is not None
-        taken.append((condition_text(line.condition), line.symbols == "r_t = 1"))
+        taken.append((condition_text(line.condition), line.symbols == "r_t = 1 (ρ_t ≤ 5)"))
+        at = work.at((0,) * np.ndim(work.values["w"]))
+        assert line.numbers(at).endswith(f"({condition_text(line.condition, at)})")
     unrectified, rectified = ("ρ_t ≤ 5", True), ("ρ_t > 5", False)
     assert taken[:: len(SHAPES)] == [unrectified] * 5 + [rectified] * 3
 

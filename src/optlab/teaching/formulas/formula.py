@@ -199,13 +199,13 @@ class WorkedLine:
 
     @property
     def symbols(self) -> str:
-        """`m_t = β₁·m_{t-1} + (1 − β₁)·g_t`."""
-        return f"{SYMBOLS[self.key].text} = {terminal.text(self.taken)}"
+        """`m_t = β₁·m_{t-1} + (1 − β₁)·g_t`; of a choice the branch with its condition, `r_t = 1 (ρ_t ≤ 5)`."""
+        return self._text({})
 
     @property
     def mathml(self) -> str:
         """The same as a `<math>`."""
-        return pages.equation(self.key, self.taken)
+        return pages.equation(self.key, self.taken, condition=self.condition)
 
     @property
     def tree(self) -> Tree | None:
@@ -214,15 +214,24 @@ class WorkedLine:
         return None if is_whole_parameter(self.line.expression) else tree_of(self.line.expression)
 
     def numbers(self, at: Mapping[str, float]) -> str:
-        """The line with one weight's numbers put in: `m_t = 0.9·0 + (1 − 0.9)·(−0.0123)`."""
-        return f"{SYMBOLS[self.key].text} = {terminal.text(self.taken, self._shown(at))}"
+        """The line with one weight's numbers put in: `m_t = 0.9·0 + (1 − 0.9)·(−0.0123)`.
+
+        What only the whole parameter gives keeps its symbols: `O_t = NewtonSchulz(u_t, 5)`.
+        """
+        return self._text(self._shown(at))
 
     def numbers_mathml(self, at: Mapping[str, float]) -> str:
         """The same as a `<math>`; each number has the `data-symbol` of what it stands for."""
-        return pages.equation(self.key, self.taken, self._shown(at))
+        return pages.equation(self.key, self.taken, self._shown(at), self.condition)
+
+    def _text(self, shown: Mapping[str, float]) -> str:
+        when = f" ({terminal.condition_text(self.condition, shown)})" if self.condition else ""
+        return f"{SYMBOLS[self.key].text} = {terminal.text(self.taken, shown)}{when}"
 
     def _shown(self, at: Mapping[str, float]) -> dict[str, float]:
-        return {name: at[name] for name in names_in(self.taken)}
+        whole = is_whole_parameter(self.line.expression)
+        names = names_in(self.line.expression)
+        return {name: at[name] for name in names if not (whole and np.ndim(self.values[name])) and name in at}
 
 
 @dataclass(frozen=True)

@@ -21,15 +21,12 @@ def mathml(node: Node, values: Values | None = None) -> str:
     return f"<mrow>{_mathml(as_written(node), values or {})[0]}</mrow>"
 
 
-def equation(name: str, node: Node, values: Values | None = None) -> str:
-    """`name = expression` as a `<math>` of its own."""
-    return f"<math><mrow>{SYMBOLS[name].mathml(name)}<mo>=</mo>{mathml(node, values)}</mrow></math>"
-
-
-def condition_mathml(test: Compared, values: Values | None = None) -> str:
-    """`ρ_t > 5` as a `<math>` of its own."""
-    left, right = (mathml(part, values) for part in (test.left, test.right))
-    return f"<math><mrow>{left}<mo>{_WRITTEN[test.operator]}</mo>{right}</mrow></math>"
+def equation(name: str, node: Node, values: Values | None = None, condition: Compared | None = None) -> str:
+    """`name = expression` as a `<math>` of its own, behind it in parentheses under which condition."""
+    when = ""
+    if condition is not None:
+        when = f'<mspace width="1em"/><mrow><mo>(</mo>{_compared(condition, values or {})}<mo>)</mo></mrow>'
+    return f"<math><mrow>{SYMBOLS[name].mathml(name)}<mo>=</mo>{mathml(node, values)}{when}</mrow></math>"
 
 
 def _mathml(node: Node, values: Values) -> tuple[str, int]:

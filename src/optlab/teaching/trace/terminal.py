@@ -7,9 +7,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from optlab.teaching.formulas import SOURCES
 from optlab.teaching.trace import sides
 from optlab.teaching.trace.sides import number
-from optlab.teaching.words import WORDS, say
+from optlab.teaching.words import say
 
 Plain = Mapping[str, Any]
 
@@ -204,9 +205,9 @@ class Terminal:
                 result += f"   {self.say('trace.torch', value=number(line['torch'], 9), n=line['ulps'])}"
             for text in (line["symbols"], line["numbers"], result):
                 self.line(f"  {text}")
-            for key in (f"departure.{name}" for name in line["departures"]):
-                if key in WORDS:
-                    self.line(f"  ⚑ {self.say(key)}", "italic")
+            for name in line["departures"]:
+                sources = ", ".join(source.name for source in SOURCES[name])
+                self.line(f"  ⚑ {self.say(f'departure.{name}')} [{sources}]", "italic")
             self.console.print()
         self.line(self.say(PER[formula["per"]], value=number(formula["effective"])))
         if (counts := formula["lines"][-1]["all"]) is not None:
