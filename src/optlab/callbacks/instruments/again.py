@@ -4,8 +4,7 @@ Weights, gradients, buffers (the statistics of batch norm), sums and random stre
 meanwhile dropout draws what it drew in the step.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 from lightning import Trainer
@@ -41,29 +40,22 @@ class Moment:
         set_generator_states(self.generators, self.device)
 
 
-@contextmanager
-def as_at(moment: Moment, network: nn.Module) -> Iterator[None]:
-    """Within the block, buffers and random streams are those of the moment; behind it, what they were before it."""
-    now = Moment(network, moment.device)
-    moment.restore()
-    try:
-        with uncompiled():  # another batch size would be compiled anew
-            yield
-    finally:
-        now.restore()
-
-
 def loss_again(module: TrainingModule, trainer: Trainer, batch: Batch, moment: Moment) -> Tensor:
     """The mean loss over this process' samples of the batch with the weights as they are now; float [].
 
     Args:
         moment: before the step.
     """
-    with as_at(moment, module.network), torch.no_grad(), training_precision(trainer):
-        return module.evaluate(batch)[0].detach()
+    now = Moment(module.network, module.device)
+    moment.restore()
+    try:
+        with uncompiled(), torch.no_grad(), training_precision(trainer):
+            return module.evaluate(batch)[0].detach()
+    finally:
+        now.restore()
 
 
-def gradients_of(
+def gradient_of(
     module: TrainingModule, trainer: Trainer, part: Batch, moment: Moment, parameters: Sequence[nn.Parameter]
 ) -> list[Tensor]:
     """The gradient of the mean loss over a part, as tensors that stand as the parameters do.
@@ -71,12 +63,15 @@ def gradients_of(
     No parameter's `.grad` is touched, and no hook of several processes hears of it.
 
     Args:
-        moment: before the step, as the weights still are.
+        moment: now, before the step.
     """
-    with as_at(moment, module.network), torch.enable_grad():
-        with training_precision(trainer):
-            loss = module.evaluate(part)[0]
-        found = torch.autograd.grad(loss, list(parameters), allow_unused=True)
+    try:
+        with uncompiled(), torch.enable_grad():  # another batch size would be compiled anew
+            with training_precision(trainer):
+                loss = module.evaluate(part)[0]
+            found = torch.autograd.grad(loss, list(parameters), allow_unused=True)
+    finally:
+        moment.restore()
     return [dense(g, p) for g, p in zip(found, parameters, strict=True)]
 
 

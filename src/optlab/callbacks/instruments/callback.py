@@ -118,8 +118,8 @@ class Instruments(Callback):
             self._steps += 1
             clipped = is_clipped(parameters, float(trainer.gradient_clip_val), str(trainer.gradient_clip_algorithm))
             self._clipped = clipped if self._clipped is None else self._clipped + clipped
-        if self._before is not None and self._before.gradients is None:
-            self._before.keep(parameters)
+        if self._before is not None and self._before.gradient is None:
+            self._before.keep(self._look.layers)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -7,21 +7,13 @@ from typing import Any
 
 import torch
 from lightning import LightningModule, Trainer
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from optlab.adapters.torch import normalises_batches
-from optlab.callbacks.instruments.again import Moment, dense, gradients_of, loss_again, parts_of
+from optlab.callbacks.instruments.again import Moment, dense, gradient_of, loss_again, parts_of
 from optlab.callbacks.instruments.layers import Layers
-from optlab.callbacks.instruments.measures import (
-    Sums,
-    idle_units,
-    noise_of,
-    products,
-    ratio,
-    readings,
-    squared_distance,
-)
+from optlab.callbacks.instruments.measures import Sums, idle_units, inner, noise_of, ratio, readings, squared
 from optlab.data.batches import Batch
 from optlab.module import TrainingModule
 from optlab.rules.instruments import ALL, BY_NAME, Row
@@ -51,15 +43,15 @@ class Before:
     """A step under way."""
 
     step: int  # steps taken before it
-    weights: list[Tensor]  # a vector a layer
+    weights: Tensor  # [n], of all layers
     seen: list[Seen] = field(default_factory=list)
-    parts: list[tuple[int, list[Tensor]]] = field(default_factory=list)  # samples and gradient of micro-batches
-    gradients: list[Tensor] | None = None  # as the optimizer was given them, before clipping
+    parts: list[tuple[int, Tensor]] = field(default_factory=list)  # samples and gradient [n] of micro-batches
+    gradient: Tensor | None = None  # [n], before clipping
     handle: RemovableHandle | None = None
 
-    def keep(self, parameters: Sequence[nn.Parameter]) -> None:
+    def keep(self, layers: Layers) -> None:
         """Keep the gradients: clipping changes them in place, and so do some optimizers."""
-        self.gradients = [dense(p.grad, p).clone() for p in parameters]
+        self.gradient = layers.flat(dense(p.grad, p) for p in layers.parameters)
 
     def close(self) -> None:
         if self.handle is not None:
@@ -86,7 +78,7 @@ class Look:
         self.state = state_of(module)
         self.own = module if isinstance(module, TrainingModule) else None  # whose steps can be computed again
         self.sees_gradients = self.own is not None or module.automatic_optimization
-        self.initial = None if initial is None else self.by_layer(initial)
+        self.initial = None if initial is None else layers.flat(initial)
         # float16 keeps no gradient of a loss that is not scaled up.
         self.divides = self.own is not None and micro_batches > 0 and not str(trainer.precision).startswith("16")
         self.least = 2 if normalises_batches(self.state.network) else 1  # samples of a micro-batch
@@ -107,8 +99,9 @@ class Look:
             reasons.append("distance, as nothing tells the weights that the run began with")
         return "; ".join(reasons)
 
-    def by_layer(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        return [self.layers.flat(layer, tensors) for layer in self.layers.layers]
+    def weights(self) -> Tensor:
+        """All weights that are trained, as they are; [n]."""
+        return self.layers.flat(p.detach() for p in self.layers.parameters)
 
     def sums(self) -> tuple[Tensor, Tensor]:
         """The epoch's sum of losses so far, and what it is divided by."""
@@ -121,15 +114,15 @@ class Look:
     def before(self, batch: Any, index: int) -> Before:
         """What is kept before the first batch of a step."""
         parameters = self.layers.parameters
-        before = Before(self.trainer.global_step, self.by_layer([p.detach() for p in parameters]))
+        before = Before(self.trainer.global_step, self.weights())
         self.begin_batch(before, batch, index)
         first = before.seen[0]
         if self.own is not None and self.divides and first.batch is not None and first.moment is not None:
             for part in parts_of(first.batch, self.micro_batches, self.least):
-                gradient = gradients_of(self.own, self.trainer, part, first.moment, parameters)
-                before.parts.append((part.size, self.by_layer(gradient)))
+                gradient = gradient_of(self.own, self.trainer, part, first.moment, parameters)
+                before.parts.append((part.size, self.layers.flat(gradient)))
         if self.state.engine == "loop":  # in which Lightning says nothing of single steps
-            before.handle = self.trainer.optimizers[0].register_step_pre_hook(lambda *_: before.keep(parameters))
+            before.handle = self.trainer.optimizers[0].register_step_pre_hook(lambda *_: before.keep(self.layers))
         return before
 
     def begin_batch(self, before: Before, batch: Any, index: int) -> None:
@@ -162,64 +155,54 @@ class Look:
             clipped: the share of clipped steps; NaN where none is clipped.
         """
         before.close()
-        parameters, layers = self.layers.parameters, self.layers.layers
-        if before.gradients is None and self.sees_gradients:
-            before.keep(parameters)
-        fixed = self.on_every_process(before)
-        shared = self.over_processes(before)
-        numbers = torch.cat([fixed, shared.to(fixed.device)]).tolist()  # the one look at the device
-        sums: list[Sums] = []
-        for number, layer in enumerate(layers):
-            gg, ww, dd, gd, aa, idle = numbers[number * EACH : (number + 1) * EACH]
-            noise, units = numbers[len(fixed) + number], layer.units or 0
-            sums.append(Sums(gg, ww, dd, gd, aa, noise, idle if units else 0, units))
+        if before.gradient is None and self.sees_gradients:
+            before.keep(self.layers)
         samples = sum(seen.batch.size for seen in before.seen if seen.batch is not None) or math.nan
-        together = sum(sums[1:], sums[0])
-        values = readings(together, samples) | self.losses(numbers[len(fixed) + len(layers) :]) | {"clipped": clipped}
-        named = [
-            (ALL, values),
-            *((layer.name, readings(one, samples)) for layer, one in zip(layers, sums, strict=True)),
-        ]
-        epoch, step = self.trainer.current_epoch + 1, self.trainer.global_step
-        return [Row(epoch, step, name, {key: known(values.get(key)) for key in BY_NAME}) for name, values in named]
-
-    def on_every_process(self, before: Before) -> Tensor:
-        """What is the same on all: for each layer its products, and its idle units; float64 [layers * 6]."""
-        after = self.by_layer([p.detach() for p in self.layers.parameters])
-        found: list[Tensor] = []
-        for number, (layer, old, new) in enumerate(zip(self.layers.layers, before.weights, after, strict=True)):
-            nothing = torch.full_like(old, math.nan)
-            gradient = nothing if before.gradients is None else self.layers.flat(layer, before.gradients)
-            first = nothing if self.initial is None else self.initial[number]
-            found.append(products(gradient, old, new - old, new - first))
-            if layer.units and before.gradients is not None:
-                found.append(idle_units([before.gradients[place] for place in layer.unit_places]).reshape(1).to(old))
-            else:
-                found.append(nothing[:1])
-        return torch.cat(found)
-
-    def over_processes(self, before: Before) -> Tensor:
-        """What each has of its own samples, put together: noise by layer, and of each batch the losses and weight."""
-        noise = self.noise(before)
+        fixed, noise = self.sums_of_layers(before, samples)
         losses = [torch.stack([seen.loss, self.loss_after(seen) * seen.weight, seen.weight]) for seen in before.seen]
-        mine = torch.cat([noise / self.trainer.world_size, *losses])
+        shared = self.over_processes(torch.cat([noise / self.trainer.world_size, *losses]))
+        numbers = torch.cat([fixed, shared]).tolist()  # the one look at the device
+        layers = self.layers.layers
+        sums, rest = [], numbers[EACH * len(layers) :]
+        for layer, noise_here in zip(layers, rest, strict=False):
+            gg, ww, dd, gd, aa, idle, *numbers = numbers
+            sums.append(Sums(gg, ww, dd, gd, aa, noise_here, idle if layer.units else 0, layer.units))
+        together = readings(sum(sums[1:], sums[0]), samples) | self.losses(rest[len(layers) :]) | {"clipped": clipped}
+        each = ((layer.name, readings(one, samples)) for layer, one in zip(layers, sums, strict=True))
+        epoch, step = self.trainer.current_epoch + 1, self.trainer.global_step
+        return [
+            Row(epoch, step, name, {key: known(values.get(key)) for key in BY_NAME})
+            for name, values in ((ALL, together), *each)
+        ]
+
+    def sums_of_layers(self, before: Before, samples: float) -> tuple[Tensor, Tensor]:
+        """What is the same on every process, [layers * EACH] (see `Sums`), and an estimate of tr(S) by layer [layers].
+
+        The latter is from the samples of this process.
+        """
+        update = self.weights() - before.weights
+        nothing = torch.full_like(update, math.nan)
+        gradient = nothing if before.gradient is None else before.gradient
+        moved = nothing if self.initial is None else before.weights - self.initial + update
+        apart = [(size, part - gradient) for size, part in before.parts]
+        found: list[Tensor] = []
+        noise: list[Tensor] = []
+        for layer in self.layers.layers:
+            g, w, dw, a = (vector[layer.part] for vector in (gradient, before.weights, update, moved))
+            units = [gradient[part].view(layer.units, -1) for part in layer.of_units]
+            idle = idle_units(units) if units and before.gradient is not None else nothing[0]
+            found += [squared(g), squared(w), squared(dw), inner(g, dw), squared(a), idle]
+            each = [squared(vector[layer.part]) * noise_of(1.0, size, samples) for size, vector in apart]
+            noise.append(torch.stack(each).mean() if each else found[0].new_tensor(math.nan))
+        kind = found[0].dtype
+        return torch.stack([each.to(kind) for each in found]), torch.stack(noise)
+
+    def over_processes(self, mine: Tensor) -> Tensor:
+        """What each has of its own samples, added up."""
         if self.trainer.world_size == 1:
             return mine
         shared: Tensor = self.trainer.strategy.reduce(mine, reduce_op="sum")
         return shared
-
-    def noise(self, before: Before) -> Tensor:
-        """The estimate of tr(S) of each layer from the samples of this process; float64 [layers]."""
-        found = before.weights[0].new_full((len(before.weights),), math.nan)
-        if not before.parts or before.gradients is None:
-            return found
-        whole = self.by_layer(before.gradients)
-        samples = sum(seen.batch.size for seen in before.seen if seen.batch is not None)
-        found.zero_()
-        for size, part in before.parts:
-            squared = torch.stack([squared_distance(one, all_) for one, all_ in zip(part, whole, strict=True)])
-            found += squared * noise_of(1.0, size, samples) / len(before.parts)
-        return found
 
     def loss_after(self, seen: Seen) -> Tensor:
         if self.own is None or seen.batch is None or seen.moment is None:

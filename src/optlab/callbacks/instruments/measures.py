@@ -1,9 +1,8 @@
 """The formulas: from gradient, weights and update of a layer to what is written of it.
 
 `g` is the gradient of the step's loss (mean over its B samples) before any clipping, `w` the weights before the step,
-`dw` the change that the step made, `w_0` the weights that the run began with. What is summed over weights is summed on
-the device, in double precision (`products`, `idle_units`, `squared_distance`); the rest is arithmetic with a few
-numbers, which `readings` puts together.
+`dw` the change that the step made, `w_0` the weights that the run began with. Sums over weights are taken on the device
+(`squared`, `inner`, `idle_units`); the rest is arithmetic with a few numbers, which `readings` puts together.
 """
 
 import math
@@ -16,34 +15,33 @@ from torch import Tensor
 nan = math.nan
 
 
-def products(gradient: Tensor, weights: Tensor, update: Tensor, moved: Tensor) -> Tensor:
-    """The inner products that norms and angles are made of: [g·g, w·w, dw·dw, g·dw, a·a] with a = w + dw - w_0.
-
-    Args:
-        gradient, weights, update, moved: [n] each.
-    """
-    pairs = ((gradient, gradient), (weights, weights), (update, update), (gradient, update), (moved, moved))
-    return torch.stack([torch.dot(a, b) for a, b in pairs])
+def squared(vector: Tensor) -> Tensor:
+    """|vector|², summed in double precision; [] of a vector [n]."""
+    return torch.linalg.vector_norm(vector, dtype=precise(vector)).square()
 
 
-def squared_distance(a: Tensor, b: Tensor) -> Tensor:
-    """|a - b|², of vectors [n]."""
-    difference = a - b
-    return torch.dot(difference, difference)
+def inner(a: Tensor, b: Tensor) -> Tensor:
+    """a·b, summed in double precision; [] of vectors [n]."""
+    return (a * b).sum(dtype=precise(a))
+
+
+def precise(vector: Tensor) -> torch.dtype:
+    return torch.float32 if vector.device.type == "mps" else torch.float64  # Metal has no float64
 
 
 def idle_units(gradients: Sequence[Tensor]) -> Tensor:
-    """How many units of a layer have a gradient of exactly zero, in all of their weights and the bias.
+    """How many units of a layer have a gradient of exactly zero, in all of their weights and the bias; int64 [].
 
     Such a unit learned nothing from the batch: of a ReLU behind it none was positive for any sample (a "dead" unit
     where that stays so; Lu et al. 2019, "Dying ReLU and Initialization").
 
     Args:
-        gradients: of the weight [units, ...], and of the bias [units] where there is one.
+        gradients: of the weight [units, ...], and of the bias [units, 1] where there is one.
     """
-    learning = torch.stack([(gradient.flatten(1) if gradient.ndim > 1 else gradient[:, None]).any(1)
-                            for gradient in gradients])  # fmt: skip
-    return (~learning.any(0)).sum()
+    learning = gradients[0].any(1)
+    for gradient in gradients[1:]:
+        learning |= gradient.any(1)
+    return (~learning).sum()
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class Sums:
     """What was summed over the weights of a layer; those of several layers add up.
 
     Attributes:
-        gg, ww, dd, gd, aa: see `products`; NaN where it is not known.
+        gg, ww, dd, gd, aa: g·g, w·w, dw·dw, g·dw, and a·a with a = w + dw - w_0; NaN where one is not known.
         noise: an estimate of tr(S), the trace of the covariance of single samples' gradients; NaN where there is none.
         idle: see `idle_units`.
         units: of how many.
