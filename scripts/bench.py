@@ -100,6 +100,7 @@ CASES = (
     Case("3c3d-128", network="cnn_3c3d", samples=2048, rivals=LOOPS_ONLY),
     Case("3c3d-128-bf16", network="cnn_3c3d", bf16=True, samples=2048, rivals=LOOPS_ONLY),
 )
+INSTRUMENTED = ("digits-64", "cnn-128")
 QUICK = ("digits-64", "cnn-32", "cnn-128", "start")
 
 
@@ -180,6 +181,16 @@ def starting(rounds: int) -> dict[str, Any]:
     return seconds_and_ratios(seconds, pairs)
 
 
+def instruments(rounds: int) -> dict[str, Any]:
+    """Epochs with `callbacks=instruments` as it comes, one measured step an epoch, against epochs without."""
+    found: dict[str, Any] = {}
+    for case in (case for case in CASES if case.name in INSTRUMENTED):
+        both = compete({"without": case.optlab(), "with": case.optlab("callbacks=instruments")}, rounds, case.epochs)
+        quotient = ratio(both["with"].seconds, both["without"].seconds)
+        found[f"{case.name}: epoch with instruments / without"] = [quotient.median, quotient.low, quotient.high]
+    return found
+
+
 def wandb(rounds: int) -> dict[str, Any]:
     seconds = start.wandb_cost(rounds)
     return seconds_and_ratios(seconds, [("wandb: training", "csv: training")])
@@ -205,7 +216,14 @@ def spread(values: Sequence[float]) -> list[float]:
     return [statistics.median(values), min(values), max(values)]
 
 
-SECTIONS = {"batches": batches, "start": starting, "sweep": sweep, "wandb": wandb, "memory": memory}
+SECTIONS = {
+    "batches": batches,
+    "start": starting,
+    "sweep": sweep,
+    "wandb": wandb,
+    "memory": memory,
+    "instruments": instruments,
+}
 
 
 # -- the command

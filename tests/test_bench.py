@@ -43,6 +43,21 @@ def test_a_case_trains_optlab_and_its_rivals_in_turn(
         assert words in printed
 
 
+def test_instruments_are_measured_against_the_same_command_without(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(BENCH).parent))
+    import bench as script
+    from benchmark import machine
+
+    [case] = (case for case in script.CASES if case.name == "digits-64")
+    assert set(script.INSTRUMENTED) < {case.name for case in script.CASES}
+    monkeypatch.setattr(script, "CASES", (replace(case, samples=SAMPLES, epochs=2),))
+    monkeypatch.setattr(machine.seconds_of, "__defaults__", (1,))
+    assert script.main(["--only", "instruments", "--rounds", "1"]) == 0
+    assert "digits-64: epoch with instruments / without: " in capsys.readouterr().out
+
+
 def test_an_unknown_case_is_answered_with_those_that_exist() -> None:
     done = bench("--only", "nonsense")
     assert done.returncode == 2

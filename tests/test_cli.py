@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from optlab.record import RunRecord
+from optlab.rules import instruments
 from tests.commandline import ROOT, command
 from tests.conftest import SMALL, Train, words_of
 from tests.metrics import read_metrics
@@ -157,6 +158,7 @@ def test_two_processes_give_the_losses_of_one() -> None:
         "dataset.val_size=102",
         "batch_size=100",
         "+callbacks.predictions._target_=optlab.callbacks.Predictions",
+        "+callbacks.instruments._target_=optlab.callbacks.Instruments",
         "hydra.run.dir=",
     )
     two = python(*words, "hydra.run.dir=two", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
@@ -173,6 +175,11 @@ def test_two_processes_give_the_losses_of_one() -> None:
     for a, b in zip(read_metrics(Path("one/metrics.csv")), read_metrics(Path("two/metrics.csv")), strict=True):
         for name in ("train/loss", "train/acc", "val/loss", "val/acc"):
             assert a[name] == pytest.approx(b[name], rel=1e-5)
+    for mine, theirs in zip(instruments.read(Path("one")), instruments.read(Path("two")), strict=True):
+        assert (mine.step, mine.layer) == (theirs.step, theirs.layer)
+        for name in ("gradient_norm", "update_ratio", "cosine", "distance", "loss", "loss_change", "predicted_change"):
+            assert theirs[name] == (mine[name] and pytest.approx(mine[name], rel=1e-3, abs=1e-6)), name
+        assert theirs["snr"] is not None  # of other micro-batches
     worst = {place: read_metrics(Path(place, "predictions/worst.csv")) for place in ("one", "two")}
     assert [row["index"] for row in worst["two"]] == [row["index"] for row in worst["one"]]
     matrices = [Path(place, "predictions/confusion_matrix.csv").read_text() for place in ("one", "two")]

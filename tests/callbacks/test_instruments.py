@@ -1,5 +1,6 @@
 """Instruments: the run is the one without them, and what they write is what a plain loop computes."""
 
+import logging
 import random
 from copy import deepcopy
 from pathlib import Path
@@ -11,15 +12,17 @@ import torch
 from torch import Tensor, nn
 
 from optlab.building import build_module
+from optlab.callbacks import Instruments
 from optlab.config import compose, resolve
 from optlab.config.schema import Config
 from optlab.data.batches import DeviceBatches
 from optlab.engine import EngineModule
+from optlab.errors import UserError
 from optlab.inputs import augmentation, load_data
 from optlab.rules.instruments import ALL, QUANTITIES, Row, of_layer, read
 from optlab.seeds import derive
 from tests.conftest import Train, words_of
-from tests.test_resume import weights, without_time
+from tests.test_resume import assert_continues, interrupted, weights, without_time
 
 ON = "+callbacks.instruments._target_=optlab.callbacks.Instruments"
 EVERY = "+callbacks.instruments.every="
@@ -238,3 +241,146 @@ def put(states: tuple[Any, Any, Any]) -> None:
     random.setstate(states[0])
     np.random.set_state(states[1])
     torch.set_rng_state(states[2])
+
+
+# -- which steps, and what a run that goes on keeps
+
+
+def test_one_at_the_end_of_each_epoch_and_the_first_and_fast_engines_take_them_alone(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("optlab.engine.module.SECONDS_A_CHUNK", 60.0)
+    calls: list[int] = []
+    look = Instruments.on_train_batch_end
+
+    def counted(self: Instruments, trainer: Any, *others: Any) -> None:
+        calls.append(trainer.global_step)
+        look(self, trainer, *others)
+
+    monkeypatch.setattr(Instruments, "on_train_batch_end", counted)
+    train(*PLAIN, ON)
+    assert calls == [1, 19, 20, 21, 40, 41, 42]  # chunks end before and behind a measured step
+    assert [(row.epoch, row.step) for row in of_layer(rows_of())] == [(1, 1), (1, 20), (2, 41)]
+    train(*PLAIN, ON, f"{EVERY}10", folder="tenth")
+    assert [row.step for row in of_layer(rows_of("tenth"))] == [1, 10, 20, 30, 40]
+    train(*PLAIN, ON, "trainer.max_steps=30", "trainer.accumulate_grad_batches=3", folder="short")
+    assert [row.step for row in of_layer(rows_of("short"))] == [1, 6, 13]
+
+
+@pytest.mark.parametrize("steps", [21, 30], ids=["end_of_epoch", "within_epoch"])
+@pytest.mark.parametrize("loaded", [False, True], ids=["drawn", "loaded"])
+def test_a_run_that_goes_on_keeps_its_rows_and_its_initial_weights(
+    steps: int, loaded: bool, tmp_path: Path, train: Train
+) -> None:
+    words = [ON, f"{EVERY}7", "model=linear"]
+    if loaded:
+        torch.save({"weight": torch.ones(10, 64), "bias": torch.ones(10)}, "mine.pt")
+        words += ["model._target_=tests.callbacks.test_instruments.line", "model.weights=mine.pt"]
+    assert_continues(tmp_path, train, steps, *words)
+    whole = rows_of("whole")
+    assert rows_of("continued") == whole
+    assert [row.step for row in of_layer(whole)] == [1, *range(7, 64, 7)]
+    assert min(row["distance"] or 0.0 for row in whole) > 0
+
+
+def line(input_shape: tuple[int, ...], outputs: int) -> nn.Module:
+    class Flat(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x.flatten(1))
+
+    return Flat(torch.Size(input_shape).numel(), outputs)
+
+
+def test_damaged_rows_in_a_checkpoint_are_left_out_with_a_line(
+    tmp_path: Path, train: Train, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = ("trainer.max_epochs=3", ON)
+    interrupted(tmp_path / "stopped", 21, *words)
+    path = tmp_path / "stopped" / "checkpoints" / "last.ckpt"
+    content = torch.load(path, weights_only=True)
+    content["callbacks"]["Instruments"]["rows"] = ["epoch,step,layer", "1,many,all"]
+    torch.save(content, path)
+    record = train(*words, f"ckpt={path}", folder="continued")
+    assert record.status == "finished"
+    assert [row.epoch for row in of_layer(rows_of("continued"))] == [2, 3]
+    assert "instruments: those of the epochs before are left out, the checkpoint's are damaged" in caplog.text
+
+
+def test_a_run_that_diverges_keeps_the_rows_until_then(train: Train) -> None:
+    words = ("optimizer=sgd", "optimizer.lr=1e25", "batch_size=16", "callbacks.divergence.every_n_steps=7")
+    record = train(*words, "callbacks=instruments", "callbacks.progress=null", "callbacks.instruments.every=1")
+    assert record.status == "diverged"
+    first = of_layer(rows_of())[0]
+    assert first["update_ratio"] > 1e20
+    assert first["loss_change"] is None  # no number any more
+
+
+# -- what a network shows
+
+
+class Dying(nn.Module):
+    """Sixteen of its twenty hidden units never fire."""
+
+    def __init__(self, input_shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__()
+        self.all = nn.Linear(torch.Size(input_shape).numel(), 20)
+        self.head = nn.Linear(20, outputs)
+        with torch.no_grad():
+            self.all.bias[:16] = -1e6
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = self.head(torch.relu(self.all(x.flatten(1))))
+        return output
+
+
+def test_dead_units_are_counted_and_a_layer_named_all_is_not_all(train: Train) -> None:
+    train(*PLAIN, ON, "model=linear", "model._target_=tests.callbacks.test_instruments.Dying")
+    for together, hidden, head in zip(*(of_layer(rows_of(), name) for name in (ALL, "all_", "head")), strict=True):
+        assert 0.8 <= (hidden["dead_units"] or 0) < 1  # others may be idle for a batch
+        assert head["dead_units"] == 0.0
+        assert together["dead_units"] == pytest.approx((hidden["dead_units"] or 0) * 20 / 30)
+
+
+def test_the_share_of_clipped_steps_is_of_those_since_the_last_look(train: Train) -> None:
+    for limit, share in (("1e-9", 1.0), ("1e9", 0.0)):
+        train(*PLAIN, ON, f"trainer.gradient_clip_val={limit}", folder=limit)
+        assert [row["clipped"] for row in of_layer(rows_of(limit))] == [share] * 3
+    tight, loose = of_layer(rows_of("1e-9")), of_layer(rows_of("1e9"))
+    assert tight[0]["gradient_norm"] == loose[0]["gradient_norm"]  # as it was before clipping
+
+
+def test_accumulated_gradients_are_measured_as_those_of_the_whole_batch(train: Train) -> None:
+    train("batch_size=96", ON, "optimizer=sgd", "optimizer.lr=0.1", "trainer.max_epochs=1", folder="whole")
+    words = ("batch_size=32", "trainer.accumulate_grad_batches=3")
+    train(*words, ON, "optimizer=sgd", "optimizer.lr=0.1", "trainer.max_epochs=1", folder="parts")
+    for whole, parts in zip(rows_of("whole"), rows_of("parts"), strict=True):
+        assert (whole.step, whole.layer) == (parts.step, parts.layer)
+        for quantity in {q.name for q in QUANTITIES} - {"snr", "noise_scale", "clipped"}:  # of other micro-batches
+            wanted = whole[quantity] if whole[quantity] is None else pytest.approx(whole[quantity], rel=1e-3, abs=1e-6)
+            assert parts[quantity] == wanted, quantity
+
+
+@pytest.mark.parametrize("name", ["LitDigits", "ByHand"])
+def test_a_users_module_is_measured_as_far_as_it_can_be(
+    name: str, train: Train, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    words = ("module=custom", f"module._target_=tests.lit.{name}", "trainer.max_epochs=1")
+    own = ["optimizer=own"] if name == "ByHand" else []
+    train(*words, *own, folder="without")
+    train(*words, *own, ON, folder="with")
+    mine, theirs = weights(Path("with")), weights(Path("without"))
+    assert all(torch.equal(mine[key], theirs[key]) for key in theirs)
+    last = of_layer(rows_of("with"))[-1]
+    measured = {quantity for quantity, value in last.values.items() if value is not None}
+    assert {"weight_norm", "update_norm", "update_ratio", "distance"} <= measured
+    assert ("gradient_norm" in measured) == ("predicted_change" in measured) == (name == "LitDigits")
+    assert not {"loss_change", "snr", "noise_scale"} & measured
+    assert caplog.text.count("instruments: cells stay empty: ") == 1
+
+
+@pytest.mark.parametrize("word", [f"{EVERY}0", f"{EVERY}often", f"{PARTS}-1"])
+def test_numbers_that_are_none_cost_one_line_before_the_run(word: str, train: Train) -> None:
+    with pytest.raises(UserError, match=r"callbacks\.instruments"):
+        train(ON, word)
+    assert not Path("run").exists()

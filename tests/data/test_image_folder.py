@@ -15,6 +15,7 @@ from optlab.data.arrays import fingerprint
 from optlab.data.split import split
 from optlab.data.streamed import Streamed
 from optlab.errors import UserError
+from optlab.rules.instruments import read as read_instruments
 
 
 def fill(folder: Path, n: int, value: int = 0, suffix: str = "png") -> None:
@@ -266,14 +267,18 @@ def test_copies_that_a_held_out_part_shares_with_training_are_named(
     assert re.match(r"\d of the images of test stand in train too: .*/cat/copy", record.getMessage())
 
 
+MEASURED = "+callbacks.instruments._target_=optlab.callbacks.Instruments"
+
+
 def test_streamed_photos_train_as_those_in_memory(tmp_path: Path, train: Train) -> None:
     fill(tmp_path / "photos" / "cat", 40)
     fill(tmp_path / "photos" / "dog", 40, value=100)
     photos = ("dataset=image_folder", "dataset.root=photos", "dataset.image_size=8", "dataset.augment=crop_flip")
-    words = (*photos, "batch_size=16", "engine=eager", "model=cnn")
+    words = (*photos, "batch_size=16", "engine=eager", "model=cnn", MEASURED)
     memory = train(*words, folder="memory")
     streamed = train(*words, "dataset.memory=false", "dataset.workers=1", folder="streamed")
     assert streamed.metrics == memory.metrics
+    assert read_instruments(Path("streamed")) == read_instruments(Path("memory")) != []
     assert (streamed.data["streamed"], streamed.data["mean"]) == (True, memory.data["mean"])
     first = image_folder(root=tmp_path / "photos", image_size=6, memory=False)
     assert isinstance(first.train, Streamed)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from optlab.errors import UserError
+from optlab.rules import instruments
 from optlab.tracking import wandb as tracking_wandb
 from tests.conftest import Train
 from tests.metrics import read_metrics
@@ -20,7 +21,8 @@ __all__ = ["no_key"]  # a fixture
 
 
 def test_the_offline_record_holds_config_history_and_summary(train: Train) -> None:
-    record = train("logger=wandb", "optimizer=momentum", "logger.wandb.tags=[a]")
+    measured = "+callbacks.instruments._target_=optlab.callbacks.Instruments"
+    record = train("logger=wandb", "optimizer=momentum", "logger.wandb.tags=[a]", measured)
     seen = leet(Path("run"))
     assert seen["config"]["optimizer"]["lr"] == 0.03  # resolved, not a reference
     assert seen["config"]["configuration"].startswith("momentum lr=0.03 constant model=mlp")
@@ -33,6 +35,12 @@ def test_the_offline_record_holds_config_history_and_summary(train: Train) -> No
     assert summary["best/value"] == record.best["value"]
     assert summary["train/loss"]["last"] == read_metrics(Path("run/metrics.csv"))[-1]["train/loss"]
     assert summary["train/loss"]["max"] == read_metrics(Path("run/metrics.csv"))[0]["train/loss"]
+    for row in instruments.read(Path("run"))[-4:]:  # of the last measured step: all, and three layers
+        for quantity, value in row.values.items():
+            if value is not None:
+                shown = summary[instruments.logged_name(quantity, row.layer)]
+                shown = shown if "." in row.layer else shown["last"]  # W&B keeps no extremes of names with a dot
+                assert shown == pytest.approx(value, rel=1e-6), (quantity, row.layer)
     assert summary["trainer/global_step"] in (42, {"last": 42}) or summary["trainer/global_step"]["last"] == 42
 
 

@@ -71,7 +71,8 @@ class Layers:
 
 def in_memory(parameter: Tensor) -> list[int]:
     """Its dimensions, that of the longest stride first."""
-    return sorted(range(parameter.ndim), key=lambda dim: -parameter.stride(dim))
+    strides = parameter.stride()
+    return sorted(range(parameter.ndim), key=lambda dim: -strides[dim])
 
 
 def named(name: str) -> str:

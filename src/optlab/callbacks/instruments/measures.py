@@ -17,7 +17,8 @@ nan = math.nan
 
 def squared(vector: Tensor) -> Tensor:
     """|vector|², summed in double precision; [] of a vector [n]."""
-    return torch.linalg.vector_norm(vector, dtype=precise(vector)).square()
+    norm: Tensor = torch.linalg.vector_norm(vector, dtype=precise(vector))
+    return norm.square()
 
 
 def inner(a: Tensor, b: Tensor) -> Tensor:
