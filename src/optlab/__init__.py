@@ -11,13 +11,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from optlab.api.finder import find_lr
     from optlab.api.many import study, sweep
     from optlab.api.results import Results, Verdict, read
     from optlab.api.training import Run, run
     from optlab.config import compose
     from optlab.errors import UserError
 
-__all__ = ["Results", "Run", "UserError", "Verdict", "compose", "read", "run", "study", "sweep"]
+__all__ = ["Results", "Run", "UserError", "Verdict", "compose", "find_lr", "read", "run", "study", "sweep"]
 
 _HOMES = {
     "Results": "optlab.api.results",
@@ -25,6 +26,7 @@ _HOMES = {
     "UserError": "optlab.errors",
     "Verdict": "optlab.api.results",
     "compose": "optlab.config",
+    "find_lr": "optlab.api.finder",
     "read": "optlab.api.results",
     "study": "optlab.api.many",
 }

@@ -3,6 +3,7 @@
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -146,3 +147,19 @@ def test_a_mistake_is_one_line(words: tuple[str, ...], said: str) -> None:
 def test_a_test_needs_an_lr_to_scale() -> None:
     with pytest.raises(UserError, match=r"optimizer\.lr=0\.01"):
         measured(compose(words_of("optimizer.lr=0")))
+
+
+def test_a_program_gets_the_suggestion_the_curve_and_the_figure() -> None:
+    import optlab
+
+    quiet: dict[str, Any] = {"logger": "none", "trainer": "cpu", "model": "mlp", "batch_size": 64}
+    found = optlab.find_lr(optimizer="adam", find_lr={"steps": 60, "low": 1e-5}, progress=False, **quiet)
+    assert found.lr is not None
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < found.lr < found.high
+    assert list(found.curve.columns) == ["lr", "loss", "smooth", "low", "high"]
+    assert len(found.curve) > 20
+    assert found.figure().axes
+    assert f"lr {found.lr:g}" in repr(found)
+    assert not Path("outputs").exists()
