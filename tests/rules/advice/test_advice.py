@@ -273,7 +273,10 @@ def test_a_run_that_was_stopped_early_by_plan_is_not_told_to_go_on() -> None:
 def test_a_schedule_that_is_over_while_the_loss_still_falls_ended_too_early() -> None:
     falling = [*straight(2.3, 1.0, 12), *straight(0.99, 0.97, 18)]
     rates = [0.1] * 12 + [1e-4] * 18
-    said = only(made.run(falling, rates=rates))
+    run = made.run(falling, rates=rates)
+    said = only(run)
+    run.record.overrides += ["lr=step", "lr.step_size=12"]
+    assert command(run.record, said).endswith("optimizer=sgd optimizer.lr=0.1 seed=0 lr=cosine")
     assert (said.kind, said.subject, said.fields["words"]) == ("schedule_ended", "step", "lr=cosine")
     assert said.text == (
         "The schedule (step) ended too early: from epoch 13 to 30 the learning rate is below 1 % of its peak, and the "

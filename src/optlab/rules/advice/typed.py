@@ -49,5 +49,7 @@ def command(record: RunRecord, advice: Message) -> str:
     """
     words = str(advice.fields.get("words", "")).split()
     keys = {word.partition("=")[0] for word in words} | {"ckpt"}
-    kept = [word for word in record.overrides if word.partition("=")[0].lstrip("+") not in keys]
+    below = tuple(f"{key}." for key in keys if "." not in key)  # what an option of a group had, another has not
+    typed = {word: word.partition("=")[0].lstrip("+") for word in record.overrides}
+    kept = [word for word, key in typed.items() if key not in keys and not key.startswith(below)]
     return run_command([*kept, *words]) if words else ""
