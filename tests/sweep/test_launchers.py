@@ -67,32 +67,37 @@ def fake_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("optlab.sweep.launchers.queue.SECONDS_BETWEEN_LOOKS", 0.1)
 
 
-JOBS = ("optimizer.lr=0.1,0.2,1e18", "loss=mse", LOG, *RAISES)
-ENDS = {0.1: "finished", 0.2: "failed", "1e+18": "diverged"}
+JOBS = ("loss=mse", LOG, *RAISES)
+ENDS: dict[float | str, str] = {0.1: "finished", 0.2: "failed", "1e+18": "diverged"}
 
 
-def check(words: tuple[str, ...], *launcher: str) -> None:
-    """A job that finishes, one that raises and one that diverges end in other processes as they do here."""
+def check(lrs: str, *launcher: str, words: tuple[str, ...] = ()) -> None:
+    """Of a job that finishes, one that raises and one that diverges, those named end elsewhere as they do here."""
+    ends = {lr: end for lr, end in ENDS.items() if float(lr) in map(float, lrs.split(","))}
+    words = (f"optimizer.lr={lrs}", *JOBS, *words)
     assert multirun(*words, name="basic").code == 1
     here = len(trained())
     Path("armed").touch()
     result = multirun(*words, *launcher)
     assert result.code == 1, result
-    assert {lr: record_of(lr).status for lr in ENDS} == ENDS, result
-    for lr in ENDS:
+    assert {lr: record_of(lr).status for lr in ends} == ends, result
+    for lr in ends:
         assert record_of(lr).metrics == record_of(lr, "basic").metrics
         assert record_of(lr).error == record_of(lr, "basic").error
-    assert rows("1e+18") == rows("1e+18", "basic")
+    if "1e+18" in ends:
+        assert rows("1e+18") == rows("1e+18", "basic")
     assert_same_run(0.1, "first", "basic")
     assert "troubles.py" in (folder_of(0.2) / "train.log").read_text()
-    assert len(trained()[here:]) >= 3
+    assert len(trained()[here:]) >= len(ends)
     assert os.getpid() not in {process for *_, process in trained()[here:]}
 
 
 @pytest.mark.parametrize("launcher", LOCAL)
 def test_a_launcher_trains_what_the_basic_one_trains_and_survives_a_job_that_is_killed(launcher: str) -> None:
     kill = (SIGNAL, "+callbacks.signal.signame=SIGKILL", "+callbacks.signal.lr=0.3", "+callbacks.signal.step=3")
-    check((*JOBS, *kill, "+callbacks.signal.once=false", "optimizer.lr=0.3,0.1,0.2,1e18"), *by(launcher, 2))
+    # submitit starts a process for each job: the one that diverges is left to the others
+    lrs = "0.3,0.1,0.2" if launcher == "submitit_local" else "0.3,0.1,0.2,1e18"
+    check(lrs, *by(launcher, 2), words=(*kill, "+callbacks.signal.once=false"))
     assert record_of(0.3).status == "failed"
     assert (record_of(0.3).error or {})["type"] == "ProcessDied"
     assert [lr for lr, *_ in trained()].count(0.3) == 1 + 2  # here, and the two attempts there
@@ -102,10 +107,11 @@ def test_a_launcher_trains_what_the_basic_one_trains_and_survives_a_job_that_is_
 @pytest.mark.usefixtures("fake_slurm")
 @pytest.mark.filterwarnings("ignore:The `srun` command is available")
 def test_slurm_trains_what_the_basic_launcher_trains() -> None:
-    check(JOBS, "hydra/launcher=submitit_slurm", "hydra.launcher.slurm_partition=gpu", "hydra.launcher.cpus_per_task=1")
+    slurm = ("hydra/launcher=submitit_slurm", "hydra.launcher.slurm_partition=gpu", "hydra.launcher.cpus_per_task=1")
+    check("0.1,0.2", *slurm)
     script = Path("outputs/sweeps/first/.submitit/7_submission.sh").read_text()
     assert "#SBATCH --partition=gpu" in script
-    assert "#SBATCH --array=0-2%3\n" in script
+    assert "#SBATCH --array=0-1%2\n" in script
 
 
 def test_a_job_of_two_processes_follows_one_that_failed() -> None:
@@ -153,8 +159,22 @@ def ctrl_c_in_the_second_epoch() -> Iterator[None]:
     watcher.join()
 
 
+@pytest.fixture
+def one_ray(launcher: str) -> Iterator[None]:
+    """One Ray for both commands of a test, as on a cluster: the launcher takes the one that is there."""
+    if launcher != "ray":
+        yield
+        return
+    import ray
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    yield
+    assert ray.is_initialized()
+    ray.shutdown()
+
+
 @pytest.mark.parametrize("launcher", LOCAL)
-@pytest.mark.usefixtures("ctrl_c_in_the_second_epoch")
+@pytest.mark.usefixtures("one_ray", "ctrl_c_in_the_second_epoch")
 def test_ctrl_c_saves_what_is_under_way_and_the_same_command_goes_on(launcher: str) -> None:
     words = ("optimizer.lr=0.1,0.2", "trainer.max_epochs=60", LOG)
     stopped = multirun(*words, *by(launcher, 1))
