@@ -10,8 +10,6 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from optlab.analysis.judge.contest import Contest
 from optlab.analysis.read.runs import Runs
 from optlab.analysis.show.colors import Palette, dash
@@ -23,6 +21,7 @@ from optlab.analysis.show.ranking import axis_ticks, tracks
 from optlab.analysis.show.summary import Summary
 from optlab.analysis.show.tables import tables_of
 from optlab.analysis.show.tables.overview import overview
+from optlab.analysis.show.templates import templates
 from optlab.rules.commands import as_typed, going_on, once_more, program, run_words
 from optlab.rules.words import plural
 
@@ -37,13 +36,7 @@ def render(
         live: how far the sweep is, on a page that reads itself again while it runs.
     """
     contests, verdicts, runs = summary.contests, summary.verdicts, summary.runs
-    environment = Environment(
-        loader=PackageLoader("optlab.analysis.show", "page"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
+    environment = templates("optlab.analysis.show", "page")
     sections = []
     for index, (contest, verdict, drawn) in enumerate(zip(contests, verdicts, figures.of_contests, strict=True)):
         tables = tables_of(contest, verdict, summary.relative, several=False)

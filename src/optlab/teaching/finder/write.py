@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.console import Console
 from rich.table import Table
 
@@ -16,6 +15,7 @@ from optlab.analysis.show.figures.stills import inline
 from optlab.analysis.show.figures.to_matplotlib import picture_of, save
 from optlab.analysis.show.figures.to_plotly import spec
 from optlab.analysis.show.report import part, plotly_bundle, script_json
+from optlab.analysis.show.templates import templates
 from optlab.record import shortest, write_whole
 from optlab.rules.commands import program
 from optlab.rules.words import plural
@@ -47,13 +47,7 @@ def write(findings: Sequence[Finding], folder: Path) -> tuple[Path, Path]:
 
 def render(findings: Sequence[Finding], figure: Figure, still: str) -> str:
     """The page; `still` is an `<svg>` for where no script runs."""
-    environment = Environment(
-        loader=PackageLoader("optlab.teaching.finder", "files"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
+    environment = templates("optlab.teaching.finder", "files")
     drawn = next(iter(spec(figure)["choices"].values()))
     palette = Palette.of(finding.name for finding in findings)
     rows = [

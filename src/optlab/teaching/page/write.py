@@ -7,8 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from optlab.analysis.show.templates import templates
 from optlab.record import write_whole
 from optlab.teaching.formulas import SOURCES
 from optlab.teaching.page import beside, drawing, parts
@@ -39,13 +38,7 @@ def write(trace: Plain, path: Path, lang: str = "en") -> None:
 
 def render(trace: Plain, lang: str = "en") -> str:
     """The page of a trace, as a text."""
-    environment = Environment(
-        loader=PackageLoader("optlab.teaching.page", "files"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
+    environment = templates("optlab.teaching.page", "files")
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":"), "allow_nan": False}
     bilingual = Bilingual(lang)
     formulas = [recomputable(step) for step in trace["steps"]]

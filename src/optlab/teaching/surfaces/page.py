@@ -7,11 +7,11 @@ from typing import Any
 
 import contourpy
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from optlab.analysis.show.colors import Palette
 from optlab.analysis.show.report import part as of_reports
 from optlab.analysis.show.report import plotly_bundle, script_json
+from optlab.analysis.show.templates import templates
 from optlab.record import finite
 from optlab.teaching.surfaces import search
 from optlab.teaching.surfaces.functions import contour_heights
@@ -23,13 +23,7 @@ DIGITS = 6  # of the numbers on the page; surfaces.json has all
 def render(found: Sequence[Walked], steps: int, command: str) -> str:
     """The page."""
     palette = Palette.of(way.optimizer for each in found for way in each.ways)
-    environment = Environment(
-        loader=PackageLoader("optlab.teaching.surfaces", "files"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
+    environment = templates("optlab.teaching.surfaces", "files")
     return environment.get_template("surfaces.html.j2").render(
         version=version("optlab"),
         found=found,
