@@ -105,7 +105,7 @@ def test_a_users_names_are_text(browser: Any, adam: dict[str, Any], tmp_path: Pa
 def test_an_optimizer_without_a_formula_is_shown_with_all_the_rest(adam: dict[str, Any]) -> None:
     without = copy.deepcopy({key: value for key, value in adam.items() if key != "folder"})
     for step in without["steps"]:
-        step["weight"]["formula"] = None
+        step["weight"] |= {"formula": None, "no_formula": "trace.no_formula"}
     without["run"]["class"] = "mine.Optimizer"
     written = render(without | {"compare": None, "demo": None})
     assert "No formula is on file for mine.Optimizer." in written

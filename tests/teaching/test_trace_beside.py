@@ -67,6 +67,48 @@ def test_a_schedule_scales_all_alike_and_lbfgs_says_how_often_it_looked() -> Non
     assert {step["evaluations"] for step in sgd["steps"]} == {1}
 
 
+@pytest.mark.parametrize(
+    "schedule",
+    [("lr=cosine", "lr.warmup_fraction=0.5", "optimizer=momentum"), ("lr=onecycle", "optimizer=adam")],
+)
+def test_beside_a_run_with_a_schedule_the_runs_own_steps_are_those_of_the_run(schedule: tuple[str, ...]) -> None:
+    own = schedule[-1].removeprefix("optimizer=")
+    words = (*schedule, *LINEAR, "trainer.max_epochs=2", "trace.steps=3", "trace.demo=no_step")
+    shown = traced(*words, f"trace.compare=[{own}]")
+    [entrant] = shown["compare"]["optimizers"]
+    assert len({step["lr"] for step in shown["steps"]}) == 3
+    for step, compared, correct in zip(shown["steps"], entrant["steps"], shown["demo"]["correct"], strict=True):
+        assert compared["lr"] == step["lr"]
+        assert compared["update_norm"] == correct["update_norm"] == step["update"]["norm"]
+        assert compared["after"] == correct["after"] == step["after"]["loss"]
+
+
+def test_rates_are_compared_to_that_of_the_run_whichever_weight_is_followed() -> None:
+    """AdamW's part of Muon has a rate of its own, which says nothing of a schedule."""
+    words = ("optimizer=muon", "model=mlp", "model.hidden=[8,8]", "trace.steps=1", "trace.weight=layers.1.bias[0]")
+    shown = traced(*words, "trace.compare=[sgd,muon]")
+    assert [each["steps"][0]["lr"] for each in shown["compare"]["optimizers"]] == [0.1, 0.02]
+    assert shown["compare"]["optimizers"][1]["steps"][0]["update_norm"] == shown["steps"][0]["update"]["norm"]
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("model=linear", "model._target_=tests.teaching.test_trace_kinds.Dropping"), {"batch_norm", "draws"}),
+        (("loss.weight=[1,2,3,4,5,6,7,8,9,10]", *LINEAR), {"weighted"}),
+        (LINEAR, set()),
+    ],
+)
+def test_why_parts_differ_from_the_whole_by_more_than_rounding_is_said(words: tuple[str, ...], why: set[str]) -> None:
+    facts = traced(*words, "trace.demo=accumulate", "trace.steps=1")["demo"]["facts"]
+    assert {key for key in ("batch_norm", "draws", "weighted") if facts[key]} == why
+    assert (facts["relative"] > 1e-5) == bool(why)
+    page = Path("trace/trace.html").read_text()
+    assert [f'"page.demo.{key}"' in page for key in ("batch_norm", "draws", "weighted")] == [
+        key in why for key in ("batch_norm", "draws", "weighted")
+    ]
+
+
 def demo_of(name: str, *words: str) -> tuple[dict[str, Any], Any]:
     words = ("optimizer=sgd", *LINEAR, *words)
     shown = traced(*words, f"trace.demo={name}", "trace.steps=3", "trace.weight=layers.1.weight[4,30]")

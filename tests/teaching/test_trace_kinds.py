@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from optlab.config import compose
 from optlab.run import run
+from optlab.teaching.trace.follow import histogram
 from tests.commandline import command
 from tests.conftest import words_of
 from tests.teaching.test_trace import LINEAR, by_hand, flat, ordinary, traced
@@ -150,6 +151,36 @@ def test_of_a_module_of_ones_own_what_can_be_known_is_shown() -> None:
     assert first["next"]["loss"] == second["forward"]["loss"]
     assert first["unknown"] == ["trace.unknown.forward", "trace.unknown.after"]
     assert second["weight"]["formula"]["lines"][-1]["torch"] == second["weight"]["after"]
+
+
+class Idle(nn.Module):
+    """Weights that no output depends on."""
+
+    def __init__(self, input_shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__()
+        self.net, self.idle = nn.Sequential(nn.Flatten(), nn.Linear(64, outputs)), nn.Linear(2, 2)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        out: Tensor = self.net(inputs)
+        return out
+
+
+def test_why_a_weight_has_no_formula_is_said() -> None:
+    words = ("model=linear", f"model._target_={__name__}.Idle", "trace.steps=1", "optimizer=momentum")
+    weight = traced(*words, "trace.weight=idle.weight[0,0]")["steps"][0]["weight"]
+    assert (weight["formula"], weight["no_formula"]) == (None, "trace.untouched")
+    assert "No formula is on file" not in Path("trace/trace.html").read_text()
+    other = traced("optimizer=asgd", *LINEAR, "trace.steps=1")["steps"][0]["weight"]
+    assert (other["formula"], other["no_formula"]) == (None, "trace.no_formula")
+    assert "No formula is on file for torch.optim.asgd.ASGD" in Path("trace/trace.html").read_text()
+
+
+def test_updates_that_are_all_the_same_have_one_bin() -> None:
+    [step] = traced("dataset=line", "model=linear", "loss=mse", "batch_size=3", "trace.steps=1")["steps"]
+    weight = step["weight"]
+    assert weight["histogram"] == {"edges": [weight["change"]] * 2, "counts": [1], "here": 0}
+    near_each_other = histogram(torch.tensor([1.0, 1.0 + 2**-52], dtype=torch.float64), 1.0)
+    assert (near_each_other.counts, near_each_other.here) == ([2], 0)
 
 
 def test_optimizers_that_a_module_steps_itself_are_watched_too() -> None:

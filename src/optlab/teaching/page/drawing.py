@@ -39,18 +39,19 @@ def histogram(counts: Sequence[int], edges: Sequence[float], followed: float | N
         return Markup("")
     most = max(*counts, 1)
     low, high = edges[0], edges[-1]
-    span = (high - low) or 1
+    span = high - low
 
-    def x(value: float) -> float:
-        return 4 + (WIDTH - 8) * (value - low) / span
+    def x(value: float) -> float:  # where all are the same number, in the middle
+        return 4 + (WIDTH - 8) * (value - low) / span if span else WIDTH / 2
 
     bars = []
     for count, left, right in zip(counts, edges, edges[1:], strict=False):
         if not count:
             continue
         tall = max(1.0, (HEIGHT - 22) * count / most)
+        begin, wide = (x(left), max(0.6, x(right) - x(left) - 0.6)) if span else (x(left) - 6, 12)
         bars.append(
-            f'<rect x="{x(left):.1f}" y="{HEIGHT - 16 - tall:.1f}" width="{max(0.6, x(right) - x(left) - 0.6):.1f}" '
+            f'<rect x="{begin:.1f}" y="{HEIGHT - 16 - tall:.1f}" width="{wide:.1f}" '
             f'height="{tall:.1f}"><title>{short(left)} … {short(right)}: {count:,}</title></rect>'
         )
     if low < 0 < high:
@@ -95,6 +96,8 @@ def _lanes(places: Sequence[float]) -> list[int]:
 
 
 def _ends(low: float, high: float, height: float) -> str:
+    if low == high:
+        return f'<text x="{WIDTH / 2}" y="{height - 3}" text-anchor="middle">{short(low, 3)}</text>'
     return (
         f'<text x="2" y="{height - 3}">{short(low, 3)}</text>'
         f'<text x="{WIDTH - 2}" y="{height - 3}" text-anchor="end">{short(high, 3)}</text>'

@@ -21,7 +21,7 @@ from optlab.data.batches import Batch
 from optlab.errors import UserError
 from optlab.module import TrainingModule
 from optlab.run import Prepared
-from optlab.teaching.trace.watch import Seen, Tensors, copies, norm
+from optlab.teaching.trace.watch import Seen, Tensors, copies, norm, plain
 
 
 @dataclass
@@ -83,13 +83,26 @@ class Bench:
             network = network.to(memory_format=torch.contiguous_format)
         return network.to(self.device).train()
 
-    def optimizer(self, network: nn.Module, settings: Settings, lr: float | None = None) -> Optimizer:
-        """A new optimizer of a copy, at a rate of its own where one is given."""
-        optimizer = self.module.run_state.build_optimizer(network, settings)
-        if lr is not None:
-            for group in optimizer.param_groups:
-                group["lr"] = lr
+    def optimizer(self, network: nn.Module, settings: Settings) -> Optimizer:
+        """A new optimizer of a copy."""
+        optimizer: Optimizer = self.module.run_state.build_optimizer(network, settings)
         return optimizer
+
+    def keep_up(self, optimizer: Optimizer, seen: Seen) -> None:
+        """Give a copy's optimizer, one of the run's own class, the hyperparameters that the run had in a step.
+
+        A schedule changes lr, and some (onecycle) momentum or betas too.
+        """
+        for group, then in zip(optimizer.param_groups, seen.in_force, strict=True):
+            for key, value in then.items():
+                if key in group and plain(group[key]) != value:
+                    group[key] = value
+
+    def factors(self) -> list[float]:
+        """By what the run's schedule multiplies the rate, in each step shown."""
+        settings = self.config.optimizer
+        base = float(self.optimizer(self.network(settings), settings).param_groups[0]["lr"])
+        return [float(seen.in_force[0]["lr"]) / base if base else 1.0 for seen in self.seen]
 
     def precision(self) -> AbstractContextManager[Any]:
         return evaluation_precision(self.trainer)

@@ -94,9 +94,9 @@ def beside(
         return content
     bench = Bench(config, prepared, watch.first, watch.seen)
     if entered:
-        content["compare"] = finite(compare(bench, entered, content["steps"]))
+        content["compare"] = finite(compare(bench, entered))
     if config.trace.demo is not None:
-        content["demo"] = finite(demo(bench, config.trace.demo, found.followed))
+        content["demo"] = finite(demo(bench, config.trace.demo, found))
     return content
 
 
@@ -144,7 +144,10 @@ def run_of(config: Config, prepared: Prepared, watch: Watch, followed: Followed,
     clip = config.trainer.gradient_clip_val
     return Run(
         optimizer=config.optimizer.name,
-        cls=watch.seen[0].classes.get(followed.parameter, config.optimizer.target),
+        cls=next(
+            (each.classes[followed.parameter] for each in watch.seen if followed.parameter in each.classes),
+            config.optimizer.target,
+        ),
         arguments={} if own else config.optimizer.arguments,
         model=state.name,
         parameters=sum(each.numel() for each in watch.seen[0].weights_before.values()),

@@ -10,7 +10,7 @@ the negative gradient, `predicted_fall` (-g.dw) and the number of `evaluations`.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ class Entrant:
 
     name: str
     settings: Optimizer
+    own: bool = False  # the run's optimizer as the run has it
 
 
 def entrants(config: Config) -> list[Entrant]:
@@ -69,17 +70,12 @@ def entrant(text: str, config: Config) -> Entrant:
             raise UserError(f"trace.compare: {text}: behind the colon stands an lr; type {name}:0.1")
         settings = settings.with_(lr=lr)
     optimizers.check(settings)
-    return Entrant(text, settings)
+    return Entrant(text, settings, own=same and not colon)
 
 
-def compare(bench: Bench, entered: Sequence[Entrant], steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The comparison, as JSON holds it.
-
-    Args:
-        steps: those of the run, as JSON holds them.
-    """
-    base = bench.config.optimizer.lr
-    factors = [step["lr"] / base if step["lr"] is not None and base else 1.0 for step in steps]
+def compare(bench: Bench, entered: Sequence[Entrant]) -> dict[str, Any]:
+    """The comparison, as JSON holds it."""
+    factors = bench.factors()
     rows = []
     for each in entered:
         network = bench.network(each.settings)
@@ -87,9 +83,13 @@ def compare(bench: Bench, entered: Sequence[Entrant], steps: Sequence[Mapping[st
         initial = [group["lr"] for group in optimizer.param_groups]
         taken = []
         for seen, factor in zip(bench.seen, factors, strict=True):
-            for group, lr in zip(optimizer.param_groups, initial, strict=True):
-                group["lr"] = lr * factor
-            taken.append(row(bench.step(network, optimizer, seen), seen, each.settings.lr * factor))
+            if each.own:
+                bench.keep_up(optimizer, seen)
+            else:
+                for group, lr in zip(optimizer.param_groups, initial, strict=True):
+                    group["lr"] = lr * factor
+            now = float(optimizer.param_groups[0]["lr"])
+            taken.append(row(bench.step(network, optimizer, seen), seen, now))
         rows.append(
             {"name": each.name, "class": each.settings.target, "lr": each.settings.lr, "steps": taken}
             | {"arguments": each.settings.arguments}

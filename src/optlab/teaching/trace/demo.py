@@ -10,7 +10,8 @@
 `demo` in trace.json: its `name`; `correct` and `other`, rows with `step`, `loss`, `gradient_norm`, `weight` (the one
 followed) and `update_norm`, the weight behind the step; and `facts`, which each demo has its own of: `error`, `once`,
 `twice`, `ratio` and `difference` of two_backwards; `parts`, `sizes`, `norms`, `whole`, `difference` and `relative` of
-accumulate, of the first step; the weighted sum of the parts' mean losses is the loss of the whole batch.
+accumulate, of the first step; the weighted sum of the parts' mean losses is the loss of the whole batch, unless one of
+`batch_norm`, `draws` (dropout), `weighted` (samples that weigh differently) says that parts are not mere shares.
 """
 
 import inspect
@@ -22,13 +23,13 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from optlab.adapters.torch import normalises_batches
+from optlab.adapters.torch import normalises_batches, random_state
 from optlab.config.schema import Config
 from optlab.config.signature import locate
 from optlab.data.batches import Batch
 from optlab.errors import UserError
 from optlab.teaching.trace.bench import Bench, Taken, check_own, gradients_of, trained
-from optlab.teaching.trace.record import Followed
+from optlab.teaching.trace.record import Followed, Trace
 from optlab.teaching.trace.watch import Seen, Tensors, copies, norm
 
 PARTS = 4  # of a batch, where the run does not accumulate
@@ -49,10 +50,12 @@ def check_demo(config: Config) -> None:
         raise UserError(f"trace.demo={name}: {cls.__name__} {NEEDS_CLOSURE}; type another one, as in optimizer=sgd")
 
 
-def demo(bench: Bench, name: str, followed: Followed) -> dict[str, Any]:
+def demo(bench: Bench, name: str, trace: Trace) -> dict[str, Any]:
     """The demonstration, as JSON holds it."""
-    correct, other = (run(bench, step, followed) for step in (Bench.step, OTHERS[name]))
+    correct, other = (run(bench, step, trace.followed) for step in (Bench.step, OTHERS[name]))
     facts = FACTS[name](bench) if name in FACTS else {}
+    if name == "accumulate":
+        facts["weighted"] = trace.steps[0].forward.weighted
     return {"name": name, "correct": correct, "other": other, "facts": facts}
 
 
@@ -63,6 +66,7 @@ def run(bench: Bench, step: Step, followed: Followed) -> list[dict[str, Any]]:
     at = tuple(followed.index)
     rows = []
     for seen in bench.seen:
+        bench.keep_up(optimizer, seen)
         taken = step(bench, network, optimizer, seen)
         rows.append(
             {
@@ -202,7 +206,9 @@ def facts_of_parts(bench: Bench) -> dict[str, Any]:
     parts = parts_of(bench, seen)
     inputs = torch.cat([part.inputs for part, _ in parts])
     targets = torch.cat([part.targets for part, _ in parts])
-    torch.autograd.backward(bench.loss_of(network, Batch(inputs, targets, len(targets)), seen.random[0]))
+    loss = bench.loss_of(network, Batch(inputs, targets, len(targets)), seen.random[0])
+    drawn = seen.random[0] is not None and not torch.equal(random_state(bench.device), seen.random[0])
+    torch.autograd.backward(loss)
     whole = gradients_of(network)
     difference = {name: gathered[name].double() - each.double() for name, each in whole.items()}
     length, apart = norm([*whole.values()]), norm([*difference.values()])
@@ -214,6 +220,7 @@ def facts_of_parts(bench: Bench) -> dict[str, Any]:
         "difference": largest(difference),
         "relative": apart / length if length and apart is not None else None,
         "batch_norm": normalises_batches(network),
+        "draws": drawn,
     }
 
 

@@ -107,12 +107,18 @@ def state_of_weight(state: Mapping[str, Any], shape: torch.Size, at: Sequence[in
 
 
 def histogram(updates: Tensor, change: float | None) -> Histogram:
-    """The updates of a whole parameter in `BINS` bins of equal width, from the smallest to the largest."""
+    """The updates of a whole parameter in `BINS` bins of equal width, from the smallest to the largest.
+
+    One bin alone where these are the same number, or next to each other."""
     values = updates.cpu().numpy().reshape(-1)
     values = values[np.isfinite(values)]
     if not len(values):
         return Histogram([], [], None)
-    counts, edges = np.histogram(values, bins=BINS)
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        return Histogram([low, high], [len(values)], None if change is None else 0)
+    fits = len(np.unique(np.linspace(low, high, BINS + 1))) == BINS + 1  # float64 has numbers enough between the two
+    counts, edges = np.histogram(values, bins=BINS if fits else 1)
     here = None
     if change is not None and edges[0] <= change <= edges[-1]:
         here = min(int(np.searchsorted(edges, change, side="right")) - 1, len(counts) - 1)

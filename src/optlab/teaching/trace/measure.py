@@ -22,7 +22,7 @@ from optlab.teaching.trace.record import (
     ZeroGrad,
 )
 from optlab.teaching.trace.watch import Seen, norm
-from optlab.teaching.trace.worked import formula_of
+from optlab.teaching.trace.worked import formula_of, why_not
 
 MOST_OUTPUTS = 1000  # of a sample, that are kept
 CLOSE = 1e-4  # relative: a mean of float32 losses (bfloat16 ones are computed in float32) against the loss itself
@@ -39,7 +39,8 @@ def step_of(seen: Seen, followed: Followed, module: Any, info: DataInfo, samples
     if not seen.zeroed:
         unknown.append("trace.unknown.zero_grad")
     weight = weight_of(seen, followed)
-    weight.formula = formula_of(seen, followed)
+    weight.no_formula = why_not(seen, followed)
+    weight.formula = formula_of(seen, followed) if weight.no_formula is None else None
     lr = weight.hyperparameters.get("lr")
     update, dot = update_of(seen)
     loss = forward.loss

@@ -152,7 +152,8 @@ class Weight:
     hyperparameters: dict[str, Any]
     effective_step: Number  # the change for each unit of gradient: change / -gradient
     histogram: Histogram
-    formula: dict[str, Any] | None = None  # see `optlab.teaching.trace.worked`; None: none is on file
+    formula: dict[str, Any] | None = None  # see `optlab.teaching.trace.worked`
+    no_formula: str | None = None  # where there is none, why: a key of words
 
 
 @dataclass

@@ -116,5 +116,6 @@ def demonstrated(trace: Plain, say: Say, console: Console) -> None:
         console.print(escape(say("trace.demo.parts", n=facts["parts"], sizes=sizes, norms=norms)))
         values = {key: number(facts[key]) for key in ("whole", "difference", "relative")}
         console.print(escape(say("trace.demo.difference", **values)))
-        if facts["batch_norm"]:
-            console.print(escape(say("trace.demo.batch_norm")))
+        for key in ("batch_norm", "draws", "weighted"):
+            if facts[key]:
+                console.print(escape(say(f"trace.demo.{key}")))

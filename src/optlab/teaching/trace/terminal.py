@@ -184,19 +184,20 @@ class Terminal:
         self.state(weight["state_before"], weight["state_after"])
         shown = {key: value for key, value in weight["hyperparameters"].items() if value is not None}
         settings = ", ".join(
-            f"{key}={listed(value) if isinstance(value, list) else value}" for key, value in shown.items()
+            f"{key}={listed(value) if isinstance(value, list) else number(value, 6)}" for key, value in shown.items()
         )
         self.line(self.say("trace.hyperparameters", settings=settings))
         if weight["effective_step"] is not None:
             self.line(self.say("trace.effective_step", value=number(weight["effective_step"])))
-        self.formula(weight["formula"])
+        if weight["formula"] is None:
+            fields = {"cls": self.trace["run"]["class"]} if weight["no_formula"] == "trace.no_formula" else {}
+            self.line(self.say(weight["no_formula"], **fields), "italic")
+        else:
+            self.formula(weight["formula"])
         self.histogram(weight["histogram"])
 
-    def formula(self, formula: Plain | None) -> None:
+    def formula(self, formula: Plain) -> None:
         """Each line three times: in symbols, with this run's numbers, and the result beside torch's own."""
-        if formula is None:
-            self.line(self.say("trace.no_formula", cls=self.trace["run"]["class"]), "italic")
-            return
         self.line(self.say("trace.formula", name=formula["name"], source=formula["source"]), "bold")
         for line in formula["lines"]:
             letter = line["symbols"].partition(" = ")[0]

@@ -57,6 +57,7 @@ class Seen:
     state_before: dict[str, dict[str, Any]] = field(default_factory=dict)
     state_after: dict[str, dict[str, Any]] = field(default_factory=dict)
     groups: dict[str, dict[str, Any]] = field(default_factory=dict)  # hyperparameters
+    in_force: list[dict[str, Any]] = field(default_factory=list)  # the same, of each of the optimizer's groups
     classes: dict[str, str] = field(default_factory=dict)  # the full name of the class of each parameter's optimizer
     loss_after: float | None = None
     next_loss: float | None = None
@@ -217,6 +218,8 @@ class Watch(Callback):
         for group in optimizer.param_groups:
             known = options(optimizer, group).items()
             settings = {key: plain(value) for key, value in known if key not in NOT_HYPERPARAMETERS}
+            if len(now.in_force) < len(optimizer.param_groups):
+                now.in_force.append(settings)
             for p in group["params"]:
                 if (name := names.get(p)) is not None and name not in now.groups:
                     now.groups[name] = settings

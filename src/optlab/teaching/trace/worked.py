@@ -33,14 +33,25 @@ Array = NDArray[Any]
 PRECISIONS = {torch.float64: "float64", torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
 
-def formula_of(seen: Seen, followed: Followed) -> dict[str, Any] | None:
-    """The formula as JSON holds it; None where none is on file, or the parameter got no gradient."""
+def why_not(seen: Seen, followed: Followed) -> str | None:
+    """The words for why no formula can be worked through; None where one can."""
+    name = followed.parameter
+    if (gradient := seen.read.get(name)) is None:
+        return "trace.untouched"
+    if formulas.find(seen.classes[name], seen.groups[name]) is None:
+        return "trace.no_formula"
+    if seen.weights_before[name].dtype not in PRECISIONS:
+        return "trace.other_precision"
+    return None if np.isfinite(array(gradient)).all() else "trace.not_finite"
+
+
+def formula_of(seen: Seen, followed: Followed) -> dict[str, Any]:
+    """The formula as JSON holds it, where `why_not` has nothing against it."""
     name, at = followed.parameter, tuple(followed.index)
-    weight, gradient = seen.weights_before[name], seen.read.get(name)
-    precision = PRECISIONS.get(weight.dtype)
-    found = formulas.find(seen.classes.get(name, ""), seen.groups.get(name, {}))
-    if found is None or gradient is None or precision is None or not np.isfinite(array(gradient)).all():
-        return None
+    weight, gradient = seen.weights_before[name], seen.read[name]
+    precision = PRECISIONS[weight.dtype]
+    found = formulas.find(seen.classes[name], seen.groups[name])
+    assert found is not None
     state = {
         key: array(value) if isinstance(value, Tensor) else value for key, value in seen.state_before[name].items()
     }

@@ -52,6 +52,16 @@ WORDS: dict[str, Text] = {
     "page.demo.part": Text(en="after part {number} ({size} samples)", zh="第 {number} 份之后（{size} 个样本）"),
     "page.demo.whole": Text(en="the whole batch at once", zh="整个批次一次算完"),
     "page.demo.difference": Text(en="largest difference of any weight", zh="各权重梯度的最大差别"),
+    "page.demo.draws": Text(
+        en="This network draws random numbers (dropout), others for parts than for the whole: the gradients differ "
+        "for that.",
+        zh="该网络会抽取随机数（如 dropout），分份与整批抽到的不同，因此梯度会有差别。",
+    ),
+    "page.demo.weighted": Text(
+        en="Samples weigh differently here, and a part's share of the samples is not its share of that weight: the "
+        "gradients differ for that.",
+        zh="这里各样本的权重不同，每份的样本占比不等于它的权重占比，因此梯度会有差别。",
+    ),
     "page.demo.batch_norm": Text(
         en="This network has batch normalisation, which sees each part alone: the gradients differ for that.",
         zh="该网络含有批归一化，它只看到每一份自己的统计量，因此梯度会有差别。",

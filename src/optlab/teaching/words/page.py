@@ -114,8 +114,17 @@ WORDS: dict[str, Text] = {
     "page.after_step": Text(en="After", zh="更新后"),
     "page.change": Text(en="Change", zh="改变量"),
     "page.effective": Text(en="Effective step", zh="有效步长"),
-    "page.effective.what": Text(
-        en="how far the weight went for each unit of gradient", zh="每单位梯度使权重移动了多少"
+    "page.effective.gradient": Text(
+        en="by how much a unit of a gradient that stays as it is moves this weight",
+        zh="梯度保持不变时，每单位梯度使该权重移动多少",
+    ),
+    "page.effective.sign": Text(
+        en="by how much every weight moves, whatever its gradient's size", zh="无论梯度大小，每个权重都移动这么多"
+    ),
+    "page.effective.matrix": Text(en="what the orthogonal matrix is multiplied by", zh="正交矩阵所乘的系数"),
+    "page.per_unit": Text(en="−Δw / g", zh="−Δw / g"),
+    "page.per_unit.what": Text(
+        en="how far this step moved the weight for each unit of its gradient", zh="这一步里每单位梯度使权重移动了多少"
     ),
     "page.state": Text(en="What the optimizer remembers of this weight", zh="优化器为这个权重保存的状态"),
     "page.quantity": Text(en="Quantity", zh="量"),

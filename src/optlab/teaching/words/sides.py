@@ -70,6 +70,15 @@ WORDS: dict[str, Text] = {
         en="the whole batch at once: norm {whole}; no number differs by more than {difference}, all by {relative}",
         zh="整个批次一次算出：范数 {whole}；最大相差 {difference}，差的范数与之相比为 {relative}",
     ),
+    "trace.demo.draws": Text(
+        en="the network draws random numbers (dropout), others for parts than for the whole: hence more than rounding",
+        zh="网络会抽取随机数（如 dropout），分份与整批抽到的不同，所以两者之差不只是舍入误差",
+    ),
+    "trace.demo.weighted": Text(
+        en="samples weigh differently here (by class, or by how many positions count), and a part's share of the "
+        "samples is not its share of that weight: hence more than rounding",
+        zh="这里各样本的权重不同（按类别，或按计入的位置数），每份的样本占比不等于权重占比，所以两者之差不只是舍入误差",
+    ),
     "trace.demo.batch_norm": Text(
         en="batch norm takes mean and variance over each part, so here the two differ by more than rounding",
         zh="批归一化在每一份内部求均值和方差，所以这里两者之差不只是舍入误差",

@@ -115,6 +115,18 @@ WORDS: dict[str, Text] = {
         en="the formula of {cls} is not on file; all the rest is shown",
         zh="没有收录 {cls} 的公式；其余内容照常显示",
     ),
+    "trace.untouched": Text(
+        en="no optimizer read a gradient of this weight in this step, so it stays as it is",
+        zh="这一步里没有优化器读取该权重的梯度，所以它保持不变",
+    ),
+    "trace.not_finite": Text(
+        en="gradients of this parameter are not finite here, so its formula is not worked through",
+        zh="这个参数的梯度里有非有限的数，因此不按公式计算",
+    ),
+    "trace.other_precision": Text(
+        en="formulas are worked through in float64, float32 and bfloat16 only",
+        zh="公式只按 float64、float32 和 bfloat16 计算",
+    ),
     "trace.formula": Text(
         en="The step by its formula: {name} ({source})",
         zh="按公式逐步计算：{name}（{source}）",
