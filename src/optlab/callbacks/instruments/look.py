@@ -166,7 +166,8 @@ class Look:
         sums, rest = [], numbers[EACH * len(layers) :]
         for layer, noise_here in zip(layers, rest, strict=False):
             gg, ww, dd, gd, aa, idle, *numbers = numbers
-            sums.append(Sums(gg, ww, dd, gd, aa, noise_here, idle if layer.units else 0, layer.units))
+            idle = idle if before.gradient is not None else math.nan
+            sums.append(Sums(gg, ww, dd, gd, aa, noise_here, idle, layer.units))
         together = readings(sum(sums[1:], sums[0]), samples) | self.losses(rest[len(layers) :]) | {"clipped": clipped}
         each = ((layer.name, readings(one, samples)) for layer, one in zip(layers, sums, strict=True))
         epoch, step = self.trainer.current_epoch + 1, self.trainer.global_step
@@ -184,18 +185,26 @@ class Look:
         nothing = torch.full_like(update, math.nan)
         gradient = nothing if before.gradient is None else before.gradient
         moved = nothing if self.initial is None else before.weights - self.initial + update
-        apart = [(size, part - gradient) for size, part in before.parts]
-        found: list[Tensor] = []
-        noise: list[Tensor] = []
-        for layer in self.layers.layers:
-            g, w, dw, a = (vector[layer.part] for vector in (gradient, before.weights, update, moved))
-            units = [gradient[part].view(layer.units, -1) for part in layer.of_units]
-            idle = idle_units(units) if units and before.gradient is not None else nothing[0]
-            found += [squared(g), squared(w), squared(dw), inner(g, dw), squared(a), idle]
-            each = [squared(vector[layer.part]) * noise_of(1.0, size, samples) for size, vector in apart]
-            noise.append(torch.stack(each).mean() if each else found[0].new_tensor(math.nan))
-        kind = found[0].dtype
-        return torch.stack([each.to(kind) for each in found]), torch.stack(noise)
+        apart = [part - gradient for _, part in before.parts]
+        places = [layer.part for layer in self.layers.layers]
+        squares = squared([gradient, before.weights, update, moved, *apart], places)  # [4 + parts, layers]
+        gg, ww, dd, aa = squares[:4]
+        fixed = torch.stack([gg, ww, dd, inner(gradient, update, places), aa, self.idle(gradient).to(gg)], 1)
+        if not apart:
+            return fixed.reshape(-1), torch.full_like(gg, math.nan)
+        noise = [part * noise_of(1.0, size, samples) for part, (size, _) in zip(squares[4:], before.parts, strict=True)]
+        return fixed.reshape(-1), torch.stack(noise).mean(0)
+
+    def idle(self, gradient: Tensor) -> Tensor:
+        """The units of each layer without a gradient; [layers], 0 where a layer has none."""
+        return torch.stack(
+            [
+                idle_units([gradient[part].view(layer.units, -1) for part in layer.of_units])
+                if layer.units
+                else torch.zeros((), dtype=torch.int64, device=gradient.device)
+                for layer in self.layers.layers
+            ]
+        )
 
     def over_processes(self, mine: Tensor) -> Tensor:
         """What each has of its own samples, added up."""

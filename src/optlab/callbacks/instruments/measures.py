@@ -15,15 +15,16 @@ from torch import Tensor
 nan = math.nan
 
 
-def squared(vector: Tensor) -> Tensor:
-    """|vector|², summed in double precision; [] of a vector [n]."""
-    norm: Tensor = torch.linalg.vector_norm(vector, dtype=precise(vector))
-    return norm.square()
+def squared(vectors: Sequence[Tensor], parts: Sequence[slice]) -> Tensor:
+    """|vector|² over each part of each, in double precision; [vectors, parts] of vectors [n]."""
+    norms = [torch.linalg.vector_norm(vector[part], dtype=precise(vector)) for vector in vectors for part in parts]
+    return torch.stack(norms).square().view(len(vectors), len(parts))
 
 
-def inner(a: Tensor, b: Tensor) -> Tensor:
-    """a·b, summed in double precision; [] of vectors [n]."""
-    return (a * b).sum(dtype=precise(a))
+def inner(a: Tensor, b: Tensor, parts: Sequence[slice]) -> Tensor:
+    """a·b over each part, summed in double precision; [parts] of vectors [n]."""
+    products = a * b
+    return torch.stack([products[part].sum(dtype=precise(a)) for part in parts])
 
 
 def precise(vector: Tensor) -> torch.dtype:
@@ -39,10 +40,15 @@ def idle_units(gradients: Sequence[Tensor]) -> Tensor:
     Args:
         gradients: of the weight [units, ...], and of the bias [units, 1] where there is one.
     """
-    learning = gradients[0].any(1)
+    idle = largest(gradients[0]) == 0
     for gradient in gradients[1:]:
-        learning |= gradient.any(1)
-    return (~learning).sum()
+        idle &= largest(gradient) == 0
+    return idle.sum()
+
+
+def largest(gradient: Tensor) -> Tensor:
+    """The largest absolute value of each row; `any` takes five times as long on a CPU."""
+    return gradient.abs().amax(1)
 
 
 @dataclass(frozen=True)
