@@ -17,7 +17,7 @@ from optlab import checkpoint, environment, lightning_class, networks, resume, t
 from optlab.adapters.lightning import callbacks_of
 from optlab.adapters.torch import keeping_random_state, set_float32_precision
 from optlab.building import build_module, build_schedule
-from optlab.callbacks import Diverged, Interruption, Recorder
+from optlab.callbacks import Diverged, Instruments, Interruption, Recorder
 from optlab.callbacks.contract import RunContext, begin_run, check_data, in_order
 from optlab.callbacks.ending import Ended, ending_of, line
 from optlab.check import check_config
@@ -128,6 +128,8 @@ def carry_out(prepared: Prepared) -> RunRecord:
     if trainer.is_global_zero:
         folder.mkdir(parents=True, exist_ok=True)
         record.write(folder)
+        if prepared.resumed is None:  # what a run before it in this folder measured is not of this one
+            (folder / INSTRUMENTS_FILE).unlink(missing_ok=True)
     try:
         announce(prepared)
         if trainer.is_global_zero:
@@ -296,7 +298,8 @@ def fill(prepared: Prepared) -> None:
 
 def advice_of(prepared: Prepared) -> list[dict[str, Any]] | None:
     """What the run's own numbers advise; None where no instruments measured it."""
-    if not prepared.trainer.is_global_zero or not (prepared.folder / INSTRUMENTS_FILE).exists():
+    trainer = prepared.trainer
+    if not trainer.is_global_zero or not any(isinstance(each, Instruments) for each in callbacks_of(trainer)):
         return None
     try:
         measured = read_instruments(prepared.folder)

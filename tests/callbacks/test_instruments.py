@@ -272,7 +272,7 @@ def test_one_at_the_end_of_each_epoch_and_the_first_and_fast_engines_take_them_a
 def test_a_run_that_goes_on_keeps_its_rows_and_its_initial_weights(
     steps: int, loaded: bool, tmp_path: Path, train: Train
 ) -> None:
-    words = [ON, f"{EVERY}7", "model=linear"]
+    words = [ON, f"{EVERY}7", "model=linear", "trainer.gradient_clip_val=1.5"]
     if loaded:
         torch.save({"weight": torch.ones(10, 64), "bias": torch.ones(10)}, "mine.pt")
         words += ["model._target_=tests.callbacks.test_instruments.line", "model.weights=mine.pt"]
@@ -281,6 +281,7 @@ def test_a_run_that_goes_on_keeps_its_rows_and_its_initial_weights(
     assert rows_of("continued") == whole
     assert [row.step for row in of_layer(whole)] == [1, *range(7, 64, 7)]
     assert min(row["distance"] or 0.0 for row in whole) > 0
+    assert {row["clipped"] for row in of_layer(whole)} - {0.0, 1.0}  # of some of the steps between two looks
 
 
 def line(input_shape: tuple[int, ...], outputs: int) -> nn.Module:

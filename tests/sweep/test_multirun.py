@@ -21,6 +21,7 @@ from omegaconf import OmegaConf
 
 from optlab.planned import Planned
 from optlab.record import write_whole
+from optlab.rules.instruments import INSTRUMENTS_FILE
 from optlab.sweep.folder import claim, lock_of
 from tests.commandline import Result, command
 from tests.sweep.helpers import (
@@ -101,11 +102,26 @@ def test_failed_jobs_run_again_from_their_beginning_only_with_retry() -> None:
     Path("repaired").touch()
     assert multirun(*FOUR).code == 1
     assert record_of(0.2).status == "failed"
+    left = folder_of(0.2) / INSTRUMENTS_FILE
+    left.write_text("of the attempt that failed\n")
     assert multirun(*FOUR, "retry=true").code == 0
+    assert not left.exists()
     assert statuses(0.1, 0.2, "1e+18", 0.3) == ["finished", "finished", "diverged", "finished"]
     assert [(lr, epochs) for lr, epochs, _ in trained()][4:] == [(0.2, 0)]
     assert record_of(0.2).error is None
     assert len(rows(0.2)) == 2
+
+
+def test_a_job_says_its_advice_in_its_own_log_and_the_sweep_stays_quiet() -> None:
+    slow = ("callbacks=instruments", "trainer.max_epochs=8", "optimizer.lr=0.001,0.1")
+    done = multirun(*slow)
+    assert done.code == 0, done.err
+    (said,) = record_of(0.001).advice or []
+    lines = (folder_of(0.001) / "train.log").read_text().splitlines()
+    (at,) = [place for place, line in enumerate(lines) if said["text"] in line]
+    assert lines[at + 1].endswith(said["fields"]["words"])
+    assert record_of(0.1).advice == []
+    assert "advice: " not in done.out + (folder_of(0.1) / "train.log").read_text()
 
 
 def test_a_mistake_in_any_combination_is_one_line_before_anything_runs() -> None:

@@ -22,10 +22,11 @@ __all__ = ["no_key"]  # a fixture
 
 def test_the_offline_record_holds_config_history_and_summary(train: Train) -> None:
     measured = "+callbacks.instruments._target_=optlab.callbacks.Instruments"
-    record = train("logger=wandb", "optimizer=momentum", "logger.wandb.tags=[a]", measured)
+    dead = ("model=linear", "model._target_=tests.test_advice.Dead")
+    record = train("logger=wandb", "optimizer=momentum", "logger.wandb.tags=[a]", measured, *dead)
     seen = leet(Path("run"))
     assert seen["config"]["optimizer"]["lr"] == 0.03  # resolved, not a reference
-    assert seen["config"]["configuration"].startswith("momentum lr=0.03 constant model=mlp")
+    assert seen["config"]["configuration"].startswith("momentum lr=0.03 constant model=Dead")
     assert (seen["config"]["phase"], seen["config"]["status"]) == ("train", "finished")
     assert seen["config"]["sweep"] == record.config["sweep"]
     assert "logger" not in seen["config"]  # another tracker's keys
@@ -41,6 +42,8 @@ def test_the_offline_record_holds_config_history_and_summary(train: Train) -> No
                 shown = summary[instruments.logged_name(quantity, row.layer)]
                 shown = shown if "." in row.layer else shown["last"]  # W&B keeps no extremes of names with a dot
                 assert shown == pytest.approx(value, rel=1e-6), (quantity, row.layer)
+    assert record.advice
+    assert summary["advice"] == [each["text"] for each in record.advice]
     assert summary["trainer/global_step"] in (42, {"last": 42}) or summary["trainer/global_step"]["last"] == 42
 
 

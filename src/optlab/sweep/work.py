@@ -23,6 +23,7 @@ from optlab.config.overrides import quoted
 from optlab.config.schema import Config
 from optlab.errors import Interrupted, UserError, name_of
 from optlab.record import CHECKPOINT_FOLDER, METRICS_FILE, RECORD_FILE, RunRecord, Status, run_id
+from optlab.rules.instruments import INSTRUMENTS_FILE
 from optlab.rules.metrics import objective
 from optlab.sweep.folder import locked
 from optlab.sweep.job import FINAL
@@ -134,7 +135,8 @@ def prepared(config: Config, folder: Path, overrides: Sequence[str], before: Run
 def clear(folder: Path) -> None:
     """Remove what an attempt left that cannot be continued."""
     shutil.rmtree(folder / CHECKPOINT_FOLDER, ignore_errors=True)
-    (folder / METRICS_FILE).unlink(missing_ok=True)
+    for name in (METRICS_FILE, INSTRUMENTS_FILE):
+        (folder / name).unlink(missing_ok=True)
 
 
 def wants_output(overrides: Sequence[str]) -> bool:

@@ -71,7 +71,7 @@ class Instruments(Callback):
         if not trainer.is_global_zero:
             self.pages.folder = None
         self.pages.begin()
-        self._look, self._clipped, self._steps = None, None, 0
+        self._look = None
         if not isinstance(trainer.strategy, (SingleDeviceStrategy, DDPStrategy)):
             log.info("instruments: nothing is measured, as %s spreads the weights", type(trainer.strategy).__name__)
             return
@@ -86,10 +86,14 @@ class Instruments(Callback):
         self.chosen.begin_epoch(trainer, state_of(pl_module).train_batches)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"rows": self.pages.lines, "initial": self.initial if self._carries else None}
+        clipped = None if self._clipped is None else [float(self._clipped), self._steps]
+        return {"rows": self.pages.lines, "initial": self.initial if self._carries else None, "clipped": clipped}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.pages.take_over(state_dict["rows"])
+        match state_dict.get("clipped"):  # a checkpoint may hold anything
+            case [float(clipped), int(steps)] if 0 <= clipped <= steps:
+                self._clipped, self._steps = torch.tensor(clipped), steps
         if self._carries:
             self.initial = state_dict["initial"]
 
