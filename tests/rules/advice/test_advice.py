@@ -107,6 +107,20 @@ def test_long_steps_of_a_run_that_learned_and_a_loss_that_stays_under_usual_ones
     assert advise(made.run(SWINGS, **half)) == []
 
 
+@pytest.mark.parametrize(
+    "train",
+    [
+        [2.0 * math.exp(-e / 5) + 0.35 + 0.05 * (-1) ** e for e in range(EPOCHS)],  # small batches, most is learned
+        [1.2 + 0.02 * (-1) ** e for e in range(300)],  # small swings of a long run, which add up
+    ],
+)
+def test_noise_of_a_run_that_learned_or_of_a_long_one_is_no_oscillation(train: list[float]) -> None:
+    n = len(train)
+    assert "lr_too_large" not in kinds(made.run(train, update_ratio=[0.18] + [3e-3] * (n - 1)))
+    swinging = [loss + 0.4 * (-1) ** e for e, loss in enumerate([1.2] * n)]
+    assert "lr_too_large" in kinds(made.run(swinging, update_ratio=[0.18] + [3e-3] * (n - 1)))
+
+
 def test_a_run_that_diverged_had_an_lr_too_large() -> None:
     said = only(diverged(made.run([3.0, math.nan], update_ratio=[0.02, None]), epoch=2))
     assert said.text == "The learning rate looks too large: the run diverged in epoch 2; type optimizer.lr=0.01."
@@ -282,6 +296,13 @@ def test_a_schedule_that_is_over_while_the_loss_still_falls_ended_too_early() ->
         "The schedule (step) ended too early: from epoch 13 to 30 the learning rate is below 1 % of its peak, and the "
         "training loss, which fell from 1.709 to 1 in 6 epochs before, only came to 0.97; type lr=cosine."
     )
+
+
+def test_a_schedule_that_is_over_before_much_was_learned_ended_too_early_and_nothing_to_learn_is_none() -> None:
+    rates = [0.03 * 0.3**e for e in range(EPOCHS)]
+    begun = [2.28 + 0.02 * 0.3**e for e in range(EPOCHS)]  # SGD on the digits under lr=exponential lr.gamma=0.3
+    assert kinds(made.run(begun, rates=rates)) == ["schedule_ended"]
+    assert kinds(made.run([loss + GUESSING - 2.28 for loss in begun], rates=rates)) == []
 
 
 @pytest.mark.parametrize(

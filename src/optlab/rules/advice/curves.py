@@ -3,7 +3,7 @@
 import numpy as np
 
 from optlab.rules.advice import typed
-from optlab.rules.advice.evidence import LATE, Evidence, FloatArray
+from optlab.rules.advice.evidence import LATE, Evidence, FloatArray, guessing_loss
 from optlab.rules.messages import Message, message
 
 LEAST_EPOCHS = 6  # of a curve that says how it goes on
@@ -22,6 +22,7 @@ WORTH_IT = 0.1  # ... and of what is left of it
 LR_IS_OVER = 0.01  # of its peak: at 1 % of the learning rate a step does 1 % as much
 OVER_SINCE = 0.25  # of the epochs: a cosine is below 1 % for the last 6 % of its run, which is meant
 STOPPED = 0.1  # of the speed at which the loss fell before
+BEGUN = 0.995, 0.75  # of the loss of guessing: between these a run has begun to learn, and little more
 
 
 def validation_rises(run: Evidence) -> Message | None:
@@ -87,7 +88,7 @@ def schedule_ended(run: Evidence) -> Message | None:
     if left < max(LATE, OVER_SINCE * len(lr)) or over < 2 or lr.max() <= 0:
         return None
     window = min(over - 1, max(LATE, len(loss) // 5))
-    if not stopped_falling(loss, over, window):
+    if not stopped_falling(loss, over, window, guessing_loss(run.record)):
         return None
     return message(
         "schedule_ended",
@@ -103,9 +104,11 @@ def schedule_ended(run: Evidence) -> Message | None:
     )
 
 
-def stopped_falling(loss: FloatArray, over: int, window: int) -> bool:
+def stopped_falling(loss: FloatArray, over: int, window: int, guessing: float | None) -> bool:
     """Whether the loss still fell in so many epochs up to row `over`, and from there on hardly."""
     fall = float(loss[0] - loss.min())
     before, after = float(loss[over - 1 - window] - loss[over - 1]), float(loss[over - 1] - loss[-1])
     speed, speed_after = before / window, after / (len(loss) - over)
-    return before >= STILL_FALLING * fall and before >= WORTH_IT * loss[-1] and speed_after < STOPPED * speed
+    begun = guessing is not None and BEGUN[1] * guessing <= loss[-1] < BEGUN[0] * guessing
+    worth_it = begun or before >= WORTH_IT * loss[-1]  # under an lr that dies at once little falls
+    return worth_it and before >= STILL_FALLING * fall and speed_after < STOPPED * speed

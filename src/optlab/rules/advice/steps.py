@@ -26,7 +26,7 @@ FAR_FROM_DONE = 0.25  # of the loss at the start
 
 LATE_SHARE = 0.5  # the second half of a run: how it began is warm-up
 RISES_IN = 0.3  # of these epochs: a loss that falls steadily rises in none, noise around a level in half of them
-SWING = 0.1  # of the loss at the start, that it rises by in these epochs together
+SWING = 0.05  # of the loss at the start, that it rises by each time: small batches alone do less, however long a run is
 AGAINST = 0.5  # of the measured steps
 
 CLIP = 1.0  # what the advice types, the usual bound on a gradient's norm
@@ -89,10 +89,11 @@ def came_to_nothing(run: Evidence) -> str:
         return ""
     late = loss[int(len(loss) * LATE_SHARE) :]
     rises = np.diff(late).clip(min=0)
-    if (rises > 0).mean() >= RISES_IN and rises.sum() >= SWING * run.start:
-        return phrase(
-            "loss_oscillates", rises=int((rises > 0).sum()), epochs=len(rises), by=float(rises[rises > 0].mean())
-        )
+    count = int((rises > 0).sum())
+    by, level = float(rises.sum()) / max(1, count), float(np.median(late))
+    # A run that got most of its way learned in spite of its noise, and a smaller lr costs it speed.
+    if count >= RISES_IN * len(rises) and by >= SWING * run.start and level >= FAR_FROM_DONE * run.start:
+        return phrase("loss_oscillates", rises=count, epochs=len(rises), by=by)
     if not run.learned:
         return phrase("loss_stays", end=float(np.median(loss[-LATE:])), start=run.start)
     return ""
