@@ -113,7 +113,7 @@ MESSAGES: dict[str, Template] = {
     "schedule_ended": (
         "The schedule ({subject}) ended too early: from epoch {epoch} to {last} the learning rate is below "
         "{share:g} % of its peak, and the training loss, which fell from {before:.4g} to {then:.4g} in {window} epochs "
-        "before, only came to {end:.4g}; type {words}."
+        "before, only came to {end:.4g}; {remedy}."
     ),
     "lr_too_small": (
         "The learning rate looks too small: an update is {ratio:.1e} of the weights (median of {steps} measured steps; "
@@ -237,6 +237,7 @@ PHRASES: dict[str, Template] = {
     "type": "type {words}",
     "remedy_larger_lr": "let the module set a larger one",
     "remedy_smaller_lr": "let the module set a smaller one",
+    "remedy_longer_schedule": "let the module's schedule last as long as the run",
     "remedy_dead_from_start": "use LeakyReLU in place of ReLU, or biases that begin at 0",
     "run_diverged": "the run diverged in epoch {epoch}",
     "loss_oscillates": "the training loss rose in {rises} of the last {epochs} epochs, by {by:.3g} on average",

@@ -186,6 +186,23 @@ def test_large_gradients_that_do_no_harm_or_are_clipped_are_none(
     assert advise(run) == []
 
 
+def regression(run: Evidence) -> Evidence:
+    run.record.config["loss"], run.record.data = {"name": "mse"}, {"outputs": 1, "task": "regression"}
+    return run
+
+
+def test_gradients_that_are_large_by_the_units_of_the_targets_are_no_explosion() -> None:
+    large = {"layers.1": {"gradient_norm": 617.0}}  # Adam with lr=1e-5 on targets around 150
+    assert kinds(regression(made.run(straight(29220, 29025), layers=large, update_ratio=3e-5))) == ["lr_too_small"]
+    assert kinds(diverged(regression(made.run([29220.0] * 8, layers=large)), 9)) == ["gradients_explode"]
+
+
+def test_a_regression_whose_first_epoch_made_it_worse_has_not_learned_by_coming_down_from_there() -> None:
+    worse = [1e9 / (1 + e) for e in range(EPOCHS)]
+    assert kinds(regression(made.run(worse, loss=1.5, update_ratio=0.5))) == ["lr_too_large"]
+    assert "lr_too_large" not in kinds(regression(made.run(worse, loss=9e8, update_ratio=0.5)))
+
+
 def test_gradients_that_grow_with_updates_too_long_are_the_learning_rate() -> None:
     run = made.run(SWINGS, layers={"layers.1": {"gradient_norm": [0.5, 900.0] * 15}}, update_ratio=[0.5] * EPOCHS)
     assert kinds(run) == ["lr_too_large"]
@@ -303,6 +320,15 @@ def test_a_schedule_that_is_over_before_much_was_learned_ended_too_early_and_not
     begun = [2.28 + 0.02 * 0.3**e for e in range(EPOCHS)]  # SGD on the digits under lr=exponential lr.gamma=0.3
     assert kinds(made.run(begun, rates=rates)) == ["schedule_ended"]
     assert kinds(made.run([loss + GUESSING - 2.28 for loss in begun], rates=rates)) == []
+
+
+def test_a_schedule_of_a_modules_own_that_ended_too_early_has_no_word_to_type() -> None:
+    run = made.run([*straight(2.3, 1.0, 12), *straight(0.99, 0.97, 18)], rates=[0.1] * 12 + [1e-4] * 18)
+    run.record.lr_schedule = "constant"
+    said = only(run)
+    assert said.text.startswith("The schedule (the module's own) ended too early: ")
+    assert said.text.endswith("only came to 0.97; let the module's schedule last as long as the run.")
+    assert command(run.record, said) == ""
 
 
 @pytest.mark.parametrize(

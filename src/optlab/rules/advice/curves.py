@@ -4,7 +4,7 @@ import numpy as np
 
 from optlab.rules.advice import typed
 from optlab.rules.advice.evidence import LATE, Evidence, FloatArray, guessing_loss
-from optlab.rules.messages import Message, message
+from optlab.rules.messages import Message, message, phrase
 
 LEAST_EPOCHS = 6  # of a curve that says how it goes on
 
@@ -22,7 +22,7 @@ WORTH_IT = 0.1  # ... and of what is left of it
 LR_IS_OVER = 0.01  # of its peak: at 1 % of the learning rate a step does 1 % as much
 OVER_SINCE = 0.25  # of the epochs: a cosine is below 1 % for the last 6 % of its run, which is meant
 STOPPED = 0.1  # of the speed at which the loss fell before
-BEGUN = 0.995, 0.75  # of the loss of guessing: between these a run has begun to learn, and little more
+BEGUN = 0.995, 0.5  # of the loss of guessing: between these a run has begun to learn, and little more
 
 
 def validation_rises(run: Evidence) -> Message | None:
@@ -81,7 +81,7 @@ def ended_early(run: Evidence) -> bool:
 def schedule_ended(run: Evidence) -> Message | None:
     """The schedule was over long before the run, and with it the fall of the loss, which was not done."""
     lr, loss = run.curve("lr"), run.curve("train/loss")
-    if len(loss) < LEAST_EPOCHS or len(lr) != len(loss) or run.record.lr_schedule == "constant" or run.diverged:
+    if len(loss) < LEAST_EPOCHS or len(lr) != len(loss) or run.diverged:
         return None
     over = np.flatnonzero(lr >= LR_IS_OVER * lr.max())[-1] + 1  # the first row from which on it stays below
     left = len(lr) - over
@@ -90,9 +90,12 @@ def schedule_ended(run: Evidence) -> Message | None:
     window = min(over - 1, max(LATE, len(loss) // 5))
     if not stopped_falling(loss, over, window, guessing_loss(run.record)):
         return None
-    return message(
+    schedule = run.record.lr_schedule
+    own = schedule == "constant"  # so it was the module that lowered its lr
+    words = "" if own else "lr=cosine" if schedule != "cosine" else "lr=linear"
+    said = message(
         "schedule_ended",
-        run.record.lr_schedule,
+        "the module's own" if own else schedule,
         epoch=run.epoch(over),
         last=run.epoch(-1),
         share=100 * LR_IS_OVER,
@@ -100,8 +103,9 @@ def schedule_ended(run: Evidence) -> Message | None:
         window=window,
         then=float(loss[over - 1]),
         end=float(loss[-1]),
-        words="lr=cosine" if run.record.lr_schedule != "cosine" else "lr=linear",
+        remedy=typed.remedy(words, phrase("remedy_longer_schedule")),
     )
+    return typed.with_words(said, words)
 
 
 def stopped_falling(loss: FloatArray, over: int, window: int, guessing: float | None) -> bool:

@@ -77,11 +77,18 @@ class Evidence:
 
     @cached_property
     def start(self) -> float | None:
-        """The loss of a network that knows nothing: chance where the task has one, else the first epoch's mean."""
+        """The loss of a network that knows nothing: chance where the task has one, else the first epoch's mean.
+
+        Where that epoch made it worse, it is that of the run's first batch, before its first step.
+        """
         chance = guessing_loss(self.record)
         loss = self.epochs.get("train/loss", np.empty(0))
         known = loss[np.isfinite(loss)]
-        return chance if chance is not None else float(known[0]) if len(known) else None
+        if chance is not None or not len(known):
+            return chance
+        first = [row["loss"] for row in self.steps[instruments.ALL] if row.step == 1]
+        before = first[0] if first and first[0] is not None else math.inf
+        return before if before < WORSE * known[0] else float(known[0])
 
     @property
     def diverged(self) -> bool:
@@ -94,6 +101,7 @@ class Evidence:
         return bool(len(loss)) and self.start is not None and float(np.median(loss[-LATE:])) < LEARNED * self.start
 
 
+WORSE = 0.5  # of the first epoch's loss: batches differ among themselves, and less than that
 LEARNED = 0.95  # of the loss at the start: a run above it has not left where it began
 
 

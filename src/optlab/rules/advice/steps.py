@@ -141,7 +141,8 @@ def gradients_explode(run: Evidence) -> Message | None:
 def exploded(run: Evidence, layer: str) -> tuple[float, int, float, str] | None:
     """The largest gradient norm of a layer, at which measurement, and the median before; None for a usual one.
 
-    A norm that grows with updates that are themselves too long is the learning rate's doing.
+    A norm that grows with updates that are themselves too long is the learning rate's doing. One that is large from the
+    first step on, and takes no long step, is large by the units of the loss: those of targets in the hundreds are.
     """
     norms, ratios = run.of_layer("gradient_norm", layer), run.of_layer("update_ratio")
     for at, norm in enumerate(norms):
@@ -150,7 +151,8 @@ def exploded(run: Evidence, layer: str) -> tuple[float, int, float, str] | None:
         before = norms[:at][np.isfinite(norms[:at])]
         usual = float(np.median(before)) if len(before) else math.nan
         quiet = not (ratios[:at] >= LARGEST_RATIO).any()
-        if at == 0 or (quiet and norm >= SPIKE * usual):
+        harmed = run.diverged or not ratios[0] < LARGEST_RATIO  # what is not finite did too
+        if harmed if at == 0 else quiet and norm >= SPIKE * usual:
             return float(norm), at, usual, layer
         return None  # it came with what was before
     return None
