@@ -83,6 +83,14 @@ def test_beside_a_run_with_a_schedule_the_runs_own_steps_are_those_of_the_run(sc
         assert compared["after"] == correct["after"] == step["after"]["loss"]
 
 
+@pytest.mark.parametrize("optimizer", ["momentum", "muon"])
+def test_a_demo_behind_the_first_steps_goes_on_with_the_optimizers_state(optimizer: str) -> None:
+    words = (f"optimizer={optimizer}", "model=mlp", "model.hidden=[8,8]", "trace.at=[3,4]", "trace.demo=no_step")
+    shown = traced(*words)
+    for step, correct in zip(shown["steps"], shown["demo"]["correct"], strict=True):
+        assert (correct["update_norm"], correct["after"]) == (step["update"]["norm"], step["after"]["loss"])
+
+
 def test_rates_are_compared_to_that_of_the_run_whichever_weight_is_followed() -> None:
     """AdamW's part of Muon has a rate of its own, which says nothing of a schedule."""
     words = ("optimizer=muon", "model=mlp", "model.hidden=[8,8]", "trace.steps=1", "trace.weight=layers.1.bias[0]")

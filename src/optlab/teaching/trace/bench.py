@@ -21,7 +21,7 @@ from optlab.data.batches import Batch
 from optlab.errors import UserError
 from optlab.module import TrainingModule
 from optlab.run import Prepared
-from optlab.teaching.trace.watch import Seen, Tensors, copies, norm, plain
+from optlab.teaching.trace.watch import Seen, Tensors, Watch, copies, norm, plain
 
 
 @dataclass
@@ -64,15 +64,14 @@ class Bench:
     """Makes copies, and computes losses on them.
 
     Args:
-        first: weights and buffers before the first step shown.
-        seen: the steps of the run that are shown.
+        watch: what was seen of the run: weights, buffers and state before the first step shown, and these steps.
     """
 
-    def __init__(self, config: Config, prepared: Prepared, first: Tensors, seen: list[Seen]) -> None:
+    def __init__(self, config: Config, prepared: Prepared, watch: Watch) -> None:
         assert isinstance(prepared.module, TrainingModule)
         self.config, self.module, self.trainer = config, prepared.module, prepared.trainer
         self.device = prepared.trainer.strategy.root_device
-        self.first, self.seen = first, seen
+        self.first, self.kept, self.seen = watch.first, watch.kept, watch.seen
         self.loss = deepcopy(prepared.module.loss).to(self.device)
 
     def network(self, settings: Settings) -> nn.Module:

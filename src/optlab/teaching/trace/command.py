@@ -92,7 +92,7 @@ def beside(
     content = found.plain()
     if not entered and config.trace.demo is None:
         return content
-    bench = Bench(config, prepared, watch.first, watch.seen)
+    bench = Bench(config, prepared, watch)
     if entered:
         content["compare"] = finite(compare(bench, entered))
     if config.trace.demo is not None:

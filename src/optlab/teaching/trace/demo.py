@@ -17,6 +17,7 @@ accumulate, of the first step; the weighted sum of the parts' mean losses is the
 import inspect
 import math
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -60,9 +61,10 @@ def demo(bench: Bench, name: str, trace: Trace) -> dict[str, Any]:
 
 
 def run(bench: Bench, step: Step, followed: Followed) -> list[dict[str, Any]]:
-    """A step on each of the batches, from the weights before the first."""
+    """A step on each of the batches, from the weights and the optimizer's state before the first."""
     network = bench.network(bench.config.optimizer)
     optimizer = bench.optimizer(network, bench.config.optimizer)
+    optimizer.load_state_dict(deepcopy(bench.kept))  # which steps change in place
     at = tuple(followed.index)
     rows = []
     for seen in bench.seen:

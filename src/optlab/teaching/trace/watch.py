@@ -7,6 +7,7 @@ leaves weights, buffers and random streams as they were. When it has seen enough
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -88,6 +89,7 @@ class Watch(Callback):
         self.accumulate = accumulate
         self.seen: list[Seen] = []
         self.first: dict[str, Tensor] = {}  # weights and buffers before the first step that is shown
+        self.kept: dict[str, Any] = {}  # by the optimizer, as state_dict, before that step: for a demo
         self.total: int | None = None  # the steps of the whole run
         self.settles: Callable[[Mapping[str, nn.Parameter]], None] = lambda parameters: None
         self._wanted: list[int] = []
@@ -134,6 +136,8 @@ class Watch(Callback):
         """Copy what the step is about to change."""
         if not self.first:
             self.first = {name: each.detach().clone() for name, each in state_of(module).network.state_dict().items()}
+            if self.options.demo is not None:  # of modules with one optimizer
+                self.kept = deepcopy(trainer.optimizers[0].state_dict())
         named = self.parameters(module)
         seen.weights_before = copies(named)
         for optimizer in trainer.optimizers:

@@ -20,7 +20,7 @@ WORDS: dict[str, Text] = {
         en="An ulp is the distance from a number to the next one that its format can hold.",
         zh="ulp 是一个浮点数到相邻浮点数的距离。",
     ),
-    "page.departs": Text(en="Not as in the textbook", zh="与教科书不同"),
+    "page.departs": Text(en="torch and the textbooks", zh="torch 与教科书"),
     "page.source": Text(en="Source:", zh="出处："),
     "page.sliders": Text(en="What if?", zh="如果换成别的值？"),
     "page.sliders.what": Text(

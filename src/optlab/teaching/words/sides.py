@@ -8,8 +8,9 @@ WORDS: dict[str, Text] = {
         zh="把同样的权重和批次交给几个优化器",
     ),
     "trace.compare.what": Text(
-        en="each begins with an empty state, at the lr of its own file, and goes on by itself from its first step",
-        zh="每个优化器都从空的状态出发，用各自配置文件里的学习率，从第一步起各走各的",
+        en="each begins with an empty state, at the lr of its own file or as typed, and goes on by itself from its "
+        "first step",
+        zh="每个优化器都从空的状态出发，用各自配置文件里的学习率（或命令行指定的），从第一步起各走各的",
     ),
     "trace.compare.step": Text(
         en="Step {step}: epoch {epoch}, batch {batch}",
