@@ -14,6 +14,8 @@ from torch.nn.functional import cross_entropy
 from optlab.config import compose
 from optlab.run import run
 from optlab.teaching.trace.follow import histogram
+from optlab.teaching.trace.terminal import wrapped
+from optlab.teaching.words import WORDS
 from tests.commandline import command
 from tests.conftest import words_of
 from tests.teaching.test_trace import LINEAR, by_hand, flat, ordinary, traced
@@ -205,6 +207,17 @@ def test_a_checkpoint_is_gone_on_from(tmp_path: Path) -> None:
     for step in shown["steps"]:
         assert step["weight"]["after"] == plain.weights[step["step"] + 1]["layers.1.bias"][2]
         assert step["weight"]["state_before"]["step"] == step["step"]
+
+
+def test_chinese_fills_its_lines() -> None:
+    text = "  ⚑ " + WORDS["departure.adam_eps"].say("zh")
+    *full, last = wrapped(text, 60).splitlines()
+    assert len(full) > 2
+    assert all(45 < cell_len(line) <= 60 for line in full)
+    assert not any(line[0] in "，。；：、）" for line in [*full, last])
+    assert "".join([*full, last]).replace(" ", "") == text.replace(" ", "")
+    english = WORDS["departure.adam_eps"].say("en")
+    assert wrapped(english, 60).replace("\n", " ") == english
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])

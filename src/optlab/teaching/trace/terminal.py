@@ -1,8 +1,10 @@
 """A trace on the terminal: the lines of a step, each with the numbers before and after it."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -46,7 +48,7 @@ class Terminal:
         return say(key, self.lang, **fields)
 
     def line(self, text: str, style: str = "") -> None:
-        self.console.print(escape(text), style=style, soft_wrap=False)
+        self.console.print(escape(wrapped(text, self.console.width)), style=style, soft_wrap=False)
 
     def code(self, number: int) -> None:
         """A line of the program, marked by its number."""
@@ -233,6 +235,21 @@ class Terminal:
             bar = "█" * max(int(count > 0), round(BAR * count / max(counts)))
             mark = " ◀" if index == histogram["here"] else ""
             self.console.print(f"{number(edges[index], 3):>10}  {bar} {count:,}{mark}")
+
+
+# A word of letters, or one Chinese character, each with the punctuation that holds on to it.
+PIECE = re.compile(r"\s+|（*(?:[^\s\u2e80-\uffef]+|[\u2e80-\uffef])[，。；：、）？！]*")
+
+
+def wrapped(text: str, width: int) -> str:
+    """A text with line breaks between Chinese characters too, where rich looks for spaces alone."""
+    lines = [""]
+    for piece in PIECE.findall(text):
+        if cell_len(lines[-1] + piece.rstrip()) > width and lines[-1].strip():
+            lines.append("")
+        if lines[-1] or not piece.isspace() or len(lines) == 1:
+            lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def listed(value: Any) -> str:
