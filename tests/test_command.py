@@ -44,6 +44,10 @@ def test_its_version_is_that_of_the_package() -> None:
     [
         (["reprot", "x"], "reprot: there is no such command; did you mean report?"),
         (["adam"], "adam: not an override; did you mean optimizer=adam?"),
+        (["trace"], "trace: not an override; did you mean mode=trace?"),
+        (["mode=trace", "trace.at=[0,", "100]"], "trace.at=[0, 100]: the shell takes it apart at its spaces; type 't"),
+        (["mode=trace", "trace.at=0,100"], "trace.at=0,100: a list stands in brackets; type 'trace.at=[0,100]'"),
+        (["mode=trace", "optimizer=sgd,adam"], "optimizer=sgd,adam: a trace follows one; type 'trace.compare=[sgd"),
         (["help"], "help: not an override; type group=option or key=value, as in optimizer=adam (optlab --help lists"),
         (["report", "nowhere"], "nowhere: there is no such folder"),
     ],
@@ -54,6 +58,12 @@ def test_a_mistake_is_one_line(typed: list[str], said: str) -> None:
     assert result.out == ""
     assert result.err.startswith(f"optlab: {said}")
     assert result.err.count("\n") == 1
+
+
+def test_settings_of_another_mode_are_named() -> None:
+    assert "lang=zh is not used: it is for mode=trace" in optlab("lang=zh", "batch_size=0").err
+    assert "not used" not in optlab("mode=trace", "lang=zh", "batch_size=0").err
+    assert optlab("mode=trace", "steps=5").err.endswith("did you mean trace.steps?\n")
 
 
 def test_a_report_tells_commands_as_they_were_typed(tmp_path: Path) -> None:

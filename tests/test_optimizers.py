@@ -143,6 +143,49 @@ def test_agrees_with_its_formula(name: str, steps: int) -> None:
     torch.testing.assert_close(problem.x.detach(), expected, rtol=1e-9, atol=1e-12)
 
 
+class Handmade(torch.optim.Optimizer):
+    """SGD as many write it: its step calls no closure."""
+
+    def __init__(self, params: Any, lr: float = 0.1) -> None:
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.sub_(p.grad, alpha=group["lr"])
+
+
+class Bare(Handmade):
+    def step(self) -> None:  # type: ignore[override]
+        super().step()
+
+
+@pytest.mark.parametrize("cls", [Handmade, Bare, torch.optim.SGD])
+@pytest.mark.parametrize("by_name", [True, False])
+def test_steps_that_leave_their_closure_get_gradients_all_the_same(cls: Any, by_name: bool) -> None:
+    problem = Quadratic()
+    expected = sgd(problem.x.detach().clone(), lambda x: problem.a * x, 3)
+    wanted = typed({**settings("custom", lr=0.01), "_target_": f"{cls.__module__}.{cls.__qualname__}"})
+    optimizer = cls([problem.x], lr=0.01)
+    optimizers.check(wanted)
+    optimizers.call_closure(optimizer, wanted)
+    calls = 0
+
+    def closure() -> Tensor:
+        nonlocal calls
+        calls += 1
+        return problem.closure()
+
+    for _ in range(3):
+        if by_name:
+            optimizer.step(closure=closure)
+        else:
+            optimizer.step(closure)
+    assert calls == 3
+    torch.testing.assert_close(problem.x.detach(), expected, rtol=1e-9, atol=1e-12)
+
+
 def test_l2_weight_decay_is_in_the_gradient() -> None:
     problem = Quadratic()
     start = problem.x.detach().clone()

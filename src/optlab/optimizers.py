@@ -78,7 +78,8 @@ def check(settings: Settings) -> None:
 
     try:
         optimizer: Any = cls(groups, **settings.arguments)
-        optimizer.step(closure)
+        closure()  # a class that calls none finds gradients
+        optimizer.step(*([closure] if _takes_closure(cls) else []))
     except Exception as error:  # whatever a foreign class raises, the user should read it now and not behind the data
         raise UserError(f"optimizer={settings.name}: {cls.__name__} says: {error}") from error
 
@@ -151,6 +152,50 @@ def _steps_with_device_rate(cls: type[Optimizer], given: dict[str, Any], device:
     except Exception:  # each class refuses in its own way
         return False
     return True
+
+
+def _takes_closure(cls: type[Optimizer]) -> bool:
+    return len(inspect.signature(cls.step).parameters) > 1
+
+
+def _leaves_closure(settings: Settings) -> bool:
+    """Whether steps of the class leave the closure that they are given, as those of many classes of users do."""
+    cls = _optimizer_class(settings.target)
+    if cls.__module__.partition(".")[0] in ("torch", "optlab", "pytorch_optimizer"):
+        return False
+    if not _takes_closure(cls):
+        return True
+    model, called = _tiny_network(), list[Tensor]()
+
+    def closure() -> Tensor:
+        loss = torch.stack([p.square().sum() for p in model.parameters()]).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        called.append(loss)
+        return loss
+
+    with torch.random.fork_rng(devices=[]):
+        optimizer: Any = cls(parameter_groups(model, settings), **settings.arguments)
+        closure()
+        optimizer.step(closure)
+    return len(called) == 1
+
+
+def call_closure(optimizer: Optimizer, settings: Settings) -> None:
+    """Compute loss and gradients before each step of a class that leaves its closure.
+
+    Lightning has the forward and the backward pass in the closure of a step, so that nothing would be trained. To be
+    called before other hooks are registered: they find the gradients and no closure, as with `optimizer.step()`.
+    """
+
+    def call(optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if (closure := kwargs.get("closure") or next(iter(args[1:]), None)) is None:
+            return None
+        with torch.enable_grad():
+            closure()
+        return args[:1], {key: value for key, value in kwargs.items() if key != "closure"}
+
+    if _leaves_closure(settings):
+        optimizer.register_step_pre_hook(call)
 
 
 def align_gradients(optimizer: Optimizer) -> None:

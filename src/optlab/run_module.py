@@ -172,6 +172,7 @@ class RunState:
         groups = optimizers.parameter_groups(self.network if network is None else network, settings)
         arguments = settings.arguments | optimizers.device_flags(settings, device)
         optimizer: torch.optim.Optimizer = create({"_target_": settings.target, **arguments}, groups)
+        optimizers.call_closure(optimizer, settings)
         optimizers.keep_flags(optimizer)
         if device.type == "cpu":
             skip_graph_check(optimizer)

@@ -131,6 +131,7 @@ def test_a_mistake_in_any_combination_is_one_line_before_anything_runs() -> None
         ("optimizer.lr=0.1,-0.1",): "optimizer.lr=-0.1",
         ("batch_size=32,many",): "batch_size=many",
         ("mode=test", "seed=0,1"): "mode=test: a multirun trains",
+        ("mode=trace", "seed=0,1"): "mode=trace: a multirun trains; leave out -m; several at once: trace.compare=",
         ("sweep=a,b",): "sweep=a: all runs of a sweep share one name",
         ("sweep=../elsewhere",): "sweep=../elsewhere: one name",
     }.items():

@@ -91,6 +91,15 @@ def test_a_demo_behind_the_first_steps_goes_on_with_the_optimizers_state(optimiz
         assert (correct["update_norm"], correct["after"]) == (step["update"]["norm"], step["after"]["loss"])
 
 
+def test_a_class_whose_step_leaves_its_closure_is_traced_and_compared_by_its_name() -> None:
+    words = ("optimizer._target_=tests.test_optimizers.Handmade", "optimizer.lr=0.1", *LINEAR)
+    shown = traced(*words, "trace.steps=1", "trace.compare=[handmade,sgd:0.1]")
+    theirs, sgd = (each["steps"][0] for each in shown["compare"]["optimizers"])
+    assert theirs["update_norm"] == near(sgd["update_norm"])
+    assert shown["steps"][0]["update"]["norm"] == near(sgd["update_norm"])
+    assert shown["steps"][0]["next"]["loss"] is not None
+
+
 def test_rates_are_compared_to_that_of_the_run_whichever_weight_is_followed() -> None:
     """AdamW's part of Muon has a rate of its own, which says nothing of a schedule."""
     words = ("optimizer=muon", "model=mlp", "model.hidden=[8,8]", "trace.steps=1", "trace.weight=layers.1.bias[0]")
@@ -186,6 +195,7 @@ def test_beside_the_run_nothing_of_it_changes() -> None:
         (["trace.compare=[sgd,sgd]"], "sgd stands there twice"),
         (["trace.compare=[sgd:fast]"], "behind the colon stands an lr; type sgd:0.1"),
         (["trace.compare=[own]"], "own cannot be compared"),
+        (["trace.compare=[mine.Signed,adam]"], "mine.Signed is a class, and options are compared"),
         (["trace.compare=[]"], "names no optimizer"),
         (["trace.compare=sgd"], "trace.compare=sgd: must be a list"),
         (["trace.compare=[muon]"], "optimizer=muon needs a hidden layer"),

@@ -73,7 +73,8 @@ def unknown_key(path: str, words: Sequence[str]) -> str:
     close = difflib.get_close_matches(key, names, n=1)
     hint = f"; did you mean {group + '.' if group else ''}{close[0]}?" if close else ""
     if not group:
-        below = [f"{g}.{name}" for g in groups() for name in keys_of(g, words)]
+        modes = [mode for mode in ("trace", "find_lr") if f"mode={mode}" in words]  # whose keys are meant first
+        below = [f"{g}.{name}" for g in [*modes, *groups()] for name in keys_of(g, words)]
         exact = [name for name in below if name.rpartition(".")[2] in (key, f"max_{key}")]
         hint = f"; did you mean {exact[0]}?" if exact else hint
         return f"{key}: there is no such key or group; known: {', '.join(names)}{hint}"

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from optlab.record import shortest
 from optlab.rules.commands import program
 
 PATHS = ("dataset.root", "model.weights", "input", "trace.weight", "ckpt", "hydra.run.dir", "hydra.sweep.dir")
+WAYS = ("train", "test", "predict", "trace", "find_lr")  # what `mode` may be
+LISTS = ("trace.at", "trace.compare")  # one value of which is a list
 SWEEP_NAME = re.compile(r"\w[\w.+/-]*")
 QUOTED = re.compile(r"""'(?:\\.|[^'])*'|"(?:\\.|[^"])*\"""")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.I)  # its first group: what stands before the power
@@ -55,19 +57,33 @@ def is_about_runs(arguments: Sequence[str]) -> bool:
 
 
 def not_used(words: Sequence[str]) -> list[str]:
-    """A line for each file of the user's that a prepared command seems to ask for, and that does not count."""
-    if not places.current().users or not is_about_runs(words):
+    """A line for each setting of another mode, and each file of the user's that seems asked for and does not count."""
+    if not is_about_runs(words):
         return []
+    overrides = parse(hydra_adapter.overrides_among(words))
+    lines = of_another_mode(overrides)
+    if not places.current().users:
+        return lines
     asked = [("", CONFIG_NAME)]
-    for override in parse(hydra_adapter.overrides_among(words)):
+    for override in overrides:
         if override.key_or_group in groups() and not override.is_delete():
             asked += [(override.key_or_group, str(value)) for value in chosen(override)]
-    lines = []
     for group, option in asked:
         if (file := places.hidden(group, option)) is not None:
             what = f"{group}={option} is optlab's own; give yours another name"
             what = what if group else "optlab has its own; for one of yours type --config-name=NAME, another name"
             lines.append(f"{shortest(file)} is not used: {what}")
+    return lines
+
+
+def of_another_mode(overrides: Collection[Override]) -> list[str]:
+    """A line for each setting that was typed for `mode=trace` or `mode=find_lr` in another mode."""
+    mode, lines = mode_of(overrides), []
+    for override in overrides:
+        of = "trace" if override.key_or_group == "lang" else override.key_or_group.partition(".")[0]
+        if of in ("trace", "find_lr") and mode not in (of, None):
+            word = f"{override.key_or_group}={(override.input_line or '').partition('=')[2]}"
+            lines.append(f"{word} is not used: it is for mode={of}, and this is mode={mode}")
     return lines
 
 
@@ -137,12 +153,25 @@ def parse(words: list[str]) -> list[Override]:
         return hydra_adapter.parse(words)
     except HydraException as error:
         word = next((word for word in words if "=" not in word and not word.startswith("~")), None)
+        if line := torn_apart(words):
+            raise UserError(line) from error
         if word is None:
             raise UserError(" ".join(str(error).split())) from error
         group = next((g for g in groups() if word in options(g)), None)
         how = f"type group=option or key=value, as in optimizer=adam ({program()} --help lists them)"
-        hint = f"did you mean {group}={word}?" if group else how
+        pair = f"mode={word}" if word in WAYS else f"{group}={word}" if group else None
+        hint = f"did you mean {pair}?" if pair else how
         raise UserError(f"{word}: not an override; {hint}") from error
+
+
+def torn_apart(words: Sequence[str]) -> str | None:
+    """For a list that the shell took apart at its spaces, as `trace.at=[0, 100]`: a line that says what to type."""
+    for place, word in enumerate(words):
+        for end in range(place + 1, len(words)):
+            text = "".join(words[place : end + 1])
+            if "=[" in word and word.count("[") > word.count("]") and text.count("[") == text.count("]"):
+                return f"{' '.join(words[place : end + 1])}: the shell takes it apart at its spaces; type '{text}'"
+    return None
 
 
 def readable(word: str) -> str:
@@ -177,13 +206,26 @@ def check_numbers(overrides: Iterable[Override]) -> None:
                 raise UserError(f"{key}={values}: {word} is too small for a number, and would be 0; type 0 or 1e-300")
 
 
-def check_sweeps(overrides: Iterable[Override], *, multirun: bool) -> None:
+def mode_of(overrides: Iterable[Override]) -> str | None:
+    """The mode that was typed, or the usual one; None where it may be another: several, or a config of the user's."""
+    typed = [each for each in overrides if each.key_or_group == "mode"]
+    if any(each.is_sweep_override() for each in typed) or (not typed and places.current().name != CONFIG_NAME):
+        return None
+    return str(typed[-1].value()) if typed else "train"
+
+
+def check_sweeps(overrides: Collection[Override], *, multirun: bool) -> None:
     """Raise UserError for several values of a key outside a multirun, and for none within one."""
+    mode = mode_of(overrides)
     for override in overrides:
         key, values = override.key_or_group, (override.input_line or "").partition("=")[2]
         if not override.is_sweep_override() or key.startswith("hydra"):
             continue
         if not multirun:
+            if key in LISTS:
+                raise UserError(f"{key}={values}: a list stands in brackets; type '{key}=[{values}]'")
+            if key == "optimizer" and mode == "trace":
+                raise UserError(f"{key}={values}: a trace follows one; type 'trace.compare=[{values}]' to compare them")
             several = f", or '{key}=[{values}]' for several at once" if key == "logger" else ""
             raise UserError(f"{key}={values}: several values need -m ({program()} -m ...){several}")
         if not override.is_discrete_sweep():

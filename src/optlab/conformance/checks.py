@@ -65,7 +65,7 @@ class Conformance:
 
         given = optimizer.step(closure)
         if not losses:
-            return "does not call the closure that its step is given, so that nothing is trained"
+            return "does not call the closure that its step is given"
         is_loss = isinstance(given, Tensor) and given.numel() == 1
         return None if is_loss else f"its step gives {type(given).__name__} back, and not the closure's loss"
 

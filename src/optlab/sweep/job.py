@@ -108,6 +108,8 @@ def plan(config_loader: ConfigLoader, sweep_config: DictConfig, overrides: Itera
         raise UserError(f"hydra.sweep.subdir={subfolder}: a job's folder lies within that of its sweep; leave it out")
     config = Config.parse(resolve(OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])))
     if config.mode not in MODES:
+        if config.mode == "trace":
+            raise UserError("mode=trace: a multirun trains; leave out -m; several at once: trace.compare=[sgd,adam]")
         raise UserError(f"mode={config.mode}: a multirun trains; leave out -m to {config.mode} with one checkpoint")
     return Job(tuple(words), folder, run_id(config.plain), config)
 

@@ -58,7 +58,9 @@ def check(settings: Settings) -> None:
 def optimizer_of(point: Point, settings: Settings) -> Any:  # an Optimizer; torch types closures as giving floats
     """The optimizer of the two weights, with the groups and arguments that a run gives it on a network."""
     groups = optimizers.parameter_groups(point, settings)
-    return create({"_target_": settings.target, **settings.arguments}, groups)
+    optimizer = create({"_target_": settings.target, **settings.arguments}, groups)
+    optimizers.call_closure(optimizer, settings)
+    return optimizer
 
 
 def walk(surface: Surface, settings: Settings, lr: float, steps: int, start: Pair) -> Path:

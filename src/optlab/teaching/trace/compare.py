@@ -55,11 +55,17 @@ def entrants(config: Config) -> list[Entrant]:
 def entrant(text: str, config: Config) -> Entrant:
     """`adam`, or `sgd:0.5` with its lr."""
     name, colon, rate = text.partition(":")
-    if name not in places.options("optimizer"):
+    own, target, options = config.optimizer.name, config.optimizer.target, places.options("optimizer")
+    by_class = own == target and name not in options and name.lower() == target.rpartition(".")[2].lower()
+    same = name in (own, target) or by_class
+    if not same and "." in name and not colon:
+        how = f"give it a yaml, conf/optimizer/NAME.yaml, or make it the run's own with optimizer._target_={name}"
+        raise UserError(f"trace.compare: {name} is a class, and options are compared; {how}")
+    if not same and name not in options:
         raise UserError(f"trace.compare: {unknown_option('optimizer', name)}")
-    if name in NOT_COMPARED:
-        raise UserError(f"trace.compare: {name} cannot be compared, as {NOT_COMPARED[name]}; leave it out")
-    same = name == config.optimizer.name
+    if not same and name in NOT_COMPARED:
+        instead = f"type {own}, the run's" if name == "custom" and own == target else "leave it out"
+        raise UserError(f"trace.compare: {name} cannot be compared, as {NOT_COMPARED[name]}; {instead}")
     settings = config.optimizer if same else Optimizer.parse(places.whole("optimizer", name), "optimizer.")
     if colon:
         try:
