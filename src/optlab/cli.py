@@ -54,6 +54,8 @@ def start(main: Callable[[], Any]) -> None:
             if typed.is_about_runs(words):
                 found = typed.places_of(words)
             to_the_end.enter_context(composing(found))  # a checkpoint may name its config
+            if not found.users:  # no yaml of optlab's own sets hydra.mode, and typed it is refused
+                to_the_end.enter_context(hydra_adapter.mode_as_flagged())
             for line in typed.not_used(words) if is_first_process() else ():
                 print(f"optlab: {line}", file=sys.stderr)
             process.type_instead(words)

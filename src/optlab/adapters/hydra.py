@@ -9,6 +9,7 @@ from argparse import ArgumentError, Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import deepcopy
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +18,8 @@ from typing import Any
 from hydra import initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.hydra import Hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import ConfigSearchPath
@@ -28,6 +31,7 @@ from hydra.core.override_parser.types import Glob, Override, OverrideType
 from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
+from hydra.plugins.config_source import ConfigResult
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
@@ -149,6 +153,56 @@ def overriding(change: Callable[[list[Override], DictConfig], list[Override]]) -
 def forced(override: Override) -> Override:
     """The override as if `++` were typed: its key may be new."""
     return replace(override, type=OverrideType.FORCE_ADD)
+
+
+# -- what composing costs
+
+
+@contextmanager
+def mode_as_flagged() -> Iterator[None]:
+    """Within the block let `-m` alone decide between run and multirun.
+
+    Hydra composes the whole config a first time only to see whether something in it sets `hydra.mode`.
+    """
+    application: Any = Hydra
+    before = application.get_mode
+    application.get_mode = lambda *_, **__: None  # what Hydra's own finds where nothing sets it
+    try:
+        yield
+    finally:
+        application.get_mode = before
+
+
+@contextmanager
+def reading_once(folder: Path) -> Iterator[None]:
+    """Within the block read a yaml of this folder again only where it changed: a sweep composes for each of its jobs.
+
+    What was read stays for later blocks of this process.
+    """
+    source: Any = FileConfigSource
+    before = source.load_config
+
+    def load_config(self: FileConfigSource, config_path: str) -> ConfigResult:
+        if Path(self.path) != folder:
+            return before(self, config_path)  # type: ignore[no-any-return]
+        file = folder / self._normalize_file_name(config_path)
+        try:
+            status = file.stat()
+        except OSError:  # for Hydra to report
+            return before(self, config_path)  # type: ignore[no-any-return]
+        key = (self.provider, str(file), status.st_mtime_ns, status.st_size)
+        if key not in _read:
+            _read[key] = before(self, config_path)
+        return deepcopy(_read[key])  # Hydra adds to what it is given
+
+    source.load_config = load_config
+    try:
+        yield
+    finally:
+        source.load_config = before
+
+
+_read: dict[tuple[object, ...], ConfigResult] = {}
 
 
 # -- starting

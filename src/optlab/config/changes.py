@@ -30,7 +30,7 @@ WRITTEN_OUT = "optimizer"
 @contextmanager
 def composing(found: Places) -> Iterator[None]:
     """Within the block configs come from these folders, and typed words change them as this module says."""
-    with places.using(found), hydra_adapter.overriding(changed):
+    with places.using(found), hydra_adapter.overriding(changed), hydra_adapter.reading_once(places.CONFIG_FOLDER):
         yield
 
 
