@@ -31,10 +31,20 @@ SLOW = (
     "sweep/test_multirun.py",
     "test_cli.py",
     "show/test_live_page.py",
-    "docs/test_notebook.py",
-    "docs/test_examples.py",
-    "sweep/test_conclude.py",
     "test_installed.py",
+    "docs/test_notes.py",
+    "docs/test_examples.py",
+    "docs/test_notebook.py",
+    "sweep/test_conclude.py",
+    "test_hostile_input.py",
+    "teaching/test_find_lr_many.py",
+    "teaching/test_page.py",
+    "test_instruments.py",
+    "test_advice.py",
+    "show/test_tables.py",
+    "show/test_figures.py",
+    "surfaces/test_command.py",
+    "tracking/test_wandb_sweep.py",
 )
 
 

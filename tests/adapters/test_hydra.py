@@ -75,17 +75,30 @@ def test_the_flag_alone_says_whether_it_is_a_multirun_else_every_command_compose
     assert composed[:2] == [RunMode.MULTIRUN, RunMode.MULTIRUN]
 
 
-def test_a_yaml_is_read_again_only_where_it_changed_else_every_job_of_a_sweep_reads_thirty(tmp_path: Path) -> None:
+def test_a_yaml_is_read_again_only_where_it_changed_else_every_job_of_a_sweep_reads_thirty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "c.yaml"
+    loaded: list[str] = []
+    load = OmegaConf.load
+
+    def noted(source: Any) -> Any:
+        loaded.append(source.name)
+        return load(source)
+
+    monkeypatch.setattr(OmegaConf, "load", noted)
 
     def value(changes: Sequence[str] = ()) -> Any:
+        loaded.clear()
         with initialize_config_dir(str(tmp_path), version_base="1.3"), adapter.reading_once(tmp_path):
             return compose("c", overrides=list(changes)).a
 
     file.write_text("a: 1\n")
-    assert (value(), value(["a=5"]), value()) == (1, 5, 1)  # what is composed is a copy of what was read
+    assert (value(), loaded.count(str(file))) == (1, 1)
+    assert (value(["a=5"]), loaded) == (5, [])
+    assert (value(), loaded) == (1, [])  # what was composed is a copy of what was read
     file.write_text("a: 22\n")
-    assert value() == 22
+    assert (value(), loaded) == (22, [str(file)])
     file.unlink()
     with pytest.raises(HydraException, match="'c'"):
         value()

@@ -18,8 +18,8 @@ from typing import Any
 from hydra import initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.hydra import Hydra
+from hydra._internal.sources_registry import SourcesRegistry
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import ConfigSearchPath
@@ -175,34 +175,42 @@ def mode_as_flagged() -> Iterator[None]:
 
 @contextmanager
 def reading_once(folder: Path) -> Iterator[None]:
-    """Within the block read a yaml of this folder again only where it changed: a sweep composes for each of its jobs.
+    """Within the block read a yaml of this folder again only where it changed, and Hydra's own once.
 
-    What was read stays for later blocks of this process.
+    A sweep composes for each of its jobs, of some thirty files. What was read stays for later blocks of this process.
     """
-    source: Any = FileConfigSource
-    before = source.load_config
+    Plugins.instance()  # which makes these classes, anew even where they were imported before
+    files: Any = SourcesRegistry.instance().resolve("file")
+    packages: Any = SourcesRegistry.instance().resolve("pkg")
+    of_files, of_packages = files.load_config, packages.load_config
 
-    def load_config(self: FileConfigSource, config_path: str) -> ConfigResult:
-        if Path(self.path) != folder:
-            return before(self, config_path)  # type: ignore[no-any-return]
-        file = folder / self._normalize_file_name(config_path)
+    def file(self: Any, config_path: str) -> ConfigResult:
         try:
-            status = file.stat()
+            status = Path(self.path, self._normalize_file_name(config_path)).stat()
         except OSError:  # for Hydra to report
-            return before(self, config_path)  # type: ignore[no-any-return]
-        key = (self.provider, str(file), status.st_mtime_ns, status.st_size)
-        if key not in _read:
-            _read[key] = before(self, config_path)
-        return deepcopy(_read[key])  # Hydra adds to what it is given
+            return of_files(self, config_path)  # type: ignore[no-any-return]
+        changed = (status.st_mtime_ns, status.st_size) if Path(self.path) == folder else None
+        return read(self, config_path, of_files, changed)
 
-    source.load_config = load_config
+    def package(self: Any, config_path: str) -> ConfigResult:
+        return read(self, config_path, of_packages, () if self.path == "hydra.conf" else None)
+
+    def read(self: Any, config_path: str, load: Any, changed: tuple[int, ...] | None) -> ConfigResult:
+        if changed is None:
+            return load(self, config_path)  # type: ignore[no-any-return]
+        key = (self.provider, self.path, config_path)
+        if key not in _read or _read[key][0] != changed:
+            _read[key] = changed, load(self, config_path)
+        return deepcopy(_read[key][1])  # Hydra adds to what it is given
+
+    files.load_config, packages.load_config = file, package
     try:
         yield
     finally:
-        source.load_config = before
+        files.load_config, packages.load_config = of_files, of_packages
 
 
-_read: dict[tuple[object, ...], ConfigResult] = {}
+_read: dict[tuple[str, ...], tuple[tuple[int, ...], ConfigResult]] = {}
 
 
 # -- starting
