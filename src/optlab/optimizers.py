@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from optlab.adapters.torch import keeping_random_state
 from optlab.config.schema import Optimizer as Settings
 from optlab.config.signature import check_value, locate, unknown_argument
 from optlab.errors import UserError
@@ -173,7 +174,7 @@ def _leaves_closure(settings: Settings) -> bool:
         called.append(loss)
         return loss
 
-    with torch.random.fork_rng(devices=[]):
+    with keeping_random_state():
         optimizer: Any = cls(parameter_groups(model, settings), **settings.arguments)
         closure()
         optimizer.step(closure)
