@@ -24,6 +24,8 @@ WINDOW = 5  # losses of the running median
 STANDARD_ERRORS = 4.0  # that the loss must have fallen by: the lowest of many smoothed points is low by chance
 LEAST_GAIN = 1e-3  # of the loss at the start, below which it did not fall
 AS_LOW = 0.05  # of what the loss fell by: losses so near to the lowest count as it
+BELOW = 2.0  # so many times below the lowest point's lr is the suggested one
+FALLEN = 0.1  # of what the loss fell by: behind it the fall has begun
 BEFORE = 0.1  # of the steps, those at the lowest lrs, that say what the loss is at the start
 FEWEST_BEFORE = 10
 SIGMA = 1.4826  # of a normal distribution, in median absolute deviations
@@ -99,10 +101,10 @@ class Suggestion:
     """An lr to begin with, and the range in which a better one is to be looked for.
 
     Attributes:
-        lr: the lowest point's, divided by the root of 10: the middle of the range on a log scale.
+        lr: half of the lowest point's.
         low: a tenth of the lowest point's.
         high: the lowest point's.
-        steepest: where the loss falls most per decade; other finders suggest it.
+        steepest: where the loss falls most per decade on its way to the lowest point; other finders suggest it.
         edge: whether the loss was still falling at the highest lr of the test.
     """
 
@@ -184,17 +186,25 @@ def suggestion_of(curve: Curve) -> Suggestion | None:
     """What a curve suggests; None where the loss did not fall by more than its noise.
 
     The lr with the lowest loss of the test is an upper bound: the loss turns some steps after the lr has become
-    unstable, and a run has to be stable to its end (Cohen et al., 2021: the loss becomes sharper while it trains). A
-    tenth of it is the usual lower bound (S. Gugger and J. Howard, fastai). The best lr is "usually close to (by a
-    factor of 2) the largest learning rate that does not cause divergence" (Y. Bengio, 2012, section 3.1.1), so it lies
-    between; the middle of the two on a log scale is within half a decade of both.
+    unstable, and a run has to be stable to its end (Cohen et al., 2021: the loss becomes sharper while it trains). The
+    best lr is "usually close to (by a factor of 2) the largest learning rate that does not cause divergence" (Y.
+    Bengio, 2012, section 3.1.1), so half of it is suggested. A tenth of it is the usual lower bound (S. Gugger and J.
+    Howard, fastai).
     """
     if not curve.falls:
         return None
     first, last = bottom(curve)
     lowest = math.sqrt(curve.lrs[first] * curve.lrs[last])
-    steepest = float(curve.lrs[curve.slope[: last + 1].argmin()])
-    return Suggestion(lowest / math.sqrt(10), lowest / 10, lowest, steepest, edge=last == len(curve.lrs) - 1)
+    edge = last == len(curve.lrs) - 1
+    return Suggestion(lowest / BELOW, lowest / 10, lowest, steepest_of(curve), edge)
+
+
+def steepest_of(curve: Curve) -> float:
+    """The lr at which the loss falls most, within its fall to the lowest point: what lies before that is noise."""
+    lowest = int(curve.smooth.argmin())
+    high = np.flatnonzero(curve.smooth[:lowest] > curve.start - FALLEN * curve.gain)
+    begins = int(high[-1]) if len(high) else 0
+    return float(curve.lrs[begins + int(curve.slope[begins : lowest + 1].argmin())])
 
 
 def bottom(curve: Curve) -> tuple[int, int]:

@@ -13,8 +13,8 @@ HEADROOM = 0.35  # of what the loss falls by, above the start: where it diverges
 MOST_DOTTED = 3  # optimizers whose single losses are drawn too; of more they hide each other
 NOTE = (
     "A range test: the lr rises geometrically from step to step. Line: the smoothed loss of the next batch; behind it "
-    "the range over seeds, where there are several; points: single losses. Bar: the suggested range, its full circle "
-    "the suggested lr. Where a line leaves the panel, training has diverged."
+    "the range over seeds, where there are several; points: the losses of steps, over several seeds their median. "
+    "Bar: the suggested range, its full circle the suggested lr. Where a line leaves the panel, training has diverged."
 )
 
 

@@ -24,9 +24,9 @@ from optlab.teaching.finder.finding import Finding
 
 PAGE, PICTURE = "find_lr.html", "find_lr.png"
 RULE = (
-    "The suggestion is the lr with the lowest smoothed loss of the test, divided by the root of 10: the middle of the "
-    "range from a tenth of it (Gugger and Howard, fastai) to itself. The best lr is usually close to the largest that "
-    "does not diverge (Bengio 2012, section 3.1.1), which the test passes before its loss turns (Smith 2015)."
+    "The suggestion is half of the lr with the lowest smoothed loss of the test: the best lr is usually within a "
+    "factor of 2 of the largest that does not diverge (Bengio 2012, section 3.1.1), which the test passes before its "
+    "loss turns (Smith 2015). The range is from a tenth of that lr (Gugger and Howard, fastai) to itself."
 )
 
 
@@ -86,7 +86,7 @@ def print_findings(findings: Sequence[Finding], folder: Path, console: Console) 
     if len(findings) > 1:
         table = Table("optimizer", "suggested lr", "range", "steepest at", "tests")
         for column in table.columns[1:4]:
-            column.justify = "right"
+            column.justify, column.no_wrap = "right", True
         for finding in findings:
             found = finding.suggestion
             steepest = "–" if found is None else f"{found.steepest:.2g}"
