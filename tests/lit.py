@@ -240,3 +240,11 @@ class FixedRate(LitDigits):
 class NoLossByHand(ByHand):
     def training_step(self, batch, batch_idx):
         self.log("d_loss", 1.0)
+
+
+class LeavesItsSteps(ByHand):
+    def training_step(self, batch, batch_idx):
+        x, y = batch
+        loss = F.cross_entropy(self(x), y)
+        self.manual_backward(loss)
+        return loss

@@ -144,6 +144,27 @@ def test_a_mistake_is_one_line(words: tuple[str, ...], said: str) -> None:
     assert not list(Path("outputs/lr_tests").iterdir() if Path("outputs/lr_tests").exists() else [])
 
 
+def own(name: str) -> Any:
+    return compose(words_of("module=custom", f"module._target_=tests.lit.{name}", "optimizer=own", *SHORT))
+
+
+def test_a_module_that_takes_no_steps_does_not_keep_the_test_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("optlab.teaching.finder.ramp.IDLE", 20)
+    with pytest.raises(UserError, match="no optimizer took a step in 20 batches"):
+        measured(own("LeavesItsSteps"))
+
+
+def test_a_module_that_keeps_its_losses_is_answered() -> None:
+    with pytest.raises(UserError, match="returns no loss"):
+        measured(own("ByHand"))
+
+
+@pytest.mark.parametrize("name", ["LitDigits", "Plateau"])
+def test_a_module_of_ones_own_is_tested_with_its_own_optimizer(name: str) -> None:
+    found = measured(own(name))
+    assert found.lr is not None or found.said
+
+
 def test_a_test_needs_an_lr_to_scale() -> None:
     with pytest.raises(UserError, match=r"optimizer\.lr=0\.01"):
         measured(compose(words_of("optimizer.lr=0")))

@@ -7,11 +7,13 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from torch.optim import Optimizer
 
+from optlab.errors import UserError
 from optlab.run_module import RunState, state_of
 
 LOOKED_AT = 5  # losses whose median is held against the start: one outlier ends no test
 FIRST = 10  # steps at the smallest lrs, by which the noise of the loss is known; no test ends within them
 GAINS = 2.0  # so many times what was gained, above the start, the loss has diverged
+IDLE = 1000  # batches without a step, behind which none is to be waited for
 NOISES = 10.0  # or so many standard deviations of it, where next to nothing was gained
 SIGMA = 1.4826  # of a normal distribution, in median absolute deviations
 
@@ -39,12 +41,14 @@ class Ramp(Callback):
         self.optimizers: list[Optimizer] = []
         self._rates: list[tuple[dict[str, Any], float]] = []  # each group, and its lr in units of the first's
         self._taken = 0  # steps of this test
+        self._idle = 0  # batches since the last step
         self._seen = 0  # steps as Lightning counts them, of all optimizers
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.optimizers = list(trainer.optimizers)
         groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
         first = base_rate(groups[0])
+        trainer.lr_scheduler_configs.clear()  # those of a module's own: the test sets the lr, and has no validation
         self._rates = [(group, base_rate(group) / first) for group in groups]
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -56,9 +60,20 @@ class Ramp(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if trainer.global_step == self._seen:
-            return  # gradients are gathered for the next step
+            self._idle += 1  # gradients are gathered for the next step
+            if self._idle >= IDLE * trainer.accumulate_grad_batches:
+                raise UserError(
+                    f"mode=find_lr: no optimizer took a step in {self._idle} batches; let training_step take them, as "
+                    "a range test is made of steps"
+                )
+            return
+        self._idle = 0
         self._seen = trainer.global_step
-        loss = loss_since(state_of(pl_module))
+        loss, weighed = loss_since(state_of(pl_module))
+        if not weighed:
+            raise UserError(
+                "mode=find_lr: training_step returns no loss; let it return the loss, as a range test is made of losses"
+            )
         if self._taken == 0:
             self.start = loss
         else:
@@ -84,11 +99,12 @@ def base_rate(group: dict[str, Any]) -> float:
     return float(group.get("initial_lr", group["lr"]))
 
 
-def loss_since(state: RunState) -> float:
-    """The mean training loss of the batches since the last look, at the weights before their step."""
+def loss_since(state: RunState) -> tuple[float, bool]:
+    """The mean training loss of the batches since the last look, before their step, and whether it is known."""
+    weighed = state.sums["train"].samples > 0
     value = state.read_sums("train").get("train/loss", math.nan)
     state.open_sums("train")
-    return value
+    return value, weighed
 
 
 def has_diverged(losses: list[float]) -> bool:
