@@ -153,3 +153,10 @@ def test_a_compiled_network_may_compute_as_it_is() -> None:
     assert len(compiled) == 1, "a measured step compiles the network for each part of its batch, which takes minutes"
     network(torch.ones(4, 2))
     assert len(compiled) == 2
+
+
+def test_norms_of_many_vectors_are_summed_in_double_precision() -> None:
+    vectors = [torch.full((1000,), 1e30), torch.ones(3, 4)[:, 1], torch.zeros(2)]
+    found = adapter.norms(vectors, torch.float64)
+    expected = torch.stack([vector.double().norm() for vector in vectors])
+    assert torch.allclose(found, expected, rtol=1e-12), "gradients that explode have no norm, which advice asks for"

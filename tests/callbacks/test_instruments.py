@@ -182,7 +182,7 @@ def plain_loop(words: list[str], optimizer: Any, steps: set[int], micro_batches:
             ended = generators()
             parts = []
             for k in range(micro_batches):
-                each = len(inputs) // (2 * micro_batches)
+                each = len(inputs) // (4 * micro_batches)
                 copy, where = deepcopy(same), slice(k * each, (k + 1) * each)
                 put(started)
                 loss(copy(inputs[where]), targets[where]).backward()
@@ -299,7 +299,7 @@ def test_damaged_rows_in_a_checkpoint_are_left_out_with_a_line(
     interrupted(tmp_path / "stopped", 21, *words)
     path = tmp_path / "stopped" / "checkpoints" / "last.ckpt"
     content = torch.load(path, weights_only=True)
-    content["callbacks"]["Instruments"]["rows"] = ["epoch,step,layer", "1,many,all"]
+    content["callbacks"]["Instruments"]["rows"] = "epoch,step,layer\n1,many,all\n"
     torch.save(content, path)
     record = train(*words, f"ckpt={path}", folder="continued")
     assert record.status == "finished"

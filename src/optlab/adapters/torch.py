@@ -5,7 +5,7 @@
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, cast
 
@@ -136,6 +136,11 @@ def uncompiled() -> AbstractContextManager[Any]:
     if "torch._dynamo" not in sys.modules:
         return nullcontext()
     return cast(AbstractContextManager[Any], torch.compiler.set_stance("force_eager"))
+
+
+def norms(vectors: Sequence[Tensor], kind: torch.dtype) -> Tensor:
+    """The Euclidean norm of each vector, summed in this type; [vectors]. One call takes half of the time of many."""
+    return torch.stack(torch._foreach_norm(list(vectors), 2.0, kind))
 
 
 # -- captures

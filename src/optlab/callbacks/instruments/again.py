@@ -83,10 +83,10 @@ def dense(gradient: Tensor | None, parameter: nn.Parameter) -> Tensor:
 
 
 def parts_of(batch: Batch, most: int, least: int = 1) -> list[Batch]:
-    """The first half of a batch in up to `most` equal parts, none where these have less than `least` samples."""
+    """The first quarter of a batch in up to `most` equal parts; none where these have less than `least` samples."""
     here = len(batch.targets)
     count = min(most, here // 2)
-    each = here // (2 * count) if count else 0
+    each = max(1, here // (4 * count)) if count else 0
     if each < least:
         return []
     places = [slice(k * each, (k + 1) * each) for k in range(count)]

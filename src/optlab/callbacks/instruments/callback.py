@@ -28,14 +28,14 @@ class Instruments(Callback):
     """Writes `instruments.csv`: norms of gradient, weights and update, their angle, signal-to-noise and more, by layer.
 
     The run is the one without it, bit for bit, in its weights, buffers and random streams, and its clock stands still
-    meanwhile. A measured step is taken alone by the fast engines, which stay on; it costs half a forward and backward
-    pass more and a forward pass. The columns stand in `optlab.rules.instruments`, their formulas in `measures`.
+    meanwhile. A measured step is taken alone by the fast engines, which stay on; it costs a forward pass and a quarter
+    of a training step more. The columns stand in `optlab.rules.instruments`, their formulas in `measures`.
 
     Args:
         every: measure each step whose number in the run it divides; null: one at the end of each epoch, the last over a
             full batch. The run's first step is measured too.
-        micro_batches: parts of the batch, half of it together, whose gradients tell how noisy the batch's is: one is a
-            half, beside which the whole has the other; more are more sure and cost more; 0 leaves signal-to-noise out.
+        micro_batches: parts of the batch, a quarter of it together, whose gradients tell how noisy the batch's is: more
+            are more sure and cost more; 0 leaves signal-to-noise out.
     """
 
     every_batch = False  # the engine may take several steps between two calls, but for those of `next_alone`
@@ -87,7 +87,7 @@ class Instruments(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         clipped = None if self._clipped is None else [float(self._clipped), self._steps]
-        return {"rows": self.pages.lines, "initial": self.initial if self._carries else None, "clipped": clipped}
+        return {"rows": self.pages.text, "initial": self.initial if self._carries else None, "clipped": clipped}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.pages.take_over(state_dict["rows"])

@@ -186,10 +186,10 @@ class Look:
         gradient = nothing if before.gradient is None else before.gradient
         moved = nothing if self.initial is None else before.weights - self.initial + update
         apart = [part - gradient for _, part in before.parts]
-        places = [layer.part for layer in self.layers.layers]
-        squares = squared([gradient, before.weights, update, moved, *apart], places)  # [4 + parts, layers]
+        sizes = [layer.part.stop - layer.part.start for layer in self.layers.layers]
+        squares = squared([gradient, before.weights, update, moved, *apart], sizes)  # [4 + parts, layers]
         gg, ww, dd, aa = squares[:4]
-        fixed = torch.stack([gg, ww, dd, inner(gradient, update, places), aa, self.idle(gradient).to(gg)], 1)
+        fixed = torch.stack([gg, ww, dd, inner(gradient, update, sizes), aa, self.idle(gradient).to(gg)], 1)
         if not apart:
             return fixed.reshape(-1), torch.full_like(gg, math.nan)
         noise = [part * noise_of(1.0, size, samples) for part, (size, _) in zip(squares[4:], before.parts, strict=True)]
@@ -197,11 +197,10 @@ class Look:
 
     def idle(self, gradient: Tensor) -> Tensor:
         """The units of each layer without a gradient; [layers], 0 where a layer has none."""
+        size, none = gradient.abs(), torch.zeros((), dtype=torch.int64, device=gradient.device)
         return torch.stack(
             [
-                idle_units([gradient[part].view(layer.units, -1) for part in layer.of_units])
-                if layer.units
-                else torch.zeros((), dtype=torch.int64, device=gradient.device)
+                idle_units([size[part].view(layer.units, -1) for part in layer.of_units]) if layer.units else none
                 for layer in self.layers.layers
             ]
         )

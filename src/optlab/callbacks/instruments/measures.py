@@ -12,43 +12,47 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from optlab.adapters.torch import norms
+
 nan = math.nan
 
 
-def squared(vectors: Sequence[Tensor], parts: Sequence[slice]) -> Tensor:
-    """|vector|² over each part of each, in double precision; [vectors, parts] of vectors [n]."""
-    norms = [torch.linalg.vector_norm(vector[part], dtype=precise(vector)) for vector in vectors for part in parts]
-    return torch.stack(norms).square().view(len(vectors), len(parts))
+def squared(vectors: Sequence[Tensor], sizes: Sequence[int]) -> Tensor:
+    """|vector|² over each layer of each, in double precision.
+
+    Args:
+        vectors: [n] each, layer behind layer.
+        sizes: of the layers.
+
+    Returns:
+        [vectors, layers].
+    """
+    parts = [part for vector in vectors for part in torch.split(vector, list(sizes))]
+    return norms(parts, precise(vectors[0])).square().view(len(vectors), len(sizes))
 
 
-def inner(a: Tensor, b: Tensor, parts: Sequence[slice]) -> Tensor:
-    """a·b over each part, summed in double precision; [parts] of vectors [n]."""
-    products = a * b
-    return torch.stack([products[part].sum(dtype=precise(a)) for part in parts])
+def inner(a: Tensor, b: Tensor, sizes: Sequence[int]) -> Tensor:
+    """a·b over each layer, summed in double precision; [layers] of vectors [n]."""
+    kind = precise(a)
+    return torch.stack([part.sum(dtype=kind) for part in torch.split(a * b, list(sizes))])
 
 
 def precise(vector: Tensor) -> torch.dtype:
     return torch.float32 if vector.device.type == "mps" else torch.float64  # Metal has no float64
 
 
-def idle_units(gradients: Sequence[Tensor]) -> Tensor:
+def idle_units(sizes: Sequence[Tensor]) -> Tensor:
     """How many units of a layer have a gradient of exactly zero, in all of their weights and the bias; int64 [].
 
     Such a unit learned nothing from the batch: of a ReLU behind it none was positive for any sample (a "dead" unit
     where that stays so; Lu et al. 2019, "Dying ReLU and Initialization").
 
     Args:
-        gradients: of the weight [units, ...], and of the bias [units, 1] where there is one.
+        sizes: the absolute values of the gradients of weight and bias, [units, values] each.
     """
-    idle = largest(gradients[0]) == 0
-    for gradient in gradients[1:]:
-        idle &= largest(gradient) == 0
-    return idle.sum()
-
-
-def largest(gradient: Tensor) -> Tensor:
-    """The largest absolute value of each row; `any` takes five times as long on a CPU."""
-    return gradient.abs().amax(1)
+    largest = [size.amax(1) if size.shape[1] > 1 else size[:, 0] for size in sizes]
+    together = largest[0] if len(largest) == 1 else torch.maximum(largest[0], largest[1])
+    return (together == 0).sum()
 
 
 @dataclass(frozen=True)

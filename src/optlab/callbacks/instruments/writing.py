@@ -17,7 +17,7 @@ class Pages:
 
     def __init__(self) -> None:
         self.folder: Path | None = None  # None: written nowhere
-        self.lines: list[str] = text_of([]).splitlines()
+        self.text = text_of([])  # one text: a checkpoint takes many lines in many times the time
 
     def begin(self) -> None:
         """Write the file anew, with the rows of the epochs before where the run goes on.
@@ -26,12 +26,12 @@ class Pages:
             UserError: the folder cannot be written (full, read-only).
         """
         if self.folder is not None:
-            write_whole(self.folder / INSTRUMENTS_FILE, "\n".join(self.lines) + "\n")
+            write_whole(self.folder / INSTRUMENTS_FILE, self.text)
 
     def add(self, rows: Sequence[Row]) -> None:
         """Append rows; raises UserError where the folder cannot be written."""
         text = text_of(rows, header=False)
-        self.lines += text.splitlines()
+        self.text += text
         if self.folder is None:
             return
         path = self.folder / INSTRUMENTS_FILE
@@ -41,14 +41,14 @@ class Pages:
         except OSError as error:
             raise cannot_write(path, error) from error
 
-    def take_over(self, lines: Iterable[object]) -> None:
-        """Begin with the lines that a checkpoint holds, in today's columns."""
+    def take_over(self, text: object) -> None:
+        """Begin with the rows that a checkpoint holds, in today's columns."""
         try:
-            rows = parse("".join(f"{line}\n" for line in lines))
-        except (ValueError, TypeError) as error:
+            rows = parse(str(text))
+        except ValueError as error:
             log.warning("instruments: those of the epochs before are left out, the checkpoint's are damaged: %s", error)
             return
-        self.lines = text_of(rows).splitlines()
+        self.text = text_of(rows)
 
 
 def show(loggers: Iterable[Logger], rows: Sequence[Row]) -> None:
