@@ -5,7 +5,6 @@ from statistics import median
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
-from torch.optim import Optimizer
 
 from optlab.errors import UserError
 from optlab.run_module import RunState, state_of
@@ -38,15 +37,13 @@ class Ramp(Callback):
         self.lrs = lrs
         self.start = math.nan
         self.losses: list[float] = []  # behind each step
-        self.optimizers: list[Optimizer] = []
         self._rates: list[tuple[dict[str, Any], float]] = []  # each group, and its lr in units of the first's
         self._taken = 0  # steps of this test
         self._idle = 0  # batches since the last step
         self._seen = 0  # steps as Lightning counts them, of all optimizers
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.optimizers = list(trainer.optimizers)
-        groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
+        groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
         first = base_rate(groups[0])
         trainer.lr_scheduler_configs.clear()  # those of a module's own: the test sets the lr, and has no validation
         self._rates = [(group, base_rate(group) / first) for group in groups]
