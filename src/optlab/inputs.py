@@ -4,6 +4,7 @@ import inspect
 import json
 from collections.abc import Callable, MutableMapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, get_type_hints
 
 from lightning import Trainer
@@ -14,6 +15,7 @@ from optlab.create import create
 from optlab.data.arrays import DataInfo, Samples, Source, Splits
 from optlab.data.augment import augmentation
 from optlab.data.batches import DeviceBatches
+from optlab.data.shared import SharedSources
 from optlab.data.sources.wrapped import Options, source_of
 from optlab.data.split import split
 from optlab.data.streamed import OwnOrderBatches, Stream, Streamed, StreamedBatches, size_of
@@ -50,10 +52,7 @@ def load_data(config: Config, sources: Sources | None = None) -> Splits:
     settings |= {key: dataset.plain[key] for key in MAY_TAKE if key in takes and dataset.plain.get(key) is not None}
     options = {key: dataset.plain.get(key) for key in MAY_TAKE}
     key = json.dumps([settings, {} if makes_source(function) else options], sort_keys=True)
-    source = (sources or {}).get(key) or make_source(config, settings)
-    if sources is not None:
-        sources.clear()  # a sweep over data sets keeps one in memory at a time
-        sources[key] = source
+    source = loaded(key, partial(make_source, config, settings), sources)
     splits = split(source, val_size=dataset.val_size, split_seed=dataset.split_seed, train_split=dataset.train_split)
     if dataset.class_weights is None:
         return splits
@@ -61,6 +60,17 @@ def load_data(config: Config, sources: Sources | None = None) -> Splits:
         raise UserError("dataset.class_weights=balanced counts classes, and an IterableDataset cannot be; type a list")
     weights = class_weights(dataset.class_weights, splits.train.targets, splits.info)
     return replace(splits, info=replace(splits.info, class_weights=weights))
+
+
+def loaded(key: str, make: Callable[[], Source], sources: Sources | None) -> Source:
+    """The data set of this key, from `sources` where it stands there already."""
+    if sources is None:
+        return make()
+    if (source := sources.get(key)) is None:
+        source = sources.load(key, make) if isinstance(sources, SharedSources) else make()
+    sources.clear()  # a sweep over data sets keeps one in memory at a time
+    sources[key] = source
+    return source
 
 
 def make_source(config: Config, settings: dict[str, Any]) -> Source:

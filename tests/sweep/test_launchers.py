@@ -93,7 +93,11 @@ def check(lrs: str, *launcher: str, words: tuple[str, ...] = ()) -> None:
 
 
 @pytest.mark.parametrize("launcher", LOCAL)
-def test_a_launcher_trains_what_the_basic_one_trains_and_survives_a_job_that_is_killed(launcher: str) -> None:
+def test_a_launcher_trains_what_the_basic_one_trains_and_survives_a_job_that_is_killed(
+    launcher: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(tmp_path, "memory").mkdir()
+    monkeypatch.setattr("optlab.sweep.shelf.MEMORY", tmp_path / "memory")
     kill = (SIGNAL, "+callbacks.signal.signame=SIGKILL", "+callbacks.signal.lr=0.3", "+callbacks.signal.step=3")
     # submitit starts a process for each job: the one that diverges is left to the others
     lrs = "0.3,0.1,0.2" if launcher == "submitit_local" else "0.3,0.1,0.2,1e18"
@@ -102,6 +106,9 @@ def test_a_launcher_trains_what_the_basic_one_trains_and_survives_a_job_that_is_
     assert (record_of(0.3).error or {})["type"] == "ProcessDied"
     assert [lr for lr, *_ in trained()].count(0.3) == 1 + 2  # here, and the two attempts there
     assert [lr for lr, *_ in trained()].count(0.1) == 1 + 1
+    logs = [path.read_text() for path in Path("outputs/sweeps/first").glob("*/train.log")]
+    assert sum("shared with the other runs" in text for text in logs) == (launcher != "ray")
+    assert not list(tmp_path.glob("memory/*"))
 
 
 @pytest.mark.usefixtures("fake_slurm")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from contextlib import nullcontext
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ class ProcessLauncher(Launcher):
 
     name = ""  # as typed: hydra/launcher=NAME
     package = ""  # and the extra of pyproject.toml that brings it
+    on_this_machine = True  # all processes, so that they can share a data set in memory
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.check()
@@ -46,7 +48,9 @@ class ProcessLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from optlab.sweep.launchers.parcel import pack
         from optlab.sweep.launchers.pool import run_all
+        from optlab.sweep.shelf import sharing
 
-        content = pack(self.hydra_context, self.config, self.task_function)
-        endings = run_all(self.backend(content, job_overrides, initial_job_idx), job_overrides, initial_job_idx)
+        with sharing() if self.on_this_machine else nullcontext(()) as shelves:
+            content = pack(self.hydra_context, self.config, self.task_function, shelves)
+            endings = run_all(self.backend(content, job_overrides, initial_job_idx), job_overrides, initial_job_idx)
         return [ending.to_job_return(job) for ending, job in zip(endings, job_overrides, strict=True)]

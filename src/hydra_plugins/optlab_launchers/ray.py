@@ -15,6 +15,7 @@ class RayLauncher(ProcessLauncher):
     """Ray's tasks, on this machine or on a cluster; see conf/hydra/launcher/ray.yaml."""
 
     name = package = "ray"
+    on_this_machine = False
 
     def __init__(
         self,

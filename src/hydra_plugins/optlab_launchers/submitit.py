@@ -46,6 +46,7 @@ class SubmititSlurmLauncher(ProcessLauncher):
 
     name = "submitit_slurm"
     package = "submitit"
+    on_this_machine = False
 
     def __init__(self, folder: str, **parameters: Any) -> None:
         self.folder = folder

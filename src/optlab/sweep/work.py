@@ -28,6 +28,7 @@ from optlab.rules.metrics import objective
 from optlab.sweep.folder import locked
 from optlab.sweep.job import FINAL
 from optlab.sweep.lengthen import shorter
+from optlab.sweep.shelf import behind
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ def run_job(
         with process.freeing_memory():
             try:
                 with process.noticing_signals() as signals:
-                    record = carry_out(config, folder, overrides, sources)
+                    record = carry_out(config, folder, overrides, behind(sources))
             except BaseException as error:
                 # Lightning's answer to SIGTERM is a SystemExit.
                 if signals or not isinstance(error, (Exception, SystemExit)):

@@ -14,6 +14,7 @@ from optlab.adapters.process import Place
 from optlab.config import places
 from optlab.config.changes import composing
 from optlab.errors import Interrupted
+from optlab.sweep.shelf import Shelves, using
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,14 @@ class Ending:
         return hydra_adapter.job_return(overrides, self.value)
 
 
-def pack(hydra_context: HydraContext, config: DictConfig, task_function: TaskFunction) -> bytes:
-    """Everything that this process knows of the sweep. By value, as the task function stands in train.py."""
+def pack(hydra_context: HydraContext, config: DictConfig, task_function: TaskFunction, shelves: Shelves = ()) -> bytes:
+    """Everything that this process knows of the sweep. By value, as the task function stands in train.py.
+
+    Args:
+        shelves: folders through which the jobs' processes share data sets; none for processes of other machines.
+    """
     context = hydra_adapter.context_of(hydra_context, config, task_function)
-    return bytes(cloudpickle.dumps((places.current(), context)))
+    return bytes(cloudpickle.dumps((places.current(), shelves, context)))
 
 
 def run_parcel(
@@ -49,8 +54,8 @@ def run_parcel(
     """
     place.enter(environment)
     try:
-        found, context = cloudpickle.loads(content)
-        with composing(found):
+        found, shelves, context = cloudpickle.loads(content)
+        with composing(found), using(shelves):
             result = hydra_adapter.run_one(context, overrides, number)
     except (Interrupted, KeyboardInterrupt):
         return Ending("interrupted")
