@@ -73,11 +73,12 @@ class CropFlip(Augmentation):
             raise UserError(f"dataset.augment={self.name} needs images, and {info.name} has none; type augment=none")
 
     def draw(self, n: int, generator: Generator) -> dict[str, Tensor]:
-        """`top` and `left` (int64 [n], 0 to 2 * padding) and `flip` (bool [n])."""
+        """`top` and `left` (uint8 [n], 0 to 2 * padding) and `flip` (bool [n])."""
         device, high = generator.device, 2 * self.padding + 1
+        # A byte each: an epoch's are kept.
         return {
-            "top": torch.randint(high, (n,), generator=generator, device=device),
-            "left": torch.randint(high, (n,), generator=generator, device=device),
+            "top": torch.randint(high, (n,), generator=generator, device=device, dtype=torch.uint8),
+            "left": torch.randint(high, (n,), generator=generator, device=device, dtype=torch.uint8),
             "flip": torch.rand(n, generator=generator, device=device) < 0.5,
         }
 
@@ -136,7 +137,7 @@ def crop_flip(images: Tensor, top: Tensor, left: Tensor, flip: Tensor, padding: 
 
     Args:
         images: [batch, channels, height, width], of any dtype.
-        top, left: int64 [batch], from 0 to 2 * padding.
+        top, left: uint8 or int64 [batch], from 0 to 2 * padding.
         flip: bool [batch].
 
     Returns:

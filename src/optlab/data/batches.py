@@ -26,7 +26,7 @@ class DeviceBatches:
     """The batches of a split, epoch after epoch.
 
     The order of an epoch and the augmentation of a batch are derived from (seed, epoch, batch) alone. In distributed
-    training every process draws the same order and takes every `world_size`-th sample of each batch, so the global
+    training every process draws the same numbers and takes every `world_size`-th sample of each batch, so the global
     batches are those of a single process and each sample is seen once an epoch.
 
     Who trains says where an epoch starts (`begin_epoch`). For Lightning it is a stateful loader: after
@@ -56,6 +56,7 @@ class DeviceBatches:
         self.epoch = 0
         self.start = 0
         self.seen = 0
+        self._drawn: tuple[int, dict[str, Tensor]] = (-1, {})  # an epoch, and the random numbers of its augmentation
 
     def begin_epoch(self, epoch: int, seen: int = 0) -> None:
         """Make the next iteration that of this epoch, behind the batches that were already `seen`."""
@@ -78,14 +79,12 @@ class DeviceBatches:
         return order.to(self.arrays.device)
 
     def batch(self, order: Tensor | None, index: int) -> Batch:
-        begin = index * self.batch_size
-        size = self.size(index)
-        mine = slice(begin + self.rank, begin + size, self.world_size)
+        mine = self.mine(index)
         if order is None:
             inputs, targets = self.arrays.part(mine)
         else:
             inputs, targets = self.gather(order[mine])
-        return Batch(self.prepare(inputs, self.draw(index)), targets, size)
+        return Batch(self.prepare(inputs, self.draw(index)), targets, self.size(index))
 
     # -- what a batch is made by, for those who make it in another order
 
@@ -93,17 +92,50 @@ class DeviceBatches:
         """The samples of a batch: `batch_size`, or fewer in the last one."""
         return min(self.batch_size, len(self.arrays) - index * self.batch_size)
 
+    def mine(self, index: int) -> slice:
+        """Where in the epoch the samples of this process' share of a batch stand."""
+        begin = index * self.batch_size
+        return slice(begin + self.rank, begin + self.size(index), self.world_size)
+
     def gather(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """The stored inputs and the targets of the samples `chosen` (int64 [n])."""
         return self.arrays.take(chosen)
 
-    def draw(self, index: int) -> dict[str, Tensor]:
-        """The random numbers of a batch's augmentation, of this process' share: tensors [n, ...] by name."""
-        if not self.train or type(self.augmentation).draw is Augmentation.draw:  # which needs no stream
+    @property
+    def draws_numbers(self) -> bool:
+        """Whether the augmentation takes random numbers."""
+        return self.train and type(self.augmentation).draw is not Augmentation.draw
+
+    def draws(self) -> dict[str, Tensor]:
+        """The random numbers of the epoch's augmentation: tensors [samples, ...] by name, in the epoch's order."""
+        if not self.draws_numbers:
             return {}
+        if self._drawn[0] != self.epoch:
+            self._drawn = self.epoch, self.draw_epoch()
+        return self._drawn[1]
+
+    def draw_epoch(self) -> dict[str, Tensor]:
+        """Draw them on the device.
+
+        On a CPU each batch has a stream of its own. A GPU draws all from one: its numbers are others in any case, and
+        to start a handful of kernels for each batch would take it longer than the batch itself.
+        """
+        device = self.arrays.device
+        if device.type != "cpu":
+            stream = generator(self.seed, "augment", self.epoch, device=device)
+            return self.augmentation.draw(len(self.arrays), stream)
+        batches = [self.draw_batch(index) for index in range(len(self))]
+        return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
+
+    def draw_batch(self, index: int) -> dict[str, Tensor]:
+        """Draw those of a whole batch from its own stream."""
         stream = generator(self.seed, "augment", self.epoch, index, device=self.arrays.device)
-        draws = self.augmentation.draw(self.size(index), stream)
-        return {name: draw[self.rank :: self.world_size] for name, draw in draws.items()}
+        return self.augmentation.draw(self.size(index), stream)
+
+    def draw(self, index: int) -> dict[str, Tensor]:
+        """Those of this process' share of a batch: tensors [n, ...] by name."""
+        mine = self.mine(index)
+        return {name: each[mine] for name, each in self.draws().items()}
 
     def prepare(self, inputs: Tensor, draws: dict[str, Tensor]) -> Tensor:
         """Stored inputs as the network takes them: augmented where this is the training split, and normalised."""

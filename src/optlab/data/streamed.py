@@ -242,12 +242,14 @@ class OwnOrderBatches(StreamedBatches):
             # Lightning looks one batch ahead where there is no length, to know whether an epoch is over.
             self.seen = index if stream.length is None else index + 1
             inputs, targets = stream.form_on_device(pair)
-            yield Batch(self.prepare(inputs, self.draws(index, len(targets))), targets, len(targets))
+            draws = {name: draw[: len(targets)] for name, draw in self.draw(index).items()}
+            yield Batch(self.prepare(inputs, draws), targets, len(targets))
         self.seen = count
 
-    def draws(self, index: int, size: int) -> dict[str, Tensor]:
-        """The random numbers of a batch's augmentation, which may be shorter than its length says."""
-        return {name: draw[:size] for name, draw in self.draw(index).items()}
+    def draw(self, index: int) -> dict[str, Tensor]:
+        """The random numbers of a batch, drawn with it: nobody knows how many an epoch needs."""
+        return self.draw_batch(index) if self.draws_numbers else {}
 
     def size(self, index: int) -> int:
+        """As far as is known before: the last batch may be shorter."""
         return self.batch_size

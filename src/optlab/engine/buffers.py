@@ -17,8 +17,8 @@ class BufferedStep:
     """Gathers a batch by index, prepares it, and takes the training step with it: `step()`.
 
     What differs from step to step lies in buffers on the device: `order` (the epoch's permutation, int64 [samples]),
-    `cursor` (the first sample of the next batch, int64 [], which the step itself moves on) and `draws` (the
-    augmentation's random numbers).
+    `draws` (the random numbers of its augmentation, [samples, ...] by name) and `cursor` (the first sample of the next
+    batch, int64 [], which the step itself moves on). So nothing is written between two replays.
     """
 
     def __init__(self, module: TrainingModule, batches: DeviceBatches, optimizer: Optimizer, bf16: bool) -> None:
@@ -38,27 +38,25 @@ class BufferedStep:
         return self.module.sums["train"]
 
     def begin_epoch(self) -> None:
-        """Take up the epoch's order."""
-        order = self.batches.order()
+        """Take up the epoch's order and random numbers."""
+        order, draws = self.batches.order(), self.batches.draws()
         if order is not None:
             self.order.copy_(order)
+        for name, draw in draws.items():
+            self.draws.setdefault(name, torch.empty_like(draw)).copy_(draw)
 
     def aim(self, index: int) -> None:
-        """Set the buffers for batch number `index` of the epoch."""
+        """Set the cursor for batch number `index` of the epoch, where it does not stand there already."""
         if index != self._next:
             self.cursor.fill_(index * self.batches.batch_size)
         self._next = index + 1
-        draws = self.batches.draw(index)
-        if not self.draws:
-            self.draws = draws
-        for name, draw in draws.items():
-            self.draws[name].copy_(draw)
 
     def __call__(self) -> None:
         """The step at the cursor, over a full batch."""
-        chosen = self.order.index_select(0, self.cursor + self.lanes)
+        places = self.cursor + self.lanes
         self.cursor.add_(self.batches.batch_size)
-        self.learn_from(chosen, self.draws)
+        draws = {name: draw.index_select(0, places) for name, draw in self.draws.items()}
+        self.learn_from(self.order.index_select(0, places), draws)
 
     def rehearse(self) -> None:
         """The step without moving on: several in a row would run over the end of the order."""
@@ -67,8 +65,7 @@ class BufferedStep:
 
     def plain(self, index: int) -> None:
         """The step over batch number `index` of the epoch, without the buffers: also over a last batch of fewer."""
-        begin = index * self.batches.batch_size
-        self.learn_from(self.order[begin : begin + self.batches.batch_size], self.batches.draw(index))
+        self.learn_from(self.order[self.batches.mine(index)], self.batches.draw(index))
 
     def learn_from(self, chosen: Tensor, draws: dict[str, Tensor]) -> None:
         inputs, targets = self.batches.gather(chosen)
