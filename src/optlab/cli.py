@@ -188,6 +188,9 @@ def train(cfg: DictConfig, folder: Path, overrides: list[str]) -> float | None:
             print(f"interrupted after {record.epochs} epochs; {how}")
         else:
             print_result(record, folder)
+        if record.status == "stopped":
+            again = f"{program()} ckpt={shlex.quote(str(shortest(folder)))}"
+            print(f"stopped behind epoch {record.epochs} of {cfg.trainer.max_epochs}; go on with: {again}")
     if record.status == "interrupted":
         sys.exit(130)
     return objective(record)

@@ -22,7 +22,8 @@ RECORD_FILE = "run.json"
 METRICS_FILE = "metrics.csv"
 CHECKPOINT_FOLDER = "checkpoints"
 
-Status = Literal["finished", "diverged", "failed", "interrupted", "running"]  # from the one that got furthest on
+# From the one that got furthest on. `stopped`: ended early by plan (`until`), and may go on.
+Status = Literal["finished", "diverged", "stopped", "failed", "interrupted", "running"]
 Phase = Literal["train", "tune", "confirm"]
 Row = dict[str, float | int | None]
 
@@ -31,6 +32,7 @@ NOT_IDENTITY = (
     "sweep",
     "retry",
     "report",
+    "until",
     "phase",
     "protocol",
     "mode",
@@ -277,6 +279,31 @@ def append_metrics(path: Path, rows: list[Row]) -> None:
             file.write(format_row(rows[-1], names) + "\n")
     except OSError as error:
         raise cannot_write(path, error) from error
+
+
+def read_metrics(path: Path) -> list[Row]:
+    """The rows of a `metrics.csv`, an empty cell as None; a last line that is still being written is left out.
+
+    Raises:
+        UserError: the file cannot be read, or a row does not fit its header. (Without a file there are no rows.)
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error})") from error
+    names, *lines = [line.split(",") for line in text[: text.rfind("\n") + 1].splitlines()] or [[]]
+    try:
+        return [
+            {name: number(cell) if cell else None for name, cell in zip(names, cells, strict=True)} for cells in lines
+        ]
+    except ValueError as error:
+        raise UserError(f"{path}: damaged, a row does not fit its header ({error})") from error
+
+
+def number(cell: str) -> float | int:
+    return int(cell) if cell.lstrip("-").isdigit() else float(cell)
 
 
 def columns(rows: list[Row]) -> list[str]:

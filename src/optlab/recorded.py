@@ -18,7 +18,9 @@ from optlab.config.groups import check_groups, keys_of
 from optlab.config.overrides import parse, places_of, values_of
 from optlab.errors import UserError, piece
 
-OF_THE_COMMAND = ("ckpt", "mode", "input", "sweep", "retry", "report", "phase", "protocol", "trace", "lang", "find_lr")
+OF_THE_COMMAND = (
+    *("ckpt", "mode", "input", "sweep", "retry", "report", "until", "phase", "protocol", "trace", "lang", "find_lr"),
+)
 NOT_CARRIED = (*OF_THE_COMMAND, "debug", "traceback", "trust", "hydra")
 NAMES_CONFIG = "--config-name="
 FLAGS = (NAMES_CONFIG, "--config-dir=", "hydra.searchpath=")  # what says where the config comes from

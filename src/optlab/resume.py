@@ -68,6 +68,8 @@ def check_continues(saved: Checkpoint, config: Config, fingerprint: str) -> None
     done, epochs = epochs_of(saved), config.trainer.max_epochs
     if 0 < epochs < done:
         raise UserError(f"trainer.max_epochs={epochs}: ckpt={path} has {done} epochs already; type a larger number")
+    if config.until is not None and config.until < done:
+        raise UserError(f"until={config.until}: ckpt={path} has {done} epochs already; type a larger number, or null")
     lengths = {"max_epochs": config.trainer.max_epochs, "max_steps": config.trainer.max_steps}
     longer = [key for key, length in lengths.items() if length != theirs["trainer"].get(key)]
     schedule = config.lr

@@ -20,6 +20,7 @@ from optlab.building import build_module, build_schedule
 from optlab.callbacks import Diverged, Instruments, Interruption, Recorder
 from optlab.callbacks.contract import RunContext, begin_run, check_data, in_order
 from optlab.callbacks.ending import Ended, ending_of, line
+from optlab.callbacks.until import Until
 from optlab.check import check_config
 from optlab.config import resolve
 from optlab.config.schema import Config
@@ -97,7 +98,8 @@ def prepare(
 ) -> Prepared:
     """Load and build everything; raises UserError for what cannot work, and writes nothing."""
     recorder = Recorder()
-    callbacks = [recorder, interruption, *build_callbacks(config.callbacks, folder)]
+    stops = [] if config.until is None else [Until(config.until)]
+    callbacks = [recorder, interruption, *stops, *build_callbacks(config.callbacks, folder)]
     trainer = build_trainer(config, folder, in_order(callbacks))
     engine = choose(config, trainer)
     data = load_data(config, sources)
@@ -119,6 +121,8 @@ def prepare(
     if ways := {name: way for name, way in module.run_state.directions.items() if way is not None}:
         record.data["directions"] = ways
     aim(recorder, config, data, module.run_state, trainer, folder if trainer.is_global_zero else None)
+    if recorder.metric:  # one that is killed says what it was judged by
+        record.data["metric"] = recorder.metric
     return Prepared(config, folder, data, trainer, module, engine, recorder, record, resumed)
 
 
@@ -138,9 +142,11 @@ def carry_out(prepared: Prepared) -> RunRecord:
         trainer.loggers = trainer.loggers or stand_in(callbacks_of(trainer))
         fit(prepared)
         record.ended = dict(conclude(prepared))
-        if config.phase != "tune":  # choosing sees validation only
+        if stopped := record.ended["reason"] == "until":
+            log.info("it may go on from checkpoints/last.ckpt, to epoch %d or to its end", trainer.max_epochs)
+        elif config.phase != "tune":  # choosing sees validation only
             test(prepared)
-        record.status = "finished"
+        record.status = "stopped" if stopped else "finished"
     except Diverged as result:
         record_divergence(prepared, result)
     except Interrupted as signal:

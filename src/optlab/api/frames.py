@@ -35,7 +35,7 @@ RUNS = {
     "model": "its name",
     "dataset": "its name",
     "phase": "`train`, or `tune` and `confirm` of a study",
-    "status": "`finished`, `diverged`, `failed`, `interrupted` or `running`",
+    "status": "`finished`, `diverged`, `stopped` (ended early by plan), `failed`, `interrupted` or `running`",
     "epochs": "trained",
     "steps": "optimizer steps",
     "seconds": "of training, validation included",

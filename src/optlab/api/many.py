@@ -167,7 +167,7 @@ def stopped(folder: Path) -> Stopped:
         counts = read(folder).counts
     except UserError:
         return Stopped("stopped before the first run was over; nothing is lost")
-    done = counts["finished"] + counts["diverged"] + counts["failed"]
+    done = counts["finished"] + counts["diverged"] + counts["stopped"] + counts["failed"]
     return Stopped(
         f"stopped with {plural(done, 'run')} done, kept in {shortest(folder)}; the same call with name={folder.name!r} "
         "goes on from there"

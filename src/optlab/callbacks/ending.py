@@ -8,6 +8,7 @@ from lightning.pytorch.callbacks import EarlyStopping, Timer
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 
 from optlab.adapters.lightning import callbacks_of
+from optlab.callbacks.until import Until
 from optlab.rules.ends import EARLY, End
 
 
@@ -36,6 +37,8 @@ def ending_of(trainer: Trainer, epochs: int) -> Ended:
 def who_stopped(callbacks: Iterable[Callback]) -> tuple[End, str]:
     """The callback that asked for the end, and why, as far as it says."""
     for callback in callbacks:
+        if isinstance(callback, Until) and callback.stopped:
+            return "until", f"until={callback.epoch}"
         if isinstance(callback, EarlyStopping) and callback.stopping_reason != EarlyStoppingReason.NOT_STOPPED:
             return "early_stopping", why(callback)
         remaining = callback.time_remaining() if isinstance(callback, Timer) else None

@@ -255,6 +255,7 @@ class Config(Node):
     engine: Literal["auto", "graph", "loop", "eager"]
     channels_last: bool
     cpu_kernels: bool = False  # checkpoints of before do not have it
+    until: AtLeast1 | None = None  # checkpoints of before do not have it
     retry: bool
     report: Report = Report()  # checkpoints of before do not have it
     phase: Phase
@@ -270,6 +271,13 @@ class Config(Node):
     loss: Option
     logger: Loggers
     callbacks: dict[str, Callback | None]
+
+    @model_validator(mode="after")
+    def _stops(self) -> Self:
+        kept = [key for key in ("min_epochs", "min_steps") if self.trainer.plain.get(key)]
+        if self.until is not None and kept:
+            raise UserError(f"until={self.until}: trainer.{kept[0]} keeps a run from ending; leave one of them out")
+        return self
 
     @model_validator(mode="after")
     def _best_checkpoint(self) -> Self:

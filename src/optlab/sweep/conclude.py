@@ -74,7 +74,7 @@ def conclude(
     if trouble is not None:
         line = f"the report is not whole: {trouble}; {tool('report')} {shortest(folder)} writes it when there is room"
         console.print(line, markup=False, soft_wrap=True)
-    if trouble is not None or not all(outcome.state in ("finished", "diverged") for outcome in outcomes):
+    if trouble is not None or not all(outcome.state in ("finished", "diverged", "stopped") for outcome in outcomes):
         sys.exit(1)
 
 

@@ -15,10 +15,10 @@ from optlab.config.mistakes import explain
 from optlab.config.schema import Config
 from optlab.errors import Interrupted, UserError
 from optlab.planned import PlannedRun
-from optlab.record import RECORD_FILE, OtherSchema, RunRecord, Status, run_id, shortest
+from optlab.record import METRICS_FILE, RECORD_FILE, OtherSchema, RunRecord, Status, read_metrics, run_id, shortest
 from optlab.rules.messages import Message, message
 
-FINAL = ("finished", "diverged", "failed")
+FINAL = ("finished", "diverged", "failed")  # whatever its `until`
 MODES = ("train", "find_lr")  # what the jobs of a sweep may do
 
 State = Status | Literal["missing", "damaged"]
@@ -70,7 +70,21 @@ class Outcome:
     @property
     def settled(self) -> bool:
         """Whether there is nothing left to do for this job (a failed one runs again only when asked to)."""
-        return self.state in (*FINAL, "damaged")
+        return self.problem is not None or (self.record is not None and is_over(self.job, self.record))
+
+
+def is_over(job: Job, record: RunRecord) -> bool:
+    """Whether a run's record says that nothing is left to do for a job: it ended, or got as far as it was to get."""
+    return record.status in FINAL or got_beyond(job.folder, record, job.config.until)
+
+
+def got_beyond(folder: Path, record: RunRecord, until: int | None) -> bool:
+    """Whether a run has stopped behind the epoch `until`, or had gone on from there when it was broken off."""
+    if until is None:
+        return False
+    if record.status == "stopped":
+        return record.epochs >= until
+    return len(read_metrics(folder / METRICS_FILE)) > until
 
 
 class SweepInterrupted(Interrupted):

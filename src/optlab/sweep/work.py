@@ -26,7 +26,7 @@ from optlab.record import CHECKPOINT_FOLDER, METRICS_FILE, RECORD_FILE, RunRecor
 from optlab.rules.instruments import INSTRUMENTS_FILE
 from optlab.rules.metrics import objective
 from optlab.sweep.folder import locked
-from optlab.sweep.job import FINAL
+from optlab.sweep.job import FINAL, got_beyond
 from optlab.sweep.lengthen import shorter
 from optlab.sweep.shelf import behind
 
@@ -52,14 +52,14 @@ def run_job(
         if not ours:
             return None
         before = earlier(folder, run_id(config.plain))
-        if before is not None and before.status in FINAL:
+        if before is not None and (before.status in FINAL or got_beyond(folder, before, config.until)):
             return None if before.status == "failed" else objective(before)
         config = prepared(config, folder, overrides, before)
         if not wants_output(overrides):
             process.quiet_console()
         record = RunRecord.begin(config.plain, overrides)
         if before is not None and config.ckpt is not None:
-            record.continued_from = before.continued_from
+            record.continued_from, record.data = before.continued_from, before.data
         record.write(folder)
         with process.freeing_memory():
             try:

@@ -76,7 +76,7 @@ class MLflow(Tracker):
     def end(self, logger: Any, record: RunRecord) -> None:
         client = logger.experiment
         client.set_tag(logger.version, "status", record.status)
-        ended = {"finished": "FINISHED", "diverged": "FINISHED", "interrupted": "KILLED"}
+        ended = {"finished": "FINISHED", "diverged": "FINISHED", "stopped": "FINISHED", "interrupted": "KILLED"}
         logger.finalize(ended.get(record.status, "FAILED"))
 
     def where(self, record: RunRecord, folder: Path) -> str:
@@ -180,7 +180,8 @@ class SwanLab(Tracker):
     def end(self, logger: Any, record: RunRecord) -> None:
         run = logger.experiment
         run.config.update({"status": record.status})
-        state = {"finished": "success", "diverged": "success", "interrupted": "aborted"}.get(record.status, "crashed")
+        states = {"interrupted": "aborted"} | dict.fromkeys(("finished", "diverged", "stopped"), "success")
+        state = states.get(record.status, "crashed")
         run.finish(state=state, error=None if state == "success" else record.status)
 
     def where(self, record: RunRecord, folder: Path) -> str:

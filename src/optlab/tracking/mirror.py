@@ -68,7 +68,7 @@ class Tracker:
     def end(self, logger: Any, record: RunRecord) -> None:
         """Say how the run ended, and close it."""
         logger.save()
-        logger.finalize("success" if record.status in ("finished", "diverged") else "failed")
+        logger.finalize("success" if record.status in ("finished", "diverged", "stopped") else "failed")
 
     def where(self, record: RunRecord, folder: Path) -> str:
         """Where the user finds the run, for the line at its start."""

@@ -34,7 +34,7 @@ class MirrorToTensorBoard(TensorBoardLogger):
 
     def finish(self, record: RunRecord) -> None:
         """Write what is left, and close the files."""
-        self.finalize("success" if record.status in ("finished", "diverged") else "failed")
+        self.finalize("success" if record.status in ("finished", "diverged", "stopped") else "failed")
 
 
 def tensorboard_logger(folder: Path) -> list[Logger]:

@@ -55,7 +55,7 @@ class MirrorToWandb(WandbLogger):
         self.guard(lambda: self.run.config.update({"status": record.status}, allow_val_change=True))
         if self.best is not None and record.status in ("finished", "diverged"):
             self.guard(lambda: self.log_best(record))
-        exit_code = {"finished": 0, "diverged": 0, "interrupted": 130}.get(record.status, 1)
+        exit_code = {"finished": 0, "diverged": 0, "stopped": 0, "interrupted": 130}.get(record.status, 1)
         self.guard(lambda: self.run.finish(exit_code=exit_code))
 
     def log_best(self, record: RunRecord) -> None:

@@ -17,7 +17,7 @@ from optlab.planned import Planned
 from optlab.record import CHECKPOINT_FOLDER, METRICS_FILE, RECORD_FILE
 from optlab.rules.progress import Span, session, share, time_left
 
-OVER = ("finished", "diverged", "failed", "unreadable")
+OVER = ("finished", "diverged", "stopped", "failed", "unreadable")
 PHASES = {"tune": "tuning", "confirm": "confirmation"}  # those of a study, in their order
 SIGNS_OF_LIFE = (RECORD_FILE, METRICS_FILE, "train.log", CHECKPOINT_FOLDER)
 PATIENCE = 60.0  # seconds without a sign of life that are nothing unusual, beside three epochs of the run

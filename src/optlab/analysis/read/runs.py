@@ -65,7 +65,9 @@ class Run:
     @property
     def is_cut(self) -> bool:
         """Whether its metrics.csv has fewer rows than the run had epochs: rows, or the whole file, were deleted."""
-        return self.is_over and len(next(iter(self.history.values()), ())) < self.record.epochs
+        return (self.is_over or self.record.status == "stopped") and len(
+            next(iter(self.history.values()), ())
+        ) < self.record.epochs
 
     @property
     def is_cut_within(self) -> bool:
