@@ -28,7 +28,7 @@ from optlab.rules.logged import standard_name
 from optlab.rules.metrics import Direction
 from optlab.rules.tasks import Answers
 from optlab.seeds import derive
-from optlab.sums import Sums
+from optlab.sums import Sent, Sums
 
 log = logging.getLogger(__name__)
 
@@ -93,13 +93,21 @@ class RunState:
             at_once = self.counts_at_once or device.type != "cpu"  # on a GPU there is nothing to gain
             self.sums[part] = Sums(device, self.answers, at_once, self.info.outputs)
 
-    def read_sums(self, part: str) -> dict[str, float]:
-        """The metrics of a part ("train", "val" or "test") since its sums were opened: this reads the device."""
+    def send_sums(self, part: str) -> Sent:
+        """What was summed of a part ("train", "val" or "test") since its sums were opened, on its way to the host."""
         trainer = self.module.trainer
         sums = self.sums[part].tensor()
         if trainer.world_size > 1:
             sums = trainer.strategy.reduce(sums, reduce_op="sum")
-        return {f"{part}/{kind}": mean for kind, mean in self.sums[part].means(sums.tolist()).items()}
+        return Sent(sums)
+
+    def means(self, part: str, sums: Sequence[float]) -> dict[str, float]:
+        """The metrics of a part, of what it sent."""
+        return {f"{part}/{kind}": mean for kind, mean in self.sums[part].means(sums).items()}
+
+    def read_sums(self, part: str) -> dict[str, float]:
+        """The metrics of a part as they are now: this waits for the device."""
+        return self.means(part, self.send_sums(part).read())
 
     def publish(self, metrics: Mapping[str, float]) -> None:
         """Keep metrics for the record, and give them to callbacks that watch `trainer.callback_metrics`."""

@@ -9,6 +9,33 @@ from torch import Tensor
 
 from optlab.rules.tasks import IGNORED, Answers
 
+
+class Sent:
+    """Numbers that the device sends to the host, which goes on meanwhile.
+
+    Args:
+        tensor: [n], as it is when the device comes to it.
+    """
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.values = tensor.to("cpu", non_blocking=tensor.is_cuda)  # pinned, where it does not block
+        self._event = torch.cuda.Event() if tensor.is_cuda else None
+        if self._event is not None:
+            self._event.record()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether they are on the host in any case, and not only when the device has come so far."""
+        return self._event is None
+
+    def read(self) -> list[float]:
+        """The numbers; this waits for the device where it has not come so far."""
+        if self._event is not None:
+            self._event.synchronize()
+        numbers: list[float] = self.values.tolist()
+        return numbers
+
+
 AT_ONCE = 2048  # samples whose outputs are kept until their correct ones are counted
 
 

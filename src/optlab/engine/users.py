@@ -71,13 +71,13 @@ class UsersState(RunState):
         sums.loss.add_(loss.detach().reshape(()), alpha=samples)
         sums.samples += samples
 
-    def read_sums(self, part: str) -> dict[str, float]:
+    def means(self, part: str, sums: Sequence[float]) -> dict[str, float]:
         """The training loss; nothing where a module that steps its optimizers itself returns none.
 
         Raises:
             UserError: no step so far has returned a loss, and so none has learned anything.
         """
-        metrics = super().read_sums(part)
+        metrics = super().means(part, sums)
         if not math.isnan(metrics["train/loss"]) or self.sums[part].samples:
             return metrics
         if self.module.automatic_optimization:
