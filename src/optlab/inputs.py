@@ -2,11 +2,13 @@
 
 import inspect
 import json
+import math
 from collections.abc import Callable, MutableMapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, get_type_hints
 
+import torch
 from lightning import Trainer
 
 from optlab.config.schema import Config
@@ -32,6 +34,10 @@ NEEDS = {
 }
 # What every option of the group `dataset` may have and a function is given where its signature names it.
 MAY_TAKE = ("split_seed", "val_size", "task", "outputs", "test_size", "memory", "workers")
+
+
+EVAL_BATCH, EVAL_BATCH_ON_GPU = 128, 2048
+MOST_VALUES = 2048 * 3 * 64 * 64  # of a batch on a GPU: 2,048 colour images of 64x64 pixels
 
 
 def makes_source(function: Callable[..., Any]) -> bool:
@@ -144,13 +150,29 @@ def batches(
     return kind(
         arrays.to(device),
         augmentation(config.dataset.augment, info),
-        batch_size=config.batch_size if train else config.eval_batch_size,
+        batch_size=config.batch_size if train else eval_batch_size(config, info, device),
         seed=config.seed,
         train=train,
         shuffle=train and config.shuffle,
         rank=trainer.global_rank,
         world_size=trainer.world_size,
     )
+
+
+def eval_batch_size(config: Config, info: DataInfo, device: torch.device) -> int:
+    """Samples of a batch of validation and test: as typed, else 128, and on a GPU up to 2,048.
+
+    There a batch of a small network is bound by the launching of its kernels. Larger samples get fewer, so that memory
+    suffices wherever it does for training; and where the trainer counts batches, these stay the same on any device.
+    """
+    if config.eval_batch_size is not None:
+        return config.eval_batch_size
+    limits = config.trainer.limit_val_batches, config.trainer.limit_test_batches
+    counted = any(limit is not None and (isinstance(limit, int) or limit < 1) for limit in limits)
+    if device.type == "cpu" or counted:
+        return EVAL_BATCH
+    values = math.prod(info.input_shape) * (info.outputs if task_of(info.task).answers == "positions" else 1)
+    return max(EVAL_BATCH, min(EVAL_BATCH_ON_GPU, MOST_VALUES // values))
 
 
 def describe_data(data: Splits) -> dict[str, Any]:

@@ -19,7 +19,7 @@ class Sent:
 
     def __init__(self, tensor: Tensor) -> None:
         self.values = tensor.to("cpu", non_blocking=tensor.is_cuda)  # pinned, where it does not block
-        self._event = torch.cuda.Event() if tensor.is_cuda else None
+        self._event = torch.cuda.Event() if tensor.is_cuda else None  # type: ignore[no-untyped-call]
         if self._event is not None:
             self._event.record()
 

@@ -239,7 +239,7 @@ class Config(Node):
 
     seed: NotNegative
     batch_size: AtLeast1
-    eval_batch_size: AtLeast1
+    eval_batch_size: AtLeast1 | None
     shuffle: bool
     metric: JudgedBy | None
     metrics: dict[str, Call] = {}  # noqa: RUF012  # of the user's own, by name; checkpoints of before do not have it

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -64,12 +64,20 @@ class DataInfo:
         return cls(**merged)
 
 
+class Copies(dict[torch.device, "Arrays"]):
+    """Copies of arrays on other devices; whoever pickles or copies the arrays gets none of them."""
+
+    def __reduce__(self) -> tuple[type[Copies], tuple[()]]:
+        return Copies, ()
+
+
 @dataclass(frozen=True)
 class Arrays:
     """Samples with their targets. Images of several channels lie in memory as channels_last."""
 
     inputs: Tensor  # uint8 [n, channels, height, width], or float32 [n, features]
     targets: Tensor  # int64 [n], float32 [n, outputs], or int64 [n, *positions]
+    copies: Copies = field(default_factory=Copies, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.inputs) != len(self.targets):
@@ -99,7 +107,16 @@ class Arrays:
         return Arrays(*self.take(indices))
 
     def to(self, device: torch.device) -> Arrays:
-        return Arrays(self.inputs.to(device), self.targets.to(device))
+        """Itself where it lies there already; elsewhere a copy that lives as long as these arrays.
+
+        So all parts and all runs that share a data set upload it once. Of several devices the last one is remembered.
+        """
+        if device == self.device:
+            return self
+        if device not in self.copies:
+            self.copies.clear()
+            self.copies[device] = Arrays(self.inputs.to(device), self.targets.to(device))
+        return self.copies[device]
 
 
 @dataclass(frozen=True)
@@ -138,9 +155,9 @@ class Subset:
     def subset(self, rows: Tensor) -> Subset:
         return Subset(self.of, self.rows.index_select(0, rows))
 
-    def to(self, device: torch.device) -> Samples:
-        """Itself where it lies there already; elsewhere a copy of its samples alone."""
-        return self if device == self.device else Arrays(self.inputs, self.targets).to(device)
+    def to(self, device: torch.device) -> Subset:
+        """Itself where it lies there already; else the same of the copy that all parts of the arrays share."""
+        return self if device == self.device else Subset(self.of.to(device), self.rows.to(device))
 
 
 class Samples(Protocol):
