@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
+DEVICES = ("cuda",)  # where optimizers read the lr from a tensor, and steps can be captured
+
 
 class DeviceRates:
     """Lends each parameter group its lr as a float32 tensor [] on the device, for the time of `optimizer.step()`.

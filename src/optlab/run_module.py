@@ -14,7 +14,7 @@ import torch
 from lightning import LightningModule
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from optlab import optimizers
+from optlab import optimizers, rates
 from optlab.adapters.lightning import let_clip, load_train_batches, publish, published
 from optlab.adapters.torch import random_state, seed_default, set_random_state, skip_graph_check
 from optlab.config.schema import Config
@@ -23,7 +23,6 @@ from optlab.create import create
 from optlab.data.arrays import DataInfo
 from optlab.data.batches import DeviceBatches
 from optlab.lr import Horizon
-from optlab.rates import DeviceRates
 from optlab.rules.logged import standard_name
 from optlab.rules.metrics import Direction
 from optlab.rules.tasks import Answers
@@ -77,7 +76,7 @@ class RunState:
         self.directions: dict[str, Direction | None] = {}  # of metrics of the user's own, by the part after the slash
         self.details: dict[str, Any] = {}  # what test time adds for the record besides metrics
         self.lr: float | None = None  # that training began with, where the config does not say it
-        self.rates: DeviceRates | None = None
+        self.rates: rates.DeviceRates | None = None
         self.kernels: dict[str, int] = {}  # how many layers of a kind `cpu_kernels` gave kernels of their own
         self.weights: dict[str, Any] = {}  # what the network's first weights came from, where they were not drawn
         self.resumed: Mapping[str, Any] | None = None  # where within an epoch the run goes on
@@ -195,8 +194,8 @@ class RunState:
             log.info(line)
         if optimizers.device_flags(self.config.optimizer, device):
             optimizers.align_gradients(optimizer)
-            if device.type == "cuda":
-                self.rates = DeviceRates(optimizer, device)
+            if device.type in rates.DEVICES:
+                self.rates = rates.DeviceRates(optimizer, device)
         load_train_batches(trainer)
         steps = int(trainer.estimated_stepping_batches)
         # Of data that do not say how many there are, one epoch is as long as the run.

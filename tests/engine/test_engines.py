@@ -15,7 +15,7 @@ from optlab.errors import UserError
 from optlab.record import RunRecord
 from optlab.run import run
 from tests.conftest import Train, words_of
-from tests.engine.conftest import Called
+from tests.engine.recorded import Recorded
 from tests.metrics import read_metrics
 from tests.test_resume import StopAfter, weights, without_time
 
@@ -30,7 +30,7 @@ def assert_same(a: Path, b: Path) -> None:
     assert all(torch.equal(actual[name], expected[name]) for name in expected)
 
 
-def assert_engines_agree(train: Train, captures: list[Called], *words: str) -> tuple[RunRecord, RunRecord]:
+def assert_engines_agree(train: Train, captures: list[Recorded], *words: str) -> tuple[RunRecord, RunRecord]:
     eager = train(*WORDS, "engine=eager", *words, folder="eager")
     assert not captures
     graph = train(*WORDS, "engine=graph", *words, folder="graph")
@@ -50,7 +50,7 @@ def assert_engines_agree(train: Train, captures: list[Called], *words: str) -> t
 @pytest.mark.parametrize(
     "optimizer", ["sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop", "adagrad", "adadelta", "nadam", "asgd"]
 )
-def test_replayed_steps_are_the_steps(optimizer: str, train: Train, captures: list[Called]) -> None:
+def test_replayed_steps_are_the_steps(optimizer: str, train: Train, captures: list[Recorded]) -> None:
     assert_engines_agree(train, captures, f"optimizer={optimizer}")
 
 
@@ -96,7 +96,9 @@ NOISY = ("model=linear", "model._target_=tests.engine.test_engines.Noisy")
     }.values(),
     ids=lambda words: words[0],
 )
-def test_every_way_to_train_is_the_same_in_both_engines(words: list[str], train: Train, captures: list[Called]) -> None:
+def test_every_way_to_train_is_the_same_in_both_engines(
+    words: list[str], train: Train, captures: list[Recorded]
+) -> None:
     assert_engines_agree(train, captures, *words)
 
 
@@ -114,7 +116,7 @@ class Stop(StopAfter):
 @pytest.mark.parametrize("words", [("optimizer=adam", "lr=cosine"), NOISY], ids=["adam", "dropout"])
 @pytest.mark.parametrize("order", [("graph", "graph"), ("graph", "eager"), ("eager", "graph")])
 def test_a_run_interrupted_in_one_engine_goes_on_in_either(
-    order: tuple[str, str], words: tuple[str, ...], train: Train, captures: list[Called], tmp_path: Path
+    order: tuple[str, str], words: tuple[str, ...], train: Train, captures: list[Recorded], tmp_path: Path
 ) -> None:
     words = (*WORDS, *words, "trainer.max_epochs=3", "callbacks.divergence.every_n_steps=7")
     whole = train(*words, "engine=eager", folder="whole")
@@ -132,7 +134,7 @@ def test_a_run_interrupted_in_one_engine_goes_on_in_either(
     assert continued.metrics == whole.metrics
 
 
-def test_divergence_is_found_at_the_next_look(train: Train, captures: list[Called]) -> None:
+def test_divergence_is_found_at_the_next_look(train: Train, captures: list[Recorded]) -> None:
     words = (*WORDS, "optimizer=sgd", "optimizer.lr=1e30", "callbacks.divergence.every_n_steps=7")
     eager = train(*words, "engine=eager", folder="eager")
     graph = train(*words, "engine=graph", folder="graph")
@@ -142,7 +144,7 @@ def test_divergence_is_found_at_the_next_look(train: Train, captures: list[Calle
     assert "in epoch 1 (step 7)" in graph.error["message"]
 
 
-def test_a_second_run_of_an_epoch_more_is_the_longer_run(train: Train, captures: list[Called]) -> None:
+def test_a_second_run_of_an_epoch_more_is_the_longer_run(train: Train, captures: list[Recorded]) -> None:
     train(*WORDS, "engine=graph", "trainer.max_epochs=3", folder="whole")
     train(*WORDS, "engine=graph", folder="first")
     train(*WORDS, "engine=graph", "trainer.max_epochs=3", "ckpt=first/checkpoints/last.ckpt", folder="second")
@@ -164,7 +166,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("word", REFUSED)
 def test_what_stands_against_the_graph_is_said(
-    word: str, train: Train, captures: list[Called], caplog: pytest.LogCaptureFixture
+    word: str, train: Train, captures: list[Recorded], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     with pytest.raises(UserError, match=r"^engine=graph: not possible, because .*; type engine=auto$") as error:
@@ -176,13 +178,13 @@ def test_what_stands_against_the_graph_is_said(
     assert not captures
 
 
-def test_several_processes_stand_against_the_graph(train: Train, captures: list[Called]) -> None:
+def test_several_processes_stand_against_the_graph(train: Train, captures: list[Recorded]) -> None:
     with pytest.raises(UserError, match="because DDPStrategy is for several processes; type engine=auto"):
         train("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=1", "engine=graph")
 
 
 def test_auto_takes_the_graph_and_says_so(
-    train: Train, captures: list[Called], caplog: pytest.LogCaptureFixture
+    train: Train, captures: list[Recorded], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     assert train("trainer.max_epochs=1").environment["engine"] == "graph"
@@ -201,7 +203,7 @@ def test_without_a_gpu_auto_loops_in_silence_and_graph_is_refused(
     assert not Path("graph").exists()
 
 
-def test_callbacks_that_do_not_look_at_batches_do_not_stand_in_the_way(train: Train, captures: list[Called]) -> None:
+def test_callbacks_that_do_not_look_at_batches_do_not_stand_in_the_way(train: Train, captures: list[Recorded]) -> None:
     words = ["+callbacks.stopping._target_=lightning.pytorch.callbacks.EarlyStopping"]
     words += ["+callbacks.stopping.monitor=val/loss", "callbacks=default"]
     assert train(*words, "engine=graph", "trainer.max_epochs=1").environment["engine"] == "graph"
@@ -260,7 +262,7 @@ UNCAPTURABLE = {
 
 @pytest.mark.parametrize("name", UNCAPTURABLE)
 def test_what_no_replay_would_repeat_is_found_out(
-    name: str, train: Train, captures: list[Called], caplog: pytest.LogCaptureFixture
+    name: str, train: Train, captures: list[Recorded], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     words, reason = UNCAPTURABLE[name]
@@ -275,16 +277,16 @@ def test_what_no_replay_would_repeat_is_found_out(
 
 @pytest.mark.parametrize("when", ["warm_up", "capture", "replay"])
 def test_a_capture_that_fails_leaves_no_trace(
-    when: str, train: Train, captures: list[Called], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    when: str, train: Train, captures: list[Recorded], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    original = getattr(Called, when)
+    original = getattr(Recorded, when)
 
-    def failing(self: Called, *step: Any) -> None:
+    def failing(self: Recorded, *step: Any) -> None:
         original(self, *step)
         raise RuntimeError("operation not permitted when stream is capturing\nand more")
 
-    monkeypatch.setattr(Called, when, failing)
+    monkeypatch.setattr(Recorded, when, failing)
     train(*WORDS, *NOISY, "engine=eager", folder="eager")
     record = train(*WORDS, *NOISY, "engine=auto", folder="auto")
     assert record.environment["engine"] == "loop"
@@ -294,17 +296,19 @@ def test_a_capture_that_fails_leaves_no_trace(
 
 
 def test_a_replay_that_is_not_the_step_is_not_trusted(
-    train: Train, captures: list[Called], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    train: Train, captures: list[Recorded], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
 
-    def with_another_lr(self: Called) -> None:
-        group = self.step.optimizer.param_groups[0]
-        group["lr"] *= 1.5
-        self.step()
-        group["lr"] /= 1.5
+    replay = Recorded.replay
 
-    monkeypatch.setattr(Called, "replay", with_another_lr)
+    def with_another_lr(self: Recorded) -> None:
+        (lr,) = [operator.options["lr"] for operator in self.operators if "lr" in operator.options]
+        lr.mul_(1.5)
+        replay(self)
+        lr.div_(1.5)
+
+    monkeypatch.setattr(Recorded, "replay", with_another_lr)
     train(*WORDS, "optimizer=sgd", "optimizer.lr=0.125", "engine=eager", folder="eager")
     record = train(*WORDS, "optimizer=sgd", "optimizer.lr=0.125", "engine=auto", folder="auto")
     assert record.environment["engine"] == "loop"
@@ -319,7 +323,7 @@ def test_the_engine_may_change_without_making_another_run(train: Train) -> None:
 
 
 def test_chunks_are_as_long_as_the_config_says(
-    train: Train, captures: list[Called], monkeypatch: pytest.MonkeyPatch
+    train: Train, captures: list[Recorded], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("optlab.engine.module.STEPS_A_CHUNK", 4)
     assert choice.STEPS_A_CHUNK == 50

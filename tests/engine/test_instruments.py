@@ -7,13 +7,13 @@ import pytest
 from optlab.rules.instruments import QUANTITIES, read
 from tests.callbacks.test_instruments import EVERY, ON, assert_same_run
 from tests.conftest import Train
-from tests.engine.conftest import Called
+from tests.engine.recorded import Recorded
 from tests.engine.test_engines import NOISY, WORDS
 
 
 @pytest.mark.parametrize("words", [["optimizer=adam"], [*NOISY, "optimizer=momentum"]], ids=["adam", "noisy"])
 def test_captured_steps_are_measured_and_stay_as_they_are(
-    words: list[str], train: Train, captures: list[Called]
+    words: list[str], train: Train, captures: list[Recorded]
 ) -> None:
     train(*WORDS, *words, "engine=graph", folder="without")
     train(*WORDS, *words, ON, f"{EVERY}20", "engine=eager", folder="eager")

@@ -3,17 +3,17 @@
 import pytest
 
 from tests.conftest import Train
-from tests.engine.conftest import Called
+from tests.engine.recorded import Recorded
 
 
 def test_a_graph_that_is_given_up_is_not_what_the_record_says(
-    train: Train, captures: list[Called], monkeypatch: pytest.MonkeyPatch
+    train: Train, captures: list[Recorded], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert train("trainer.max_epochs=1", folder="replayed").numerics["engine"] == "graph"
 
-    def failing(self: Called, step: object) -> None:
+    def failing(self: Recorded, step: object) -> None:
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    monkeypatch.setattr(Called, "capture", failing)
+    monkeypatch.setattr(Recorded, "capture", failing)
     record = train("trainer.max_epochs=1", folder="given_up")
     assert record.numerics["engine"] == record.environment["engine"] != "graph"

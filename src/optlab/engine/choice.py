@@ -8,6 +8,7 @@ import torch
 from lightning import Trainer
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
+from optlab import rates
 from optlab.adapters.lightning import callbacks_of
 from optlab.callbacks.contract import terms
 from optlab.config.schema import Config
@@ -17,7 +18,6 @@ from optlab.optimizers import device_flags
 
 STEPS_A_CHUNK = 50  # replays to one batch of Lightning's: its hooks, the bar and Ctrl-C come between two chunks
 SECONDS_A_CHUNK = 0.1  # a chunk of slow steps ends sooner
-DEVICES = ("cuda",)  # where steps can be captured
 PRECISIONS = ("32-true", "bf16-mixed")  # float16 scales its losses, and reads back whether a step overflowed
 
 Engine = Literal["eager", "loop", "graph"]
@@ -40,7 +40,7 @@ def choose(config: Config, trainer: Trainer) -> Choice:
     wanted, device = config.engine, trainer.strategy.root_device
     if wanted == "eager" or config.module is not None:
         return Choice("eager")
-    can_capture = device.type in DEVICES
+    can_capture = device.type in rates.DEVICES
     if wanted == "graph" and not can_capture:
         raise UserError(f"engine=graph needs an NVIDIA GPU, and this run is on {device.type}; type engine=auto")
     captures = can_capture and wanted != "loop"
