@@ -5,7 +5,7 @@ import io
 import logging
 import runpy
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,12 +21,21 @@ class Result(NamedTuple):
 
 
 def command(*words: str) -> Result:
-    """`python train.py WORDS` without a new process; importing torch anew costs seconds."""
+    """`python train.py WORDS` without a new process; importing torch anew costs seconds.
+
+    A multirun that names no launcher runs its jobs in this process, too.
+    """
 
     def main() -> None:
         runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
 
-    return in_process(main, "train.py", *words)
+    return in_process(main, "train.py", *here(words))
+
+
+def here(words: Sequence[str]) -> list[str]:
+    """The words, with the launcher that starts no processes where they are of a multirun and name none."""
+    named = any(word.startswith("hydra/launcher=") for word in words)
+    return [*words, "hydra/launcher=basic"] if "-m" in words and not named else list(words)
 
 
 def in_process(main: Callable[[], int | None], *argv: str) -> Result:

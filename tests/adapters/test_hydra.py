@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -223,6 +224,25 @@ def test_the_launcher_is_the_one_of_the_config_else_a_sweep_runs_its_jobs_somewh
     assert (type(launcher).__name__, launcher.n_jobs) == ("JoblibLauncher", 3)
 
 
+def test_hydras_own_launcher_runs_jobs_here_else_a_single_run_of_a_sweep_starts_a_process(tmp_path: Path) -> None:
+    config, context = multirun_of(tmp_path)
+    launcher = adapter.basic_launcher(context, config, told)
+    with clean_logging():
+        [result] = launcher.launch([["seed=7"]], initial_job_idx=3)
+    assert result.return_value == (7, 3, str(tmp_path / "sweep" / "job"))
+
+
+def test_a_launcher_is_closed_where_it_can_be_else_its_processes_outlive_the_sweep(tmp_path: Path) -> None:
+    closed: list[str] = []
+    own: Any = SimpleNamespace(close=lambda: closed.append("here"))
+    with pytest.raises(ZeroDivisionError), adapter.closing(own):
+        _ = 1 / 0
+    assert closed == ["here"]
+    config, context = multirun_of(tmp_path)
+    with adapter.closing(adapter.basic_launcher(context, config, told)) as hydras:
+        assert not hasattr(hydras, "close")
+
+
 def test_the_option_of_each_group_is_known_else_a_study_starts_as_a_single_run(tmp_path: Path) -> None:
     config, _ = multirun_of(tmp_path, "optimizer=sgd")
     found = adapter.choices(config)
@@ -275,7 +295,8 @@ def test_an_offered_option_is_found_like_a_file_else_an_object_has_no_name_to_be
 
 def test_a_multirun_needs_no_command_line_else_a_notebook_has_to_start_a_process() -> None:
     seen: list[int] = []
-    words = ["hydra/sweeper=basic", "seed=4,5", "hydra.sweep.dir=s", "hydra.sweep.subdir=${hydra.job.num}"]
+    words = ["hydra/sweeper=basic", "hydra/launcher=basic", "seed=4,5"]
+    words += ["hydra.sweep.dir=s", "hydra.sweep.subdir=${hydra.job.num}"]
     adapter.give_values(run_folder=lambda *_: "r", job_folder=lambda: "j")
     with clean_logging():
         adapter.multirun(CONFIG_FOLDER, words, lambda cfg: seen.append(cfg.seed), "train", "train")

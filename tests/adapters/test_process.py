@@ -42,6 +42,18 @@ def test_freed_blocks_are_kept_and_not_faulted_in_again() -> None:
     assert int(python(FAULTS.format(call="keep_large_blocks()"))) < 500
 
 
+def test_cores_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+    for quota, expected in {"": 4, "max 100000": 4, "250000 100000": 2, "50000 100000": 1, "900000 100000": 4}.items():
+        monkeypatch.setattr(process, "read_line", lambda path, quota=quota: quota)
+        assert process.cores() == expected, f"a container with cpu.max {quota} runs too many jobs at a time"
+
+
+def test_a_file_that_the_system_does_not_have_says_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("first\nsecond\n")
+    assert (process.read_line(str(tmp_path / "file")), process.read_line(str(tmp_path / "none"))) == ("first", "")
+
+
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's")
 def test_what_a_user_set_for_the_allocator_stays() -> None:
     assert int(python(FAULTS.format(call="keep_large_blocks()"), MALLOC_TRIM_THRESHOLD_="131072")) > 10_000

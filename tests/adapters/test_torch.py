@@ -36,6 +36,11 @@ def test_threads_come_back() -> None:
     assert torch.get_num_threads() == 2, "what comes after the check of an optimizer computes on one thread"
 
 
+def test_a_process_that_has_torch_takes_another_number_of_threads() -> None:
+    adapter.use_threads(2)
+    assert torch.get_num_threads() == 2, "the workers of a sweep take all cores each"
+
+
 CPU = torch.device("cpu")
 
 

@@ -12,7 +12,7 @@ from optlab.config import compose, resolve
 from optlab.config.schema import Config
 from optlab.record import RunRecord
 from optlab.sweep.job import Job
-from tests.commandline import ROOT, Result, command
+from tests.commandline import ROOT, Result, command, here
 from tests.conftest import QUICK, SMALL
 from tests.metrics import read_metrics
 
@@ -33,7 +33,7 @@ def multirun(*words: str, name: str = "first") -> Result:
 def start(*words: str, name: str = "first") -> "subprocess.Popen[str]":
     """A quick multirun in a process of its own."""
     return subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), *words_of(*words, name=name)],
+        [sys.executable, str(ROOT / "train.py"), *here(words_of(*words, name=name))],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

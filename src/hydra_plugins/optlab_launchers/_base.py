@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
 from abc import abstractmethod
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from omegaconf import DictConfig
 if TYPE_CHECKING:
     from optlab.adapters.hydra import JobReturn
     from optlab.sweep.launchers.pool import Backend
+    from optlab.sweep.launchers.slots import Slot
 
 
 class ProcessLauncher(Launcher):
@@ -29,28 +31,48 @@ class ProcessLauncher(Launcher):
         self.hydra_context = hydra_context
         self.task_function = task_function
         self.config = config
+        self.running: Backend | None = None  # from the first launch on
+        self.to_the_end = ExitStack()
+        weakref.finalize(self, self.to_the_end.close)  # a sweeper that is not optlab's does not know `close`
 
     def check(self) -> None:
         """Raise UserError where this launcher cannot start anything, before anything is planned or written."""
         from optlab.errors import UserError
         from optlab.rules.commands import install
 
-        if any(find_spec(package) is None for package in (self.package, "cloudpickle")):
+        if find_spec(self.package) is None:
             raise UserError(f"hydra/launcher={self.name} needs a package: {install(self.package)}")
         from optlab.sweep.launchers.slots import check_counts
 
         check_counts(**{name: value for name, value in vars(self).items() if name in ("n_jobs", "threads")})
 
     @abstractmethod
-    def backend(self, content: bytes, jobs: Sequence[Sequence[str]], first: int) -> Backend:
+    def backend(self, content: bytes) -> Backend:
         """How the jobs' processes are started; `content` is what they need to know of the sweep."""
 
+    def slots(self, jobs: int) -> Sequence[Slot]:
+        """The machine, shared out among so many jobs."""
+        from optlab.sweep.launchers.slots import share_out
+
+        given = {name: getattr(self, name, None) for name in ("n_jobs", "threads", "gpus")}
+        return share_out(jobs, self.config, **given)
+
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run these jobs; the processes stay for the next launch, until `close`."""
         from optlab.sweep.launchers.parcel import pack
         from optlab.sweep.launchers.pool import run_all
         from optlab.sweep.shelf import sharing
 
-        with sharing() if self.on_this_machine else nullcontext(()) as shelves:
-            content = pack(self.hydra_context, self.config, self.task_function, shelves)
-            endings = run_all(self.backend(content, job_overrides, initial_job_idx), job_overrides, initial_job_idx)
+        slots = self.slots(len(job_overrides))
+        if self.running is None:
+            shelves = self.to_the_end.enter_context(sharing()) if self.on_this_machine else ()
+            self.running = self.backend(pack(self.hydra_context, self.config, self.task_function, shelves))
+            self.to_the_end.callback(self.running.close)
+        self.running.take(job_overrides, initial_job_idx, slots)
+        endings = run_all(self.running, job_overrides, initial_job_idx)
         return [ending.to_job_return(job) for ending, job in zip(endings, job_overrides, strict=True)]
+
+    def close(self) -> None:
+        """End the processes; the sweep is over."""
+        self.running = None
+        self.to_the_end.close()

@@ -23,9 +23,7 @@ class JoblibLauncher(ProcessLauncher):
         self.threads = threads
         self.gpus = gpus
 
-    def backend(self, content: bytes, jobs: Sequence[Sequence[str]], first: int) -> Backend:
+    def backend(self, content: bytes) -> Backend:
         from optlab.sweep.launchers.processes import Processes
-        from optlab.sweep.launchers.slots import share_out
 
-        slots = share_out(len(jobs), self.config, n_jobs=self.n_jobs, threads=self.threads, gpus=self.gpus)
-        return Processes(content, slots)
+        return Processes(content)

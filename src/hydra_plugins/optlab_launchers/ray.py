@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hydra_plugins.optlab_launchers._base import ProcessLauncher
@@ -29,9 +28,7 @@ class RayLauncher(ProcessLauncher):
         self.threads = threads
         self.gpus_per_job = gpus_per_job
 
-    def backend(self, content: bytes, jobs: Sequence[Sequence[str]], first: int) -> Backend:
+    def backend(self, content: bytes) -> Backend:
         from optlab.sweep.launchers.cluster import Ray
-        from optlab.sweep.launchers.slots import share_out
 
-        slots = share_out(len(jobs), self.config, n_jobs=self.n_jobs, threads=self.threads, gpus=None)
-        return Ray(content, slots, self.address, self.gpus_per_job)
+        return Ray(content, self.address, self.gpus_per_job)

@@ -13,6 +13,7 @@ from hydra_plugins.optlab_launchers._base import ProcessLauncher
 
 if TYPE_CHECKING:
     from optlab.sweep.launchers.pool import Backend
+    from optlab.sweep.launchers.slots import Slot
 
 
 class SubmititLocalLauncher(ProcessLauncher):
@@ -33,12 +34,10 @@ class SubmititLocalLauncher(ProcessLauncher):
         self.threads = threads
         self.gpus = gpus
 
-    def backend(self, content: bytes, jobs: Sequence[Sequence[str]], first: int) -> Backend:
+    def backend(self, content: bytes) -> Backend:
         from optlab.sweep.launchers.queue import Local
-        from optlab.sweep.launchers.slots import share_out
 
-        slots = share_out(len(jobs), self.config, n_jobs=self.n_jobs, threads=self.threads, gpus=self.gpus)
-        return Local(content, slots, Path(self.folder).absolute())
+        return Local(content, Path(self.folder).absolute())
 
 
 class SubmititSlurmLauncher(ProcessLauncher):
@@ -65,7 +64,12 @@ class SubmititSlurmLauncher(ProcessLauncher):
                 "cluster, or hydra/launcher=submitit_local to run here"
             )
 
-    def backend(self, content: bytes, jobs: Sequence[Sequence[str]], first: int) -> Backend:
+    def slots(self, jobs: int) -> Sequence[Slot]:
+        from optlab.sweep.launchers.slots import Slot
+
+        return [Slot(None)] * jobs  # SLURM shares out its machines
+
+    def backend(self, content: bytes) -> Backend:
         from optlab.sweep.launchers.queue import Slurm
 
-        return Slurm(content, jobs, first, Path(self.folder).absolute(), self.parameters)
+        return Slurm(content, Path(self.folder).absolute(), self.parameters)

@@ -7,7 +7,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from optlab.adapters.hydra import launcher_of
+from optlab.adapters.hydra import closing, launcher_of
 
 
 class StudySweeper(Sweeper):
@@ -33,4 +33,5 @@ class StudySweeper(Sweeper):
         settings = OmegaConf.to_container(OmegaConf.create(self.settings), resolve=True)
         assert isinstance(settings, dict)
         named = {str(key): value for key, value in settings.items()}
-        sweep(self.hydra_context.config_loader, self.config, self.launcher, arguments, named)
+        with closing(self.launcher):
+            sweep(self.hydra_context.config_loader, self.config, self.launcher, arguments, named)

@@ -7,7 +7,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from optlab.adapters.hydra import launcher_of
+from optlab.adapters.hydra import closing, launcher_of
 
 
 class GridSweeper(Sweeper):
@@ -29,4 +29,5 @@ class GridSweeper(Sweeper):
         from optlab.sweep.grid import sweep
 
         presets = [f"{key}={values}" for key, values in self.params.items()]
-        sweep(self.hydra_context.config_loader, self.config, self.launcher, [*presets, *arguments])
+        with closing(self.launcher):
+            sweep(self.hydra_context.config_loader, self.config, self.launcher, [*presets, *arguments])

@@ -17,6 +17,7 @@ from typing import Any
 
 from hydra import initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
 from hydra._internal.sources_registry import SourcesRegistry
@@ -272,6 +273,23 @@ def launcher_of(hydra_context: HydraContext, config: DictConfig, task_function: 
     return Plugins.instance().instantiate_launcher(
         hydra_context=hydra_context, task_function=task_function, config=config
     )
+
+
+def basic_launcher(hydra_context: HydraContext, config: DictConfig, task_function: TaskFunction) -> Launcher:
+    """Hydra's own, which runs one job after the other in this process; it lies among its private modules."""
+    launcher = BasicLauncher()
+    launcher.setup(hydra_context=hydra_context, task_function=task_function, config=config)
+    return launcher
+
+
+@contextmanager
+def closing(launcher: Launcher) -> Iterator[Launcher]:
+    """Let go of a launcher's processes behind the block; Hydra knows no end of a launcher, and its own need none."""
+    try:
+        yield launcher
+    finally:
+        if (close := getattr(launcher, "close", None)) is not None:
+            close()
 
 
 # -- errors

@@ -97,6 +97,21 @@ def keep_large_blocks() -> None:
     libc.mallopt(M_TRIM_THRESHOLD, LARGEST_INT)  # ... and up to 2 GiB of it stay when they are free
 
 
+def cores() -> int:
+    """The CPU cores that this process may use: what it is pinned to, and what its container gets of them."""
+    pinned = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota, _, period = read_line("/sys/fs/cgroup/cpu.max").partition(" ")  # of cgroup v2; "max" where there is none
+    return max(1, min(pinned, int(quota) // int(period))) if quota.isdigit() else pinned
+
+
+def read_line(path: str) -> str:
+    """The first line of a file of the system's; empty where there is no such file."""
+    try:
+        return Path(path).read_text(encoding="ascii").partition("\n")[0]
+    except OSError:
+        return ""
+
+
 # -- signals; they arrive in the main thread, and other threads cannot handle them
 
 

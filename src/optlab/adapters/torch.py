@@ -25,6 +25,11 @@ def set_float32_precision(tf32: bool) -> None:
     torch.backends.cudnn.allow_tf32 = tf32
 
 
+def use_threads(count: int) -> None:
+    """Compute on so many threads from now on; OMP_NUM_THREADS is read when torch is imported."""
+    torch.set_num_threads(count)
+
+
 @contextmanager
 def on_one_thread() -> Iterator[None]:
     """Within the block, compute on one thread: on a network of a few hundred weights more of them only wait."""

@@ -46,8 +46,9 @@ def sweep(
     Args:
         name: of the sweep, and of its folder below outputs/sweeps; the same call again runs what is missing there.
             Without one it is the time.
-        launcher: where the runs go: `joblib`, `submitit_slurm` ... (see conf/hydra/launcher); without one they run in
-            this process, one after the other.
+        launcher: where the runs go: `joblib`, `submitit_slurm` ... (see conf/hydra/launcher); without one several at a
+            time, in processes of this machine; one after the other in this process with `basic`, and where something
+            lies in no module, so that only this process has it.
         retry: run failed runs again.
         overrides: words as behind `python train.py -m`, read behind the settings.
         progress: show a bar.
@@ -99,7 +100,7 @@ def multirun(
     """What `python train.py -m WORDS` does in this process, and what came of it."""
     if placed := [word for word in words if word.startswith(("sweep=", "hydra.sweep.dir="))]:
         raise UserError(f"{placed[0]}: the folder is outputs/sweeps/NAME; give the name as name='first'")
-    check_in_this_process(words, launcher)
+    launcher = in_this_process(words, launcher)
     name = name if name is not None else new_name()
     words = [*([f"hydra/launcher={launcher}"] if launcher else []), *words, f"sweep={name}"]
     words += ["retry=true"] if retry else []
@@ -136,19 +137,31 @@ def prepared(words: Sequence[str], progress: bool) -> Iterator[list[str]]:
         yield [word for word in typed.prepare(["-m", *words]) if word != "-m"]
 
 
-def check_in_this_process(words: Sequence[str], launcher: str | None) -> None:
-    """Raise UserError for an object that only this process has, where others are to run the jobs."""
-    if launcher in (None, "basic"):
-        return
+def in_this_process(words: Sequence[str], launcher: str | None) -> str | None:
+    """The launcher: for an object that only this process has, the one that starts no others.
+
+    Raises:
+        UserError: another one was asked for.
+    """
+    if launcher == "basic" or (word := only_here(words)) is None:
+        return launcher
+    if launcher is None:
+        return "basic"
+    raise UserError(
+        f"{word}: lies in no module, so only this process has it, and launcher={launcher!r} "
+        "starts others; put it into a module, or leave the launcher out"
+    )
+
+
+def only_here(words: Sequence[str]) -> str | None:
+    """The first option among the words that is an object of this process alone, as `model=mine`."""
     for word in words:
         group, _, values = word.partition("=")
         for value in values.split(","):
             node: Mapping[str, Any] = objects.node(group, value)
             if str(node.get("_target_", "")).startswith(f"{objects.HERE}."):
-                raise UserError(
-                    f"{group}={value}: lies in no module, so only this process has it, and launcher={launcher!r} "
-                    "starts others; put it into a module, or leave the launcher out"
-                )
+                return f"{group}={value}"
+    return None
 
 
 def new_name() -> str:

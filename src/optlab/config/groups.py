@@ -71,7 +71,7 @@ def keys_of(group: str, words: Sequence[str]) -> list[str]:
         return [key for key in places.whole("hydra/sweeper", sweeper(words)) if key not in NO_ARGUMENTS]
     if group == "hydra.launcher":
         chosen = [word.partition("=")[2] for word in words if word.startswith("hydra/launcher=")]
-        return [key for key in places.whole("hydra/launcher", (chosen or ["basic"])[-1]) if key not in NO_ARGUMENTS]
+        return [key for key in places.whole("hydra/launcher", (chosen or ["auto"])[-1]) if key not in NO_ARGUMENTS]
     if group not in groups():
         name, _, option = group.partition(".")
         nodes = places.whole(name, option) if option else top

@@ -3,7 +3,7 @@
     slots    the machine's cores and GPUs, shared out among the jobs that run side by side
     parcel   what a process needs to run a job of this sweep, and running it there
     pool     as many jobs at a time as there are slots, until all are done or the user stops them
-    processes, queue, cluster   how each kind of process is started, asked and stopped
+    forked, processes, queue, cluster   how each kind of process is started, asked and stopped
 
 All of them report through the run folders (see `optlab.sweep.work`), so a process that dies takes nothing with it.
 """

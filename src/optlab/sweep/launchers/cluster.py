@@ -8,6 +8,7 @@ import ray
 
 from optlab.adapters.process import Place
 from optlab.sweep.launchers.parcel import Ending, run_parcel
+from optlab.sweep.launchers.pool import Backend
 from optlab.sweep.launchers.slots import Slot
 
 
@@ -34,12 +35,11 @@ class Task:
         ray.cancel(self.reference)
 
 
-class Ray:
+class Ray(Backend):
     """Ray's tasks, as many at a time as there are slots; Ray gives each its cores and its share of a GPU."""
 
-    def __init__(self, content: bytes, slots: Sequence[Slot], address: str | None, gpus: float | None) -> None:
-        self.slots = slots
-        self.gpus = gpus if gpus is not None else share_of_a_gpu(slots)
+    def __init__(self, content: bytes, address: str | None, gpus: float | None) -> None:
+        self.gpus = gpus
         self.place = Place.here()
         self.ours = not ray.is_initialized()
         if self.ours:
@@ -48,7 +48,8 @@ class Ray:
 
     def start(self, overrides: Sequence[str], number: int, place: int) -> Task:
         threads = self.slots[place].threads
-        task = ray.remote(run_parcel).options(num_cpus=threads, num_gpus=self.gpus, max_retries=0)
+        gpus = self.gpus if self.gpus is not None else share_of_a_gpu(self.slots)
+        task = ray.remote(run_parcel).options(num_cpus=threads, num_gpus=gpus, max_retries=0)
         environment = Slot(threads).environment()
         return Task(task.remote(self.content, self.place, list(overrides), number, environment))
 

@@ -1,8 +1,9 @@
 """As many jobs at a time as there are slots, until all are done or the user stops them."""
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from optlab.adapters.process import ctrl_c_waits
 from optlab.errors import Interrupted
@@ -25,18 +26,35 @@ class Handle(Protocol):
         """Ask it to save and stop."""
 
 
-class Backend(Protocol):
-    """A way of starting processes."""
+class Backend(ABC):
+    """A way of starting processes, for all jobs of a sweep.
 
-    @property
-    def slots(self) -> Sequence[Slot]:
-        """A job at a time for each."""
+    Attributes:
+        slots: a job at a time for each.
+    """
 
+    slots: Sequence[Slot] = ()
+
+    def take(self, jobs: Sequence[Sequence[str]], first: int, slots: Sequence[Slot]) -> None:
+        """Hear of the jobs that come next; a sweep launches several times, and no job is under way then.
+
+        Args:
+            jobs: the overrides of each.
+            first: number of the first.
+        """
+        self.slots = slots
+
+    @abstractmethod
     def start(self, overrides: Sequence[str], number: int, place: int) -> Handle:
         """Start a job in the slot of this place, where no other job is under way."""
 
+    def wait(self, jobs: Sequence[Any]) -> None:
+        """Return when one of these handles may be done: after a while, where nothing tells."""
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+
     def close(self) -> None:
-        """Let go of all processes; no job is under way."""
+        """Let go of all processes; no job is under way. What is started afterwards has new ones."""
+        self.slots = ()
 
 
 def run_all(backend: Backend, jobs: Sequence[Sequence[str]], first: int) -> list[Ending]:
@@ -46,31 +64,29 @@ def run_all(backend: Backend, jobs: Sequence[Sequence[str]], first: int) -> list
     are asked again, which stops them at once.
 
     Raises:
-        Interrupted, KeyboardInterrupt: the user or the system stopped the sweep; no process is left.
+        Interrupted, KeyboardInterrupt: the user or the system stopped the sweep; no job is under way.
     """
     endings: list[Ending] = [Ending("interrupted")] * len(jobs)
     waiting = list(range(len(jobs)))
     busy: dict[int, tuple[int, Handle]] = {}
     free = list(range(len(backend.slots)))
     stop: BaseException | None = None
-    try:
-        while busy or (waiting and stop is None):
-            try:
-                while waiting and free and stop is None:
-                    with ctrl_c_waits():
-                        place, job = free.pop(0), waiting.pop(0)
-                        busy[place] = (job, backend.start(jobs[job], first + job, place))
-                for place in [place for place, (_, handle) in busy.items() if handle.done()]:
-                    job, handle = busy.pop(place)
-                    endings[job] = handle.ending()
-                    free.append(place)
-                time.sleep(SECONDS_BETWEEN_LOOKS)
-            except (Interrupted, KeyboardInterrupt) as request:
-                stop = request
-                for _, handle in busy.values():
-                    handle.stop()
-    finally:
-        backend.close()
+    while busy or (waiting and stop is None):
+        try:
+            while waiting and free and stop is None:
+                with ctrl_c_waits():
+                    place, job = free.pop(0), waiting.pop(0)
+                    busy[place] = (job, backend.start(jobs[job], first + job, place))
+            for place in [place for place, (_, handle) in busy.items() if handle.done()]:
+                job, handle = busy.pop(place)
+                endings[job] = handle.ending()
+                free.append(place)
+            if busy and not (free and waiting):
+                backend.wait([handle for _, handle in busy.values()])
+        except (Interrupted, KeyboardInterrupt) as request:
+            stop = request
+            for _, handle in busy.values():
+                handle.stop()
     if stop is not None:
         raise stop
     return endings

@@ -13,6 +13,7 @@ import submitit
 from optlab.adapters.process import Place, end_with
 from optlab.adapters.submitit import ask_to_stop, has_result
 from optlab.sweep.launchers.parcel import Ending, run_parcel
+from optlab.sweep.launchers.pool import Backend
 from optlab.sweep.launchers.slots import Slot
 
 SECONDS_BETWEEN_LOOKS = 2.0  # at a job in a cluster's queue
@@ -85,12 +86,11 @@ class Queued(Submitted):
         return self.over
 
 
-class Local:
+class Local(Backend):
     """Each job in a process of its own on this machine, as many at a time as there are slots."""
 
-    def __init__(self, content: bytes, slots: Sequence[Slot], folder: Path) -> None:
+    def __init__(self, content: bytes, folder: Path) -> None:
         self.content = content
-        self.slots = slots
         self.place = Place.here()
         self.executor = submitit.AutoExecutor(folder, cluster="local")
         self.executor.update_parameters(timeout_min=FOREVER_MINUTES)
@@ -101,31 +101,27 @@ class Local:
             self.executor.submit(Call(self.content, self.place, list(overrides), number, environment, os.getpid()))
         )
 
-    def close(self) -> None:
-        pass
 
+class Slurm(Backend):
+    """All jobs of a launch at once as one array of SLURM's, which starts them as it has room."""
 
-class Slurm:
-    """All jobs at once as one array of SLURM's, which starts them as it has room."""
-
-    def __init__(
-        self, content: bytes, jobs: Sequence[Sequence[str]], first: int, folder: Path, parameters: Mapping[str, Any]
-    ) -> None:
-        place = Place.here()
-        self.slots = [Slot(None)] * len(jobs)
-        executor = submitit.AutoExecutor(folder, cluster="slurm", slurm_max_num_timeout=parameters["max_num_timeout"])
-        executor.update_parameters(
+    def __init__(self, content: bytes, folder: Path, parameters: Mapping[str, Any]) -> None:
+        self.content = content
+        self.place = Place.here()
+        timeouts = parameters["max_num_timeout"]
+        self.executor = submitit.AutoExecutor(folder, cluster="slurm", slurm_max_num_timeout=timeouts)
+        self.executor.update_parameters(
             **{key: value for key, value in parameters.items() if key != "max_num_timeout" and value is not None}
         )
-        with executor.batch():
+
+    def take(self, jobs: Sequence[Sequence[str]], first: int, slots: Sequence[Slot]) -> None:
+        super().take(jobs, first, slots)
+        with self.executor.batch():
             self.jobs = [
-                executor.submit(Call(content, place, list(overrides), first + index, {}))
+                self.executor.submit(Call(self.content, self.place, list(overrides), first + index, {}))
                 for index, overrides in enumerate(jobs)
             ]
         self.first = first
 
     def start(self, overrides: Sequence[str], number: int, place: int) -> Queued:
         return Queued(self.jobs[number - self.first])
-
-    def close(self) -> None:
-        pass

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from joblib import cpu_count
-
+from optlab.adapters.process import cores
 from optlab.errors import UserError
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+COUNTS = ("devices", "num_nodes")
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -45,10 +45,22 @@ def share_out(
     check_counts(n_jobs=n_jobs, threads=threads)
     on_cpu = config["trainer"].get("accelerator") == "cpu"
     devices = [] if on_cpu else visible_gpus() if gpus is None else [str(gpu) for gpu in gpus]
-    cores = cpu_count()
-    at_a_time = min(n_jobs or len(devices) or cores, jobs)
-    each = threads or max(1, cores // at_a_time)
+    at_a_time = min(n_jobs or len(devices) or cores(), jobs)
+    each = threads or max(1, cores() // at_a_time)
     return [Slot(each, share(devices, place, at_a_time)) for place in range(at_a_time)]
+
+
+def is_distributed(config: Mapping[str, Any], jobs: Sequence[Sequence[str]] = ()) -> bool:
+    """Whether a run is several processes by itself, which share out the machine among them.
+
+    Args:
+        config: of the sweep.
+        jobs: the overrides of each, which may choose another trainer.
+    """
+    words = {word.lstrip("+") for overrides in jobs for word in overrides}
+    typed = {word.partition("=")[2] for word in words if word.startswith(("trainer.devices=", "trainer.num_nodes="))}
+    trainer = config["trainer"]
+    return "trainer=ddp" in words or not {"1", *typed, *(str(trainer.get(key, 1)) for key in COUNTS)} <= {"1"}
 
 
 def check_counts(**counts: object) -> None:

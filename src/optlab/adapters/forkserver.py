@@ -1,0 +1,182 @@
+"""A process that imports torch once and forks itself into workers, each of which has it at once.
+
+The standard library's forkserver is one for the whole process, has no public end, repeats the main script in each
+worker (a script without `if __name__ == "__main__"` would start its sweep again there), and takes the Ctrl-C of the
+terminal while it imports. This one belongs to who started it, ends with it, and is in a process group of its own.
+Forking is for systems where that is safe once libraries are loaded: see `can_fork`.
+
+`tests/adapters/test_forkserver.py` says what each function keeps from breaking. Light at import.
+"""
+
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from optlab.adapters import process
+
+
+def can_fork() -> bool:
+    """Whether workers are forked: on Linux. On macOS libraries may crash in a fork, Windows has none."""
+    return sys.platform == "linux"
+
+
+class Worker:
+    """A worker, seen from this process.
+
+    Attributes:
+        pipe: to it; what its function receives is sent here.
+    """
+
+    def __init__(self, pipe: Connection, pid: int | None = None) -> None:
+        self.pipe = pipe
+        self._pid = pid
+
+    @property
+    def pid(self) -> int:
+        """Its process number; waits until the worker is there.
+
+        Raises:
+            EOFError: it died before it could say so.
+        """
+        if self._pid is None:  # a forked worker's first message
+            self._pid = int(self.pipe.recv())
+        return self._pid
+
+    def answered(self) -> bool:
+        """Whether `answer` has something to return or to raise, now."""
+        try:
+            return self.pipe.poll() and (self._pid is not None or (self.pid > 0 and self.pipe.poll()))
+        except (EOFError, OSError):
+            return True
+
+    def answer(self) -> Any:
+        """What its function sent next; waits for that.
+
+        Raises:
+            EOFError, OSError: it died.
+        """
+        assert self.pid
+        return self.pipe.recv()
+
+
+class ForkServer:
+    """Starts workers: forked from a process that has imported what they need, or anew where that is not safe.
+
+    Args:
+        work: what each worker does with its end of the pipe, as `module:function`.
+        imports: modules to import beforehand; the process begins with that at once, beside this one.
+        fork: see `can_fork`.
+    """
+
+    def __init__(self, work: str, imports: Sequence[str], *, fork: bool | None = None) -> None:
+        self.work = work
+        self.imports = list(imports)
+        self.forks = can_fork() if fork is None else fork
+        self._server: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        if self.forks:
+            self._begin()
+
+    def _begin(self) -> None:
+        ours, theirs = socket.socketpair()
+        code = f"from {__name__} import serve; serve({theirs.fileno()}, {self.work!r}, {self.imports!r})"
+        # The path of this process, which may hold more than is installed. One thread for NumPy's OpenBLAS: it starts
+        # others when it is imported, and only a process of one thread is safely forked.
+        path = os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path)
+        with theirs:
+            self._server = subprocess.Popen(
+                [sys.executable, "-P", "-c", code],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env=os.environ | {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"},
+                process_group=0,
+            )
+        self._control = ours
+
+    def start(self) -> Worker:
+        """A new worker; it is there at once, or when all is imported."""
+        if not self.forks:
+            return self._start_anew()
+        if self._server is None or self._server.poll() is not None:  # somebody killed it
+            self.close()
+            self._begin()
+        ours, theirs = multiprocessing.Pipe()
+        assert self._control is not None, "_begin makes it"
+        with theirs:
+            socket.send_fds(self._control, [b"1"], [theirs.fileno()])
+        return Worker(ours)
+
+    def _start_anew(self) -> Worker:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        with theirs, _without_main():
+            worker = context.Process(target=run_worker, args=(theirs, self.work, self.imports), daemon=True)
+            worker.start()
+        return Worker(ours, worker.pid)
+
+    def close(self) -> None:
+        """End the process that forks; its workers go on until their pipes end."""
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if self._server is not None:
+            self._server.kill()  # it holds nothing, and may have seconds of imports before it
+            self._server.wait()
+            self._server = None
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Within the block a process that is started does not repeat the main script, which may have no guard."""
+    before, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = before
+
+
+# -- in the other processes
+
+
+def serve(control: int, work: str, imports: Sequence[str]) -> None:
+    """Import, then fork a worker for each pipe that comes, until the other end is closed; in a process of its own."""
+    with socket.socket(fileno=control) as requests:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, process.STOPS)  # held back where this was started
+        _import(imports)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system buries the workers; their pipes say that they ended
+        while True:
+            message, files, *_ = socket.recv_fds(requests, 1, 1)
+            if not message:
+                return
+            if os.fork() == 0:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                requests.close()
+                break
+            os.close(files[0])
+    os.set_inheritable(files[0], False)
+    pipe = Connection(files[0])
+    pipe.send(os.getpid())
+    run_worker(pipe, work, ())
+
+
+def run_worker(pipe: Connection, work: str, imports: Sequence[str]) -> None:
+    """Do what a worker is for."""
+    _import(imports)
+    module, _, function = work.partition(":")
+    getattr(import_module(module), function)(pipe)
+
+
+def _import(modules: Sequence[str]) -> None:
+    with process.importing():
+        for module in modules:
+            import_module(module)

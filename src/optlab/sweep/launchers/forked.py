@@ -1,0 +1,118 @@
+"""`hydra/launcher=auto`: workers of this machine that have torch from their first moment and live for a whole sweep."""
+
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from optlab.adapters.forkserver import ForkServer, Worker
+from optlab.adapters.process import Place, become_worker, cores
+from optlab.sweep.launchers.parcel import Ending, run_parcel
+from optlab.sweep.launchers.pool import Backend
+from optlab.sweep.launchers.slots import Slot, is_distributed
+
+WORK = f"{__name__}:work"
+IMPORTS = ("optlab.run", "optlab.cli", "optlab.sweep.work", __name__)  # what the first job would wait for
+PATIENCE = 20.0  # seconds that a worker without a job gets to end
+
+
+def server_for(config: Mapping[str, Any], n_jobs: int | None) -> ForkServer | None:
+    """Where the workers of a sweep come from; begins to import beside the planning. None where it needs no workers."""
+    return None if (n_jobs or cores()) == 1 or is_distributed(config) else ForkServer(WORK, IMPORTS)
+
+
+@dataclass
+class Running:
+    """A job under way in a worker."""
+
+    worker: Worker
+
+    def done(self) -> bool:
+        return self.worker.answered()
+
+    def ending(self) -> Ending:
+        try:
+            ending: Ending = self.worker.answer()
+        except (EOFError, OSError):
+            self.worker.pipe.close()
+            return Ending("raised", "its process died")
+        return ending
+
+    def stop(self) -> None:
+        with suppress(EOFError, OSError):
+            os.kill(self.worker.pid, signal.SIGINT)
+
+
+class Forked(Backend):
+    """A worker for each slot, from the first job of the sweep to its last; one that dies is replaced.
+
+    Args:
+        server: where workers come from.
+        content: from `pack`.
+    """
+
+    def __init__(self, server: ForkServer, content: bytes) -> None:
+        self.server = server
+        self.content = content
+        self.place = Place.here()
+        self.workers: dict[int, tuple[Slot, Worker]] = {}
+
+    def start(self, overrides: Sequence[str], number: int, place: int) -> Running:
+        worker = self.worker(place)
+        with suppress(OSError):  # it died since its last job; whoever waits for this one hears of that
+            worker.pipe.send((list(overrides), number))
+        return Running(worker)
+
+    def worker(self, place: int) -> Worker:
+        """The worker of a slot; a new one for the first job, after a death, and where it was given another slot."""
+        slot = self.slots[place]
+        if place in self.workers:
+            earlier, worker = self.workers[place]
+            if not worker.pipe.closed and not worker.answered() and earlier == slot:  # of itself it says nothing
+                return worker
+            worker.pipe.close()
+        worker = self.server.start()
+        environment = os.environ | slot.environment()
+        with suppress(OSError):
+            worker.pipe.send((os.getpid(), self.content, self.place, environment, slot.threads))
+        self.workers[place] = slot, worker
+        return worker
+
+    def wait(self, jobs: Sequence[Running]) -> None:
+        wait([job.worker.pipe for job in jobs])
+
+    def close(self) -> None:
+        """End all workers, and wait until they are gone."""
+        for _, worker in self.workers.values():
+            with suppress(OSError):
+                worker.pipe.send(None)
+        for _, worker in self.workers.values():
+            if not worker.pipe.closed:
+                end(worker)
+        self.workers = {}
+
+
+def end(worker: Worker) -> None:
+    """Wait for a worker that was told to end, for a while."""
+    with worker.pipe, suppress(EOFError, OSError):
+        if wait([worker.pipe], PATIENCE):
+            worker.answer()
+        os.kill(worker.pid, signal.SIGKILL)
+
+
+def work(pipe: Connection) -> None:
+    """What a worker does: one job after the other, until it is told that there are none, or the sweep has died."""
+    from optlab.adapters.torch import use_threads
+
+    with suppress(EOFError, OSError, KeyboardInterrupt):
+        # the sweep was stopped while no job was under way here, or it died
+        parent, content, place, environment, threads = pipe.recv()
+        become_worker(parent)
+        if threads is not None:
+            use_threads(threads)
+        while (job := pipe.recv()) is not None:
+            overrides, number = job
+            pipe.send(run_parcel(content, place, overrides, number, environment))
