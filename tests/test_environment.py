@@ -38,13 +38,12 @@ def test_numerics_say_what_changes_bits_and_stand_in_the_record(train: Train) ->
 def test_numerics_follow_the_run_and_its_id_does_not(train: Train) -> None:
     short = ("trainer.max_epochs=1", "batch_size=431")
     one = train(*short, folder="one")
-    torch.set_num_threads(2)
-    two = train(*short, "engine=eager", folder="two")
-    torch.set_num_threads(1)
+    two = train(*short, "engine=eager", "trainer.threads=2", folder="two")
+    assert torch.get_num_threads() == 1, "the next run of this process computes on this one's threads"
     assert one.id == two.id
     differ = {key for key in one.numerics if one.numerics[key] != two.numerics[key]}
     assert differ == {"engine", "threads"}
-    assert (two.numerics["engine"], two.numerics["threads"]) == ("eager", 2)
+    assert (two.numerics["engine"], two.numerics["threads"], two.environment["threads"]) == ("eager", 2, 2)
     other = train(*short, "channels_last=false", "tf32=false", "model=cnn", folder="other")
     assert (other.numerics["channels_last"], other.numerics["float32_matmul_precision"]) == (False, "highest")
 

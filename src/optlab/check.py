@@ -43,8 +43,7 @@ def check_config(config: Config) -> None:
                 )
     standard.check_callbacks(config.callbacks)
     standard.check_trainer(config.trainer, config.callbacks)
-    trainer = {key: value for key, value in config.trainer.plain.items() if key != "compile"}
-    check_call("trainer", trainer, function=Trainer)
+    check_call("trainer", config.trainer.arguments, function=Trainer)
     tracking.check(config.logger)
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from torch import nn
 
 from optlab import checkpoint, resume, trust
-from optlab.adapters.torch import set_float32_precision
+from optlab.adapters.torch import on_threads, set_float32_precision
 from optlab.building import build_module
 from optlab.check import check_config
 from optlab.config import resolve
@@ -70,7 +70,8 @@ def evaluate(cfg: DictConfig | Mapping[str, Any], folder: Path) -> float | None:
     module = build_module(config, data, saved=saved)
     saved.check_state(module, {"name": module.run_state.name})
     module.load_state_dict(saved.state_dict)
-    trainer.test(module, batches(config, data.info, data.test, trainer, train=False), verbose=False)
+    with on_threads(config.trainer.threads):
+        trainer.test(module, batches(config, data.info, data.test, trainer, train=False), verbose=False)
     metrics, details = module.run_state.metrics, module.run_state.details
     result = {
         "ckpt": saved.path,
@@ -126,7 +127,7 @@ def predict(cfg: DictConfig | Mapping[str, Any], folder: Path) -> list[dict[str,
         if pixels is None:
             continue
         images = scaled(pixels, info.pixel_max)
-        with torch.inference_mode():
+        with torch.inference_mode(), on_threads(config.trainer.threads):
             probabilities = probabilities_of(saved, network, normalise(images.to(device)))
         for file, row in zip(chunk, probabilities, strict=True):
             best = int(row.argmax())

@@ -40,7 +40,7 @@ def build_trainer(config: Config, folder: Path, callbacks: Sequence[Callback] = 
     """
     quieten()
     asked = config.trainer
-    settings = {key: value for key, value in asked.plain.items() if key != "compile"}  # ours; see compile_network
+    settings = asked.arguments
     accelerator = asked.accelerator
     if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
         raise UserError(

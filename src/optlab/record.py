@@ -58,6 +58,7 @@ NOT_IDENTITY = (
     "trainer.enable_progress_bar",
     "trainer.profiler",
     "trainer.compile",
+    "trainer.threads",
 )
 
 # What is no training run is told apart from one, and from one of its kind with other options.

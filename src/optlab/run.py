@@ -10,12 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning import Trainer
 from omegaconf import DictConfig
 
 from optlab import checkpoint, environment, lightning_class, networks, resume, tracking
 from optlab.adapters.lightning import callbacks_of
-from optlab.adapters.torch import keeping_random_state, set_float32_precision
+from optlab.adapters.torch import keeping_random_state, on_threads, set_float32_precision
 from optlab.building import build_module, build_schedule
 from optlab.callbacks import Diverged, Instruments, Interruption, Recorder
 from optlab.callbacks.contract import RunContext, begin_run, check_data, in_order
@@ -72,7 +73,7 @@ def run(
     check_config(config)
     set_float32_precision(config.tf32)
     interruption = Interruption()
-    with interruption.listening(), keeping_random_state():
+    with interruption.listening(), keeping_random_state(), on_threads(config.trainer.threads):
         prepared = prepare(config, folder or new_folder(config.optimizer.name), overrides, sources, interruption)
         prepared.record.timing["setup_seconds"] = round(time.perf_counter() - started, 3)
         return carry_out(prepared)
@@ -295,8 +296,10 @@ def fill(prepared: Prepared) -> None:
     record.lr = record.lr if state.lr is None else state.lr
     record.steps = prepared.trainer.global_step
     record.timing |= recorder.timing()
-    # A step that could not be captured has made it loop.
-    record.environment["engine"] = record.numerics["engine"] = state.engine
+    # A step that could not be captured has made it loop, and Lightning chooses threads as it starts processes.
+    late = {"engine": state.engine, "threads": torch.get_num_threads()}
+    record.environment |= late
+    record.numerics |= late
     record.data["metric"] = recorder.metric
     record.test = state.details
     record.advice = advice_of(prepared)

@@ -1,9 +1,11 @@
 """What an upgrade of PyTorch may take away: each test says in words what breaks in a run where it fails."""
 
+import os
 from typing import Any
 
 import pytest
 import torch
+from lightning.fabric.utilities.distributed import _set_num_threads_if_needed
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -31,9 +33,19 @@ def test_float32_means_one_thing(tf32: bool) -> None:
 
 def test_threads_come_back() -> None:
     torch.set_num_threads(2)
-    with adapter.on_one_thread():
-        assert torch.get_num_threads() == 1
-    assert torch.get_num_threads() == 2, "what comes after the check of an optimizer computes on one thread"
+    with adapter.on_threads(3):
+        assert torch.get_num_threads() == 3
+        assert os.environ["OMP_NUM_THREADS"] == "3", "processes of a distributed run compute on as many as they like"
+    assert torch.get_num_threads() == 2, "what comes after a run computes on that run's threads"
+    assert os.environ["OMP_NUM_THREADS"] == "1"
+    with adapter.on_threads(None):
+        assert torch.get_num_threads() == 2
+        _set_num_threads_if_needed(num_processes=1)
+        assert torch.get_num_threads() == 2, "a variable of the user's is not obeyed"
+        del os.environ["OMP_NUM_THREADS"]
+        _set_num_threads_if_needed(num_processes=64)
+    assert torch.get_num_threads() == 2, "a distributed run leaves its number of threads to the next run"
+    assert os.environ["OMP_NUM_THREADS"] == "1"
 
 
 def test_a_process_that_has_torch_takes_another_number_of_threads() -> None:

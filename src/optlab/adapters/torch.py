@@ -3,6 +3,7 @@
 `tests/adapters/test_torch.py` says what each function keeps from breaking.
 """
 
+import os
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, MutableMapping, Sequence
@@ -12,6 +13,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+OMP = "OMP_NUM_THREADS"
 
 # -- the process
 
@@ -31,14 +34,22 @@ def use_threads(count: int) -> None:
 
 
 @contextmanager
-def on_one_thread() -> Iterator[None]:
-    """Within the block, compute on one thread: on a network of a few hundred weights more of them only wait."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+def on_threads(number: int | None) -> Iterator[None]:
+    """Within the block, compute on so many CPU threads; None: as torch, or Lightning, chooses.
+
+    Lightning divides the cores among the processes of a distributed run as it starts them, where OMP_NUM_THREADS does
+    not stand against it; and both that variable and the number would stay for the next run of this process.
+    """
+    before, variable = torch.get_num_threads(), os.environ.get(OMP)
+    if number is not None:
+        torch.set_num_threads(number)
+        os.environ[OMP] = str(number)
     try:
         yield
     finally:
         torch.set_num_threads(before)
+        os.environ.pop(OMP, None)
+        os.environ.update({} if variable is None else {OMP: variable})
 
 
 # -- torch's default generators, which the whole process shares; what takes no generator of its own draws from them

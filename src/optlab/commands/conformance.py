@@ -26,10 +26,10 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     words = parser().parse_args(arguments).words
-    from optlab.adapters.torch import on_one_thread
+    from optlab.adapters.torch import on_threads
 
     try:
-        with on_one_thread():
+        with on_threads(1):  # on a few hundred weights more of them only wait
             return carry_out(words)
     except UserError as error:
         print(f"optlab: {error}", file=sys.stderr)

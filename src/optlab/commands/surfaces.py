@@ -44,10 +44,10 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(words)
-    from optlab.adapters.torch import on_one_thread
+    from optlab.adapters.torch import on_threads
 
     try:
-        with on_one_thread():
+        with on_threads(1):
             surfaces(options, f"{tool('surfaces')} {shlex.join(words)}".rstrip())
     except UserError as error:
         print(f"optlab: {error}", file=sys.stderr)

@@ -124,7 +124,8 @@ class Trainer(Node):
 
     max_epochs: AtLeast1 | Literal[-1]
     max_steps: AtLeast1 | Literal[-1]
-    compile: bool  # no key of Lightning's
+    compile: bool
+    threads: AtLeast1 | None = None  # checkpoints of before do not have it
     accumulate_grad_batches: AtLeast1
     gradient_clip_val: Annotated[float, Field(gt=0)] | None
     check_val_every_n_epoch: AtLeast1 | None
@@ -140,6 +141,12 @@ class Trainer(Node):
         if self.max_epochs == self.max_steps == -1:
             raise UserError("trainer.max_epochs=-1 trains for ever; give it an end with trainer.max_steps=1000")
         return self
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The keyword arguments for lightning.Trainer."""
+        ours = ("compile", "threads")
+        return {key: value for key, value in self.plain.items() if key not in ours}
 
     @property
     def validates(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from optlab import checkpoint
-from optlab.adapters.torch import set_float32_precision
+from optlab.adapters.torch import on_threads, set_float32_precision
 from optlab.callbacks import Interruption
 from optlab.check import check_config
 from optlab.config import resolve
@@ -60,7 +60,7 @@ def measured(
     check_config(config)
     set_float32_precision(config.tf32)
     interruption = Interruption()
-    with interruption.listening():
+    with interruption.listening(), on_threads(config.trainer.threads):
         data = load_data(config, sources)
         check_against_data(prepared(config, config.seed), data)
         saved = None

@@ -12,7 +12,7 @@ from rich.console import Console
 from torch import nn
 
 from optlab.adapters.lightning import callbacks_of
-from optlab.adapters.torch import keeping_random_state, set_float32_precision
+from optlab.adapters.torch import keeping_random_state, on_threads, set_float32_precision
 from optlab.callbacks import Diverged, Interruption
 from optlab.check import check_config
 from optlab.config import resolve
@@ -60,7 +60,7 @@ def trace(cfg: DictConfig | Mapping[str, Any], folder: Path, overrides: Sequence
     check_demo(config)
     set_float32_precision(config.tf32)
     interruption = Interruption()
-    with interruption.listening(), keeping_random_state():
+    with interruption.listening(), keeping_random_state(), on_threads(config.trainer.threads):
         watched = alone(config)
         prepared = prepare(watched, folder, overrides, None, interruption)
         if prepared.trainer.world_size > 1:
