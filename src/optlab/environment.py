@@ -25,8 +25,10 @@ def describe(trainer: Trainer, tf32: bool) -> dict[str, Any]:
         "lightning": version("lightning"),
         "optlab": version("optlab"),
         "platform": platform.platform(),
+        "host": platform.node(),
         "device": device.type,
         "device_name": name,
+        "device_id": device_id(device),
         "devices": trainer.world_size,
         "precision": str(trainer.precision),
         "tf32": tf32 and device.type == "cuda",
@@ -35,6 +37,11 @@ def describe(trainer: Trainer, tf32: bool) -> dict[str, Any]:
         # Installed, of your own code: where the package lies may be a repository that has nothing to do with it.
         "git": git_state(Path(__file__).parent if CHECKOUT else Path.cwd()),
     }
+
+
+def device_id(device: torch.device) -> str | None:
+    """What tells a GPU from others of its kind; None for the processor, of which a host has one."""
+    return str(torch.cuda.get_device_properties(device).uuid) if device.type == "cuda" else None
 
 
 def numerics(trainer: Trainer, state: RunState) -> dict[str, Any]:

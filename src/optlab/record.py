@@ -135,6 +135,7 @@ class RunRecord:
     epochs: int = 0
     steps: int = 0
     timing: dict[str, float | None] = field(default_factory=dict)
+    costs: dict[str, float | None] = field(default_factory=dict)  # of the optimizer (see optlab.callbacks.costs)
     environment: dict[str, Any] = field(default_factory=dict)
     numerics: dict[str, Any] = field(default_factory=dict)  # what changes bits, and not what is computed
     data: dict[str, Any] = field(default_factory=dict)

@@ -296,6 +296,7 @@ def fill(prepared: Prepared) -> None:
     record.lr = record.lr if state.lr is None else state.lr
     record.steps = prepared.trainer.global_step
     record.timing |= recorder.timing()
+    record.costs = recorder.costs
     # A step that could not be captured has made it loop, and Lightning chooses threads as it starts processes.
     late = {"engine": state.engine, "threads": torch.get_num_threads()}
     record.environment |= late

@@ -8,6 +8,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -73,6 +74,7 @@ class RunState:
         self.validated = False  # whether there was a validation in the epoch
         self.from_log: set[str] = set()  # of the names in `metrics`, those that came so
         self.epoch_done: Callable[[], None] = lambda: None  # called when nobody adds to the epoch's row any more
+        self.warming_up: Callable[[], AbstractContextManager[None]] = nullcontext  # around a step that is no usual one
         self.directions: dict[str, Direction | None] = {}  # of metrics of the user's own, by the part after the slash
         self.details: dict[str, Any] = {}  # what test time adds for the record besides metrics
         self.lr: float | None = None  # that training began with, where the config does not say it

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,9 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
+from optlab.adapters.lightning import batches_done
+from optlab.callbacks.costs import PeakMemory, costs, parts_of_step
+from optlab.data.batches import DeviceBatches
 from optlab.record import METRICS_FILE, Row, append_metrics, write_metrics
 from optlab.rules.metrics import higher_is_better
 from optlab.run_module import RunState, state_of
@@ -20,11 +24,18 @@ log = logging.getLogger(__name__)
 class Recorder(Callback):
     """Keeps the history of a run; it is part of every run and comes first among the callbacks.
 
-    The clock (`seconds`) counts training, not evaluation, recording or checkpoints. The history is part of the
-    checkpoint, so a continued run's metrics.csv holds the epochs before the interruption too.
+    The clock (`seconds`) counts training, not evaluation, recording or checkpoints. It leaves out what is made once: a
+    process' first batch (kernels are chosen, the optimizer's state is made, a network is compiled), its first batch of
+    fewer samples, and a step that is captured. These batches count as long as the others do on average, from the first
+    epoch on that has such; where there are none, as long as they took.
+
+    The history is part of the checkpoint, so a continued run's metrics.csv holds the epochs before an interruption too.
     """
 
+    every_batch = False  # the engine may take several steps between two calls, but for those of `next_alone`
+
     def __init__(self) -> None:
+        self.memory = PeakMemory()
         self.folder: Path | None = None
         self.metric = ""
         self.mode = ""
@@ -34,7 +45,17 @@ class Recorder(Callback):
         self.seconds_here = 0.0
         self.samples_here = 0
         self.steps_here = 0
+        self.warm_up_seconds = 0.0  # of the batches that the clock left out
+        self.began: float | None = None  # training in this process, in seconds since 1970
+        self.ended: float | None = None
+        self.costs: dict[str, float | None] = {}
         self._since = 0.0
+        self._fresh = True  # whether no batch was taken in this process
+        self._apart: tuple[int, ...] = ()  # batches of the epoch under way that the clock leaves out
+        self._apart_since = 0.0
+        self._batches = 0  # taken in this process
+        self._left_out = 0  # of them by the clock
+        self._owed = 0  # of these those that are not counted yet
         self._step_before = 0
         self._waits = False  # whether the last row is still to be written
         self._choose: Callable[[Sequence[str]], str] | None = None
@@ -59,16 +80,73 @@ class Recorder(Callback):
                 names = ", ".join(state.metrics) or "what it logs"
                 log.info("judged by nothing, as no loss is returned; type metric=NAME, one of: %s", names)
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self.memory.begin_on(trainer.strategy.root_device)
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.rows and self.folder is not None:
             write_metrics(self.folder / METRICS_FILE, self.rows)
+        self.began = time.time()
+        self._fresh = True
         self._step_before = trainer.global_step
         self._since = time.perf_counter()
+        state = state_of(pl_module)
         # Callbacks behind this one, and the module itself, may log at the end of the epoch too.
-        state_of(pl_module).epoch_done = lambda: self.write_row(trainer, state_of(pl_module))
+        state.epoch_done = lambda: self.write_row(trainer, state)
+        state.warming_up = lambda: self.left_out(trainer)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._since = time.perf_counter()
+
+    # -- the clock
+
+    def next_alone(self, trainer: Trainer, batch: int) -> int | None:
+        """The next batch that the clock leaves out."""
+        return next((each for each in self._apart if each >= batch), None)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        if self._fresh:
+            self._fresh = False
+            self._apart = (batch_idx, *shorter_batch(trainer, state_of(pl_module).train_batches))
+        if batch_idx in self._apart:
+            self.stop_clock(trainer)
+            self._apart_since = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if batch_idx in self._apart:
+            wait_for_device(trainer)
+            self._since = time.perf_counter()
+            self.leave_out(self._since - self._apart_since)
+
+    @contextmanager
+    def left_out(self, trainer: Trainer) -> Iterator[None]:
+        """Within the block one step is taken that the clock leaves out; it does so anyway where it stands still."""
+        runs = bool(self._since)
+        with self.clock_stopped(trainer):
+            began = time.perf_counter()
+            yield
+        if runs:
+            self.leave_out(time.perf_counter() - began)
+
+    def leave_out(self, seconds: float) -> None:
+        """One more batch that took so long is to be counted as the others."""
+        self.warm_up_seconds += seconds
+        self._left_out += 1
+        self._owed += 1
+
+    def count_left_out(self, batches: int) -> None:
+        """Let those count that the clock left out, now that so many batches of the process were taken by it or not."""
+        self._batches += batches
+        timed = self._batches - self._left_out
+        if not self._owed or timed <= 0:
+            return
+        others = self._batches - self._owed  # those left out before count as the timed ones do
+        seconds = self.seconds_here / others * self._owed
+        self.seconds += seconds
+        self.seconds_here += seconds
+        self._owed = 0
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.sanity_checking:
@@ -79,10 +157,10 @@ class Recorder(Callback):
             self._since = time.perf_counter()
 
     def stop_clock(self, trainer: Trainer) -> None:
-        """Stop the training clock. The device has finished by the time a sum is read back, so read one."""
+        """Stop the training clock."""
         if not self._since:
             return
-        state_of(trainer.lightning_module).sums["train"].loss.item()
+        wait_for_device(trainer)
         elapsed = time.perf_counter() - self._since
         self._since = 0.0
         self.seconds += elapsed
@@ -100,7 +178,9 @@ class Recorder(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.stop_clock(trainer)
+        self._apart = ()
         state = state_of(pl_module)
+        self.count_left_out(batches_done(trainer) - state.train_batches.start)
         state.publish(state.read_sums("train"))
         state.collect()
         self.samples_here += state.sums["train"].samples * trainer.world_size
@@ -144,7 +224,14 @@ class Recorder(Callback):
             numbers = {k: v for k, v in row.items() if isinstance(v, int | float)}
             logger.log_metrics(numbers, step=trainer.global_step)
 
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.ended = time.time()
+        self.costs = costs(trainer, self.memory)
+        self.costs |= parts_of_step(trainer, pl_module, self.steps_here)
+
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self.ended = time.time()
+        self.costs = costs(trainer, self.memory)
         self.write_row(trainer, state_of(pl_module))
 
     def complete_last_row(self, state: RunState) -> None:
@@ -169,10 +256,14 @@ class Recorder(Callback):
         return best
 
     def timing(self) -> dict[str, float | None]:
-        """Speed of the training done in this process (not of the part before an interruption)."""
-        seconds = self.seconds_here
+        """The clock, and the speed of the training done in this process (not of the part before an interruption)."""
+        owed = self.warm_up_seconds if self._owed and self._owed == self._left_out else 0.0  # there were no others
+        seconds = self.seconds_here + owed
         return {
-            "fit_seconds": round(self.seconds, 4),
+            "began": None if self.began is None else round(self.began, 3),
+            "ended": None if self.ended is None else round(self.ended, 3),
+            "warm_up_seconds": round(self.warm_up_seconds, 4),
+            "fit_seconds": round(self.seconds + owed, 4),
             "step_milliseconds": round(1000 * seconds / self.steps_here, 4) if self.steps_here else None,
             "samples_per_second": round(self.samples_here / seconds, 1) if seconds else None,
         }
@@ -185,3 +276,17 @@ class Recorder(Callback):
         self._lines = list(state_dict["rows"])
         self.rows = [json.loads(line) for line in self._lines]
         self.seconds = state_dict["seconds"]
+
+
+def shorter_batch(trainer: Trainer, batches: DeviceBatches) -> tuple[int, ...]:
+    """The number of the epoch's last batch where it has fewer samples than the others."""
+    count = trainer.num_training_batches
+    if count == math.inf or count == 0:  # of data that do not say how many there are
+        return ()
+    last = int(count) - 1
+    return (last,) if batches.size(last) < batches.batch_size else ()
+
+
+def wait_for_device(trainer: Trainer) -> None:
+    """The device has finished by the time a sum is read back, so read one."""
+    state_of(trainer.lightning_module).sums["train"].loss.item()

@@ -103,7 +103,8 @@ class ReplayedSteps(PlainSteps):
         elif self._first:
             step()
         else:
-            self._capture = self.captured()
+            with step.module.run_state.warming_up():
+                self._capture = self.captured()
 
     def replay(self, capture: Capture) -> None:
         if self.step.module.run_state.rates is not None:

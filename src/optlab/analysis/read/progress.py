@@ -232,7 +232,7 @@ def begun_at(run: Run, changed: float | None) -> float | None:
     hydra = changed_at(run.folder / ".hydra" / "config.yaml")
     if changed is None or (hydra is not None and hydra <= changed):
         return hydra
-    took = [run.record.timing.get(name) or 0.0 for name in ("setup_seconds", "fit_seconds")]
+    took = [run.record.timing.get(name) or 0.0 for name in ("setup_seconds", "warm_up_seconds", "fit_seconds")]
     return changed - sum(took) if any(took) else None
 
 

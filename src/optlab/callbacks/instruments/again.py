@@ -10,34 +10,11 @@ import torch
 from lightning import Trainer
 from torch import Tensor, nn
 
-from optlab.adapters.generators import generator_states, set_generator_states
 from optlab.adapters.lightning import training_precision
-from optlab.adapters.torch import buffers_of, uncompiled
+from optlab.adapters.torch import uncompiled
+from optlab.callbacks.moment import Moment
 from optlab.data.batches import Batch
 from optlab.module import TrainingModule
-
-
-class Moment:
-    """The buffers of a network and the random streams as they are now, to be put back."""
-
-    def __init__(self, network: nn.Module, device: torch.device) -> None:
-        self.device = device
-        self.generators = generator_states(device)
-        self.places = buffers_of(network)
-        self.held = [dict(place) for place in self.places]
-        self.copies = [{name: None if t is None else t.clone() for name, t in place.items()} for place in self.held]
-
-    @torch.no_grad()
-    def restore(self) -> None:
-        """The same values in the same tensors, in the same places."""
-        for place, held, copies in zip(self.places, self.held, self.copies, strict=True):
-            place.clear()
-            place.update(held)
-            for name, tensor in held.items():
-                copy = copies[name]
-                if tensor is not None and copy is not None:
-                    tensor.copy_(copy)
-        set_generator_states(self.generators, self.device)
 
 
 def loss_again(module: TrainingModule, trainer: Trainer, batch: Batch, moment: Moment) -> Tensor:

@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from optlab.adapters.torch import normalises_batches
-from optlab.callbacks.instruments.again import Moment, dense, gradient_of, loss_again, parts_of
+from optlab.callbacks.instruments.again import dense, gradient_of, loss_again, parts_of
 from optlab.callbacks.instruments.layers import Layers
 from optlab.callbacks.instruments.measures import Sums, idle_units, inner, noise_of, ratio, readings, squared
+from optlab.callbacks.moment import Moment
 from optlab.data.batches import Batch
 from optlab.module import TrainingModule
 from optlab.rules.instruments import ALL, BY_NAME, Row
