@@ -7,8 +7,9 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def start(main: Callable[[], Any]) -> None:
                 to_the_end.enter_context(hydra_adapter.mode_as_flagged())
             for line in typed.not_used(words) if is_first_process() else ():
                 print(f"optlab: {line}", file=sys.stderr)
-            process.type_instead(words)
+            process.type_instead([*words, *to_the_end.enter_context(elsewhere(words))])
             with hydra_adapter.raising():
                 main()
         except (Interrupted, KeyboardInterrupt):
@@ -94,6 +95,20 @@ def prepared(arguments: Sequence[str]) -> list[str]:
     return words
 
 
+@contextmanager
+def elsewhere(words: Sequence[str]) -> Iterator[list[str]]:
+    """Words that keep Hydra's own files of a `dry_run` out of the way: it makes a folder for every single run."""
+    multirun = {"-m", "--multirun"} & set(words)
+    if not any("dry_run=" in word for word in words) or multirun or not typed.is_about_runs(words):
+        yield []
+        return
+    if typed.values_of(words).get("dry_run") is not True:
+        yield []
+        return
+    with tempfile.TemporaryDirectory(prefix="optlab-", ignore_cleanup_errors=True) as folder:
+        yield [f"hydra.run.dir={typed.quoted(folder)}"]
+
+
 def task(cfg: DictConfig) -> float | None:
     """One job of Hydra's: do what `mode` says in the folder that Hydra made; returns the objective."""
     process.keep_large_blocks()
@@ -119,6 +134,11 @@ def task(cfg: DictConfig) -> float | None:
                 check_phase(config)
             if (mode := config.get("mode")) not in MODES:
                 raise UserError(f"mode={mode}: must be one of {', '.join(MODES)}")
+            if config.get("dry_run") is True:
+                from optlab.sweep.price.dry import of_run
+
+                of_run(config)
+                return None
             return MODES[mode](cfg, folder, words)
         except Exception as error:
             if process.ctrl_c_came():

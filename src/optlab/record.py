@@ -31,6 +31,7 @@ Row = dict[str, float | int | None]
 NOT_IDENTITY = (
     "sweep",
     "retry",
+    "dry_run",
     "report",
     "until",
     "phase",

@@ -19,7 +19,8 @@ from optlab.config.overrides import parse, places_of, values_of
 from optlab.errors import UserError, piece
 
 OF_THE_COMMAND = (
-    *("ckpt", "mode", "input", "sweep", "retry", "report", "until", "phase", "protocol", "trace", "lang", "find_lr"),
+    *("ckpt", "mode", "input", "sweep", "retry", "dry_run", "report", "until", "phase", "protocol", "trace", "lang"),
+    "find_lr",
 )
 NOT_CARRIED = (*OF_THE_COMMAND, "debug", "traceback", "trust", "hydra")
 NAMES_CONFIG = "--config-name="

@@ -263,6 +263,7 @@ class Config(Node):
     channels_last: bool
     cpu_kernels: bool = False  # checkpoints of before do not have it
     until: AtLeast1 | None = None  # checkpoints of before do not have it
+    dry_run: bool = False  # checkpoints of before do not have it
     retry: bool
     report: Report = Report()  # checkpoints of before do not have it
     phase: Phase

@@ -17,7 +17,20 @@ from optlab.errors import UserError
 from optlab.record import shortest
 
 # Of a config, what makes no difference to compare: labels, where to write, and what classes are called.
-NO_SETTING = ("seed", "sweep", "phase", "protocol", "logger", "callbacks", "ckpt", "retry", "mode", "input", "trust")
+NO_SETTING = (
+    "seed",
+    "sweep",
+    "phase",
+    "protocol",
+    "logger",
+    "callbacks",
+    "ckpt",
+    "retry",
+    "dry_run",
+    "mode",
+    "input",
+    "trust",
+)
 NO_SETTINGS_BELOW = ("_target_", "search")
 
 

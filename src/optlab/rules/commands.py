@@ -18,7 +18,7 @@ SCRIPTS = {  # in a checkout's scripts/
     "surfaces": "surfaces",
 }
 CHECKOUT = (Path(__file__).parents[3] / "train.py").is_file()  # false: installed from a wheel
-OF_THE_SWEEP = ("retry=", "report.live=")  # the words that say how a sweep goes, and nothing of its runs
+OF_THE_SWEEP = ("retry=", "dry_run=", "report.live=")  # the words that say how a sweep goes, and nothing of its runs
 PLACES = ("sweep=", "hydra.sweep.dir=")  # the words that say which folder a sweep goes to
 
 

@@ -26,7 +26,7 @@ def open_sweep(config: DictConfig) -> Iterator[Path]:
 
     A sweep that is not named gets a folder of its own, claimed by making it, so that two that start in the same
     second do not meet; it is removed again when the body ends without having put anything there. A named one may
-    exist: the sweep then goes on in it, beside other processes that do the same.
+    exist: the sweep then goes on in it, beside other processes that do the same. With `dry_run` no folder is made.
 
     Raises:
         UserError: a name that cannot be a folder's, or a folder that another program made.
@@ -39,6 +39,9 @@ def open_sweep(config: DictConfig) -> Iterator[Path]:
     folder = Path(config.hydra.sweep.dir).absolute()
     if named or placed:
         check_is_ours(folder)
+        yield folder
+        return
+    if config.dry_run:
         yield folder
         return
     folder = claim(config, name)

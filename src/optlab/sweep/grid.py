@@ -7,7 +7,7 @@ from pathlib import Path
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
-from optlab.adapters.hydra import ConfigLoader, combinations
+from optlab.adapters.hydra import ConfigLoader, Override, choices, combinations, parse
 from optlab.console import console_for
 from optlab.errors import UserError
 from optlab.sweep import lengthen
@@ -34,6 +34,9 @@ def sweep(config_loader: ConfigLoader, config: DictConfig, launcher: Launcher, a
         jobs = unique(plan(config_loader, config, overrides) for overrides in lists)
         finds = of_one_mode(jobs) == "find_lr"
         check(jobs)
+        if config.dry_run:
+            price_of(jobs, folder, config, launcher, parse(arguments, config_loader))
+            return
         write_plan(config, folder)
         write_planned(folder, (job.planned(folder) for job in jobs))
         for line in lengthen.lines(jobs):
@@ -41,6 +44,17 @@ def sweep(config_loader: ConfigLoader, config: DictConfig, launcher: Launcher, a
         watch = partial(watching, title=config.sweep)
         work = partial(execute, launcher, jobs, retry=config.retry, watch=watch)
         conclude(folder, work, live=config.report.live and not finds, show=show_findings if finds else None)
+
+
+def price_of(
+    jobs: Sequence[Job], folder: Path, config: DictConfig, launcher: Launcher, overrides: Sequence[Override]
+) -> None:
+    """Print what these jobs would take."""
+    from optlab.sweep.price.dry import of_grid
+
+    swept = [each for each in overrides if each.is_sweep_override()]
+    factors = {each.key_or_group: [str(value) for value in each.sweep_string_iterator()] for each in swept}
+    of_grid(jobs, folder, launcher, str(choices(config)["hydra/launcher"]), factors, bool(config.retry))
 
 
 def of_one_mode(jobs: Sequence[Job]) -> str:

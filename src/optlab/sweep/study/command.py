@@ -14,7 +14,7 @@ from optlab.sweep.study.options import Options
 from optlab.sweep.study.protocol import Arm, Protocol
 from optlab.sweep.study.samplers import choose_sampler
 
-OF_THE_SWEEP = ("sweep", "retry", "report.live")  # words about the sweep, not about its runs' results
+OF_THE_SWEEP = ("sweep", "retry", "dry_run", "report.live")  # words about the sweep, not about its runs' results
 SET_BY_THE_STUDY = {
     "seed": "type hydra.sweeper.tuning_seeds=2 and hydra.sweeper.confirmation_seeds=5, or lists of seeds",
     "phase": "leave it out",

@@ -72,6 +72,9 @@ def sweep(
             study.check_arms()
         console = console_for("words")
         show.print_protocol(planned, folder, console, found)
+        if config.dry_run:
+            price_of(study)
+            return
         write_plan(config, folder)
         write(planned, folder)
         try:
@@ -80,6 +83,13 @@ def sweep(
             if is_new:
                 study.discard()
             raise
+
+
+def price_of(study: "Study") -> None:
+    """Print what is left of a study, and what it takes."""
+    from optlab.sweep.price.dry import of_study
+
+    of_study(study, str(choices(study.config)["hydra/launcher"]), bool(study.config.retry))
 
 
 def listed(value: Any) -> str:

@@ -27,7 +27,17 @@ from optlab.teaching.finder.measure import prepared, range_test
 
 log = logging.getLogger(__name__)
 
-OF_THE_TEST = ("mode", "find_lr", "ckpt", "sweep", "hydra", "retry", "report", "trust")  # not of a run with its lr
+OF_THE_TEST = (
+    "mode",
+    "find_lr",
+    "ckpt",
+    "sweep",
+    "hydra",
+    "retry",
+    "dry_run",
+    "report",
+    "trust",
+)  # not of a run with its lr
 
 
 def find_lr(cfg: DictConfig | Mapping[str, Any], folder: Path, overrides: Sequence[str] = ()) -> Finding:

@@ -1,0 +1,68 @@
+"""How much longer a step takes while every other worker takes steps, too.
+
+Cores share caches, memory, a clock that falls as more of them are busy, and where two of them are halves of one, its
+units. So two runs side by side on two cores are less than twice as fast as one. How much less is tried out: the same
+products of matrices and passes over memory, alone and beside others in threads of this process.
+"""
+
+import threading
+import time
+
+import torch
+
+from optlab.adapters.process import cores
+from optlab.adapters.torch import on_threads
+from optlab.sweep.price.workers import Workers
+
+ROUNDS = 5
+SIZE = 320  # of the matrices: such a product takes about as long as a layer of a small network
+LENGTH = 2**18  # floats that are passed over: 1 MiB
+
+
+def slowdown(workers: Workers) -> float:
+    """How many times as long a step takes beside those of the other workers; 1.0 for one at a time."""
+    if not workers.here or workers.at_a_time == 1:
+        return 1.0
+    busy = min(workers.at_a_time * (workers.threads or 1), cores())
+    crowded = max(1.0, workers.at_a_time * (workers.threads or 1) / cores())  # more runs than cores take turns
+    return crowded * tried_out(busy)
+
+
+def tried_out(threads: int) -> float:
+    """The time of the same work beside that of others, over its time alone; not below 1."""
+    if threads < 2:
+        return 1.0
+    with on_threads(1):
+        work = Work()
+        work.once()
+        alone = min(work.once() for _ in range(ROUNDS))
+        over = threading.Event()
+        others = [threading.Thread(target=Work().until, args=(over,), daemon=True) for _ in range(threads - 1)]
+        for other in others:
+            other.start()
+        try:
+            beside = sorted(work.once() for _ in range(2 * ROUNDS))[ROUNDS]
+        finally:
+            over.set()
+            for other in others:
+                other.join()
+    return max(1.0, beside / alone)
+
+
+class Work:
+    """Some milliseconds of what a step does."""
+
+    def __init__(self) -> None:
+        self.matrix, self.out = torch.ones(SIZE, SIZE), torch.empty(SIZE, SIZE)
+        self.memory, self.copy = torch.ones(LENGTH), torch.empty(LENGTH)
+
+    def once(self) -> float:
+        began = time.perf_counter()
+        for _ in range(4):
+            torch.mm(self.matrix, self.matrix, out=self.out)
+            torch.add(self.memory, 1.0, out=self.copy)
+        return time.perf_counter() - began
+
+    def until(self, over: threading.Event) -> None:
+        while not over.is_set():
+            self.once()
