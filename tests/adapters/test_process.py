@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 import weakref
 from pathlib import Path
 
@@ -332,5 +333,10 @@ def test_loggers_are_as_they_were_else_a_notebook_prints_each_line_twice_after_a
 def test_a_process_exists_until_it_has_ended() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as started:
         assert process.exists(started.pid)
+        started.kill()
+        end = time.monotonic() + 10
+        while process.exists(started.pid) and time.monotonic() < end:
+            time.sleep(0.01)
+        assert not process.exists(started.pid), "the runs of a sweep that was killed go on while nobody has missed it"
     assert not process.exists(started.pid)
     assert process.exists(1)

@@ -254,14 +254,17 @@ def end_with(parent: int, *, seconds_between_looks: float = 1.0, patience: float
 
 
 def exists(process: int) -> bool:
-    """Whether there is a process of this number, which may be another user's."""
+    """Whether a process of this number runs, which may be another user's.
+
+    One that was killed and that nobody has asked after yet keeps its number, as Linux says.
+    """
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         pass
-    return True
+    return not read_line(f"/proc/{process}/stat").rpartition(") ")[2].startswith("Z")
 
 
 # -- the command line, the environment and the log
