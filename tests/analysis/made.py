@@ -38,10 +38,14 @@ def make_run(
     arguments: Mapping[str, Any] | None = None,
     overrides: Sequence[str] | None = None,
     numerics: Mapping[str, Any] | None = None,
+    began: float | None = None,
+    host: str | None = None,
+    costs: Mapping[str, float | None] | None = None,
 ) -> Path:
     """Write one run and return its folder.
 
     `val`, `test`, `train` are final accuracies, `curve` is val/acc by epoch, `test_curve` test/acc where it is kept.
+    A run that `began` at some second trained from then on for as long as its clock says.
     """
     full: dict[str, Any] = {
         "seed": seed,
@@ -81,6 +85,10 @@ def make_run(
         record.best = {"metric": "val/acc", "value": value, "epoch": best_epoch or epoch}
     record.epochs, record.steps = len(rows), 16 * len(rows)
     record.timing = {"fit_seconds": seconds * len(rows)}
+    if began is not None:
+        record.timing |= {"began": began, "ended": began + seconds * len(rows)}
+    record.environment = {"device": "cpu", "host": host} if host else {}
+    record.costs = dict(costs or {})
     folder = sweep / job_name(full)
     folder.mkdir(parents=True, exist_ok=True)
     (sweep / "multirun.yaml").touch()

@@ -38,7 +38,17 @@ RUNS = {
     "status": "`finished`, `diverged`, `stopped` (ended early by plan), `failed`, `interrupted` or `running`",
     "epochs": "trained",
     "steps": "optimizer steps",
-    "seconds": "of training, validation included",
+    "seconds": "of training by the clock, which counts no validation and nothing that is made once",
+    "step_milliseconds": "of a step on average, by the same clock",
+    "forward_milliseconds": "of a step's network and loss; missing of runs under 100 steps",
+    "backward_milliseconds": "of its gradients",
+    "optimizer_milliseconds": "of its update",
+    "state_bytes_per_parameter": "what the optimizer keeps beside the weights",
+    "peak_host_mib": "the most memory that the run's process held, with Python, torch and the data set",
+    "peak_device_mib": "the most that tensors held on a GPU; missing on a CPU",
+    "began": "when training began in the last process that trained it, UTC",
+    "ended": "when it ended there, UTC",
+    "host": "the machine",
     "best_metric": "what the run is judged by, as `val/acc`",
     "best_value": "its best value over the epochs",
     "best_epoch": "the epoch that had it, from 1",
@@ -122,6 +132,10 @@ COMPARISONS = {
 
 # Keys of the config that say the same as a column above, or nothing of the run itself.
 SAID_BY_COLUMNS = ("seed", "optimizer.lr", "optimizer.name", "lr.name", "model.name", "dataset.name", "loss.name")
+COSTS = (
+    *("forward_milliseconds", "backward_milliseconds", "optimizer_milliseconds"),
+    *("state_bytes_per_parameter", "peak_host_mib", "peak_device_mib"),
+)
 CURVE_AXES = ("epoch", "step", "seconds")
 
 
@@ -150,6 +164,11 @@ def runs_frame(runs: Sequence[Run], contests: Sequence[Contest]) -> pd.DataFrame
             "epochs": record.epochs,
             "steps": record.steps,
             "seconds": number(record.timing.get("fit_seconds")),
+            "step_milliseconds": number(record.timing.get("step_milliseconds")),
+            **{name: number(record.costs.get(name)) for name in COSTS},
+            "began": moment(record.timing.get("began")),
+            "ended": moment(record.timing.get("ended")),
+            "host": record.environment.get("host"),
             "best_metric": record.best.get("metric"),
             "best_value": number(record.best.get("value")),
             "best_epoch": record.best.get("epoch"),
@@ -304,6 +323,11 @@ def frame(rows: Sequence[Sequence[Any]], columns: Sequence[str], *, whole: Seque
 
 def number(value: float | None) -> float:
     return np.nan if value is None else float(value)
+
+
+def moment(seconds: float | None) -> Any:
+    """A time in seconds since 1970 as pandas has it."""
+    return pd.NaT if seconds is None else pd.Timestamp(seconds, unit="s", tz="UTC")
 
 
 def pair(interval: Interval | None) -> tuple[float, float]:

@@ -65,12 +65,18 @@ MESSAGES: dict[str, Template] = {
     "not_paired": "Not paired by seed, so less sharp: {pairs}. Run all optimizers with the same seeds.",
     "numerics": (
         "Not computed alike: {differences}. Such runs are rounded differently, and that grows as they train; to rule "
-        "it out, repeat them alike."
+        "it out, repeat them alike.{seconds}"
+    ),
+    "seconds_unlike": (
+        "Seconds do not compare, as runs were computed in several ways: {differences}. Epochs and samples compare."
+    ),
+    "side_by_side": (
+        "Seconds are those of runs side by side: {beside} of {runs} trained beside others on the same device, up to "
+        "{most} at a time. Epochs and samples are the same either way."
     ),
     "disturbed": (
         "Seconds do not compare: a step of {subject} took {fastest:.3g} to {slowest:.3g} ms in runs computed alike; "
-        "probably the machine did other work. Undisturbed seconds count each step as long as in the fastest run, which "
-        "may have been slowed down too."
+        "{why}. Undisturbed seconds count each step as long as in the fastest run, which may have been slowed down too."
     ),
     "ended_early": (
         "Runs ended before their planned epochs: {contenders}. What is compared had unequal budgets then, and is each "
@@ -198,9 +204,8 @@ TOGETHER: dict[str, tuple[Template, Template]] = {
     ),
     "disturbed": (
         "{subject} {fastest:.3g} to {slowest:.3g} ms",
-        "Seconds do not compare: in runs computed alike a step took different times ({each}); probably the machine did "
-        "other work. Undisturbed seconds count each step as long as in the fastest run, which may have been slowed "
-        "down too.",
+        "Seconds do not compare: in runs computed alike a step took different times ({each}); {why}. Undisturbed "
+        "seconds count each step as long as in the fastest run, which may have been slowed down too.",
     ),
     "disputed": (
         "{better} and {worse} ({decision}; p {t_p:.3f} and {sign_flip_p:.3f})",
@@ -223,6 +228,11 @@ PHRASES: dict[str, Template] = {
         "By seconds these do not compare: runs of {names} were slowed down. Epochs and samples do; the table of tuning "
         "has undisturbed seconds."
     ),
+    "seconds_unlike_here": "By seconds these do not compare: runs were computed in several ways. By epochs they do.",
+    "seconds_shared": "Seconds are those of runs side by side.",
+    "nor_seconds": "Nor do their seconds compare.",
+    "probably_other_work": "probably the machine did other work",
+    "as_side_by_side": "{beside} of {runs} trained beside others on the same device, up to {most} at a time",
     "pairs_of": "{pairs} of {all} pairs",
     "ended_early_of": "{name} {part} of {seeds} after epoch {epochs} ({reasons})",
     "seeds_of": "{name} ({part} of {seeds} seeds)",

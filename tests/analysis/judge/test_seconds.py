@@ -10,6 +10,8 @@ from optlab.analysis.judge.seconds import step_time
 from optlab.analysis.judge.verdict import Verdict, judge
 from optlab.analysis.read.runs import read_runs
 from optlab.analysis.show.figures import figures_of
+from optlab.analysis.show.tables import tables_of
+from optlab.analysis.show.tables.costs import cost_table
 from optlab.analysis.show.tables.outcome import tuning_table
 from optlab.record import RunRecord
 from tests.analysis.made import make_run, subject
@@ -68,3 +70,110 @@ def test_a_run_that_ended_within_an_epoch_makes_no_epoch_longer(tmp_path: Path) 
     time = step_time(contest_of(tmp_path).contenders[0])
     assert time is not None
     assert time.epoch == pytest.approx(16 * time.fastest / 1000)
+
+
+# -- runs side by side, and on several machines
+
+
+def warnings_of(verdict: Verdict) -> list[str]:
+    """The kinds of its warnings that are about seconds or bits."""
+    kinds = ("disturbed", "seconds_unlike", "side_by_side", "numerics")
+    return [said.kind for said in verdict.said_once if said.kind in kinds]
+
+
+def text_of(verdict: Verdict, kind: str) -> str:
+    (said,) = [each for each in verdict.said_once if each.kind == kind]
+    return said.text
+
+
+def test_runs_that_a_launcher_let_train_side_by_side_are_said_once_for_the_sweep(tmp_path: Path) -> None:
+    """Four at a time by plan: one mild sentence, and none on other work of the machine."""
+    for at, (name, seed) in enumerate((name, seed) for name in ("adam", "sgd") for seed in range(4)):
+        make_run(tmp_path, name, seed=seed, began=1000.0 + 4 * (at // 4) + 0.01 * (at % 4), seconds=0.9, host="here")
+    make_run(tmp_path, "sgd", seed=4, began=1020.0, seconds=0.9, host="here")
+    verdict = verdict_of(tmp_path)
+    assert warnings_of(verdict) == ["side_by_side"]
+    assert "8 of 9 trained beside others on the same device, up to 4 at a time" in text_of(verdict, "side_by_side")
+    notes = {figure.id: figure.note for figure in figures_of(subject(contest_of(tmp_path)))}
+    assert notes["target"].endswith("Seconds are those of runs side by side.")
+
+
+def test_runs_one_by_one_and_on_devices_of_their_own_are_none_side_by_side(tmp_path: Path) -> None:
+    for at, name in enumerate(("adam", "sgd")):
+        for seed in range(2):
+            make_run(tmp_path, name, seed=seed, began=1000.0 + 4 * seed, host=f"host-{at}")
+    contest = contest_of(tmp_path)
+    assert set(contest.beside.values()) == {1}
+    assert warnings_of(judge(contest)) == ["seconds_unlike"]
+    assert "host host-0 and host-1" in text_of(judge(contest), "seconds_unlike")
+
+
+def test_runs_of_another_setting_beside_them_count_too(tmp_path: Path) -> None:
+    for name in ("adam", "sgd"):
+        for size in (32, 64):
+            config = {"batch_size": size}
+            make_run(tmp_path, name, began=1000.0 if name == "adam" else 2000.0, host="here", config=config)
+    small, large = (judge(contest) for contest in contests(read_runs([tmp_path])))
+    for verdict in (small, large):
+        assert "2 of 2 trained beside others on the same device, up to 2 at a time" in text_of(verdict, "side_by_side")
+
+
+def test_runs_that_were_slowed_down_by_each_other_are_told_so_once(tmp_path: Path) -> None:
+    for name in ("adam", "sgd"):
+        make_run(tmp_path, name, seed=0, began=10.0, seconds=1.0, host="here")
+        make_run(tmp_path, name, seed=1, began=100.0 if name == "adam" else 200.0, seconds=0.2, host="here")
+    verdict = verdict_of(tmp_path)
+    assert warnings_of(verdict) == ["disturbed"]
+    said = text_of(verdict, "disturbed")
+    assert "(adam 12.5 to 62.5 ms and sgd 12.5 to 62.5 ms)" in said
+    assert "; 2 of 4 trained beside others on the same device, up to 2 at a time. Undisturbed" in said
+    assert "other work" not in said
+
+
+@pytest.mark.parametrize(
+    ("differs", "kinds", "words"),
+    [
+        ({"engine": "loop"}, ["seconds_unlike"], "engine eager and loop"),  # the same bits in other seconds
+        ({"threads": 2}, ["numerics"], "threads 1 and 2). "),
+        ({"cpu_capability": "AVX2"}, ["numerics"], "cpu_capability AVX512 and AVX2). "),
+    ],
+)
+def test_what_differs_is_said_once_of_bits_and_of_seconds(
+    differs: dict[str, Any], kinds: list[str], words: str, tmp_path: Path
+) -> None:
+    one: dict[str, Any] = {"engine": "eager", "threads": 1, "cpu_capability": "AVX512"}
+    make_run(tmp_path, "adam", numerics=one)
+    make_run(tmp_path, "sgd", numerics=one | differs)
+    verdict = verdict_of(tmp_path)
+    assert warnings_of(verdict) == kinds
+    assert words.removesuffix("). ") in text_of(verdict, kinds[0])
+    assert ("Nor do their seconds compare." in text_of(verdict, kinds[0])) == ("threads" in differs)
+
+
+def test_runs_of_before_say_nothing_of_it(tmp_path: Path) -> None:
+    make_run(tmp_path, "adam")
+    make_run(tmp_path, "sgd")
+    contest = contest_of(tmp_path)
+    assert contest.beside == {}
+    assert warnings_of(judge(contest)) == []
+    assert [s.cost for s in judge(contest).standings] == [None, None]
+    assert not cost_table(judge(contest)).rows
+
+
+# -- what an optimizer costs
+
+
+def test_what_each_optimizer_costs_is_a_table(tmp_path: Path) -> None:
+    for seed, forward in enumerate((1.0, 2.0, 9.0)):
+        told = {"state_bytes_per_parameter": 8.0005, "peak_host_mib": 612.4, "peak_device_mib": None}
+        parts = {"forward_milliseconds": forward, "backward_milliseconds": 3.0, "optimizer_milliseconds": 0.25}
+        make_run(tmp_path, "adam", seed=seed, seconds=0.2, costs=told | parts)
+    make_run(tmp_path, "sgd", seconds=0.1, costs={"state_bytes_per_parameter": 0.0, "forward_milliseconds": None})
+    verdict = verdict_of(tmp_path)
+    table = cost_table(verdict)
+    rows = {row.cells["optimizer"].text: {name: cell.text for name, cell in row.cells.items()} for row in table.rows}
+    expected = {"state": "8", "host": "612", "step": "12.5", "forward": "2", "backward": "3", "update": "0.25"}
+    assert rows["adam"] == {"optimizer": "adam"} | expected
+    assert rows["sgd"] == {"optimizer": "sgd", **dict.fromkeys(expected, "–"), "state": "0", "step": "6.25"}
+    relative = {run.folder: run.folder.name for run in contest_of(tmp_path).runs}
+    assert "cost" in [table.id for table in tables_of(contest_of(tmp_path), verdict, relative, several=False)]

@@ -10,7 +10,7 @@ from optlab.analysis.judge.compare import Comparison
 from optlab.analysis.judge.contest import Contender, Contest, passed_over
 from optlab.analysis.judge.metric import Metric
 from optlab.analysis.judge.qualify import SHOWN, typical_runs, unfinished
-from optlab.analysis.judge.seconds import disturbed as disturbed_seconds
+from optlab.analysis.judge.seconds import HOW, about_seconds
 from optlab.analysis.judge.statistics import MOST_SEEDS
 from optlab.analysis.judge.studies import arm_of, still_tuning, warnings_of
 from optlab.analysis.read.plans import Study
@@ -46,7 +46,7 @@ def cautions(contest: Contest, comparisons: Sequence[Comparison], found: Sequenc
         *typical_runs(contest, comparisons),
         *unpaired(comparisons),
         *numerics(contest),
-        *disturbed_seconds(contest),
+        *about_seconds(contest, differing(contest)),
         *still_improving(contest),
         *chosen_on_the_same(contest),
         *several_plans(contest, found),
@@ -234,18 +234,23 @@ def unpaired(comparisons: Sequence[Comparison]) -> list[Message]:
 
 
 def numerics(contest: Contest) -> list[Message]:
-    """What changes bits, where the compared runs differ in it; runs from before this was recorded are left out.
+    """What changes bits, where the compared runs differ in it; of most of that seconds do not compare either."""
+    found = differing(contest)
+    named = [phrase("numerics_of", name=name, values=enumerated(values)) for name, values in found.items()]
+    seconds = " " + phrase("nor_seconds") if set(found) & set(HOW) else ""
+    return [message("numerics", differences="; ".join(named), seconds=seconds)] if found else []
+
+
+def differing(contest: Contest) -> dict[str, list[str]]:
+    """The values of what the compared runs differ in, by name; runs from before this was recorded are left out.
 
     The engines eager and loop take the same steps with the same bits (tests/engine), so they count as one.
     """
     recorded = [run.record.numerics for c in contest.contenders for run in c.entered]
     known = [each | {"engine": "eager"} if each.get("engine") == "loop" else each for each in recorded]
-    differences = []
-    for name in dict.fromkeys(name for each in known for name in each):
-        values = list(dict.fromkeys(shown(each[name]) for each in known if name in each))
-        if len(values) > 1:
-            differences.append(phrase("numerics_of", name=name, values=enumerated(values)))
-    return [message("numerics", differences="; ".join(differences))] if differences else []
+    names = dict.fromkeys(name for each in known for name in each)
+    values = {name: list(dict.fromkeys(shown(each[name]) for each in known if name in each)) for name in names}
+    return {name: several for name, several in values.items() if len(several) > 1}
 
 
 def still_improving(contest: Contest) -> list[Message]:

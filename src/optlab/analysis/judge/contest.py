@@ -7,12 +7,14 @@ with several seeds. Each contender enters the verdict with one configuration, ch
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from optlab.analysis.judge.beside import side_by_side
 from optlab.analysis.judge.metric import Metric
 from optlab.analysis.read.runs import Run, Runs, flat
 from optlab.errors import UserError
@@ -121,7 +123,8 @@ class Contest:
     """One setting: its contenders, best mean first, and what they are judged by.
 
     `selection` is the metric that configurations are chosen by (validation); `metric` the one of the verdict: its
-    counterpart on the test split wherever every entered run has one, which the choice has not seen.
+    counterpart on the test split wherever every entered run has one, which the choice has not seen. `beside` says of
+    runs that tell how many trained on their device at a time, those of other settings among them.
     """
 
     label: str
@@ -131,6 +134,7 @@ class Contest:
     metric: Metric
     confirmed: bool
     to_come: int = 0  # runs that are planned and not begun; where a sweep has several settings nobody knows of which
+    beside: Mapping[Path, int] = field(default_factory=dict)
 
     @property
     def runs(self) -> list[Run]:
@@ -162,7 +166,8 @@ def contests(runs: Runs, metric: str | None = None) -> list[Contest]:
     for run in runs.runs:
         by_setting[run.setting].append(run)
     labels = setting_labels(by_setting)
-    built = [contest(labels[key], members, metric) for key, members in by_setting.items()]
+    beside = side_by_side(runs.runs)
+    built = [replace(contest(labels[key], each, metric), beside=beside) for key, each in by_setting.items()]
     if len(built) == 1:
         built = [replace(built[0], to_come=runs.to_come)]
     return sorted(built, key=lambda c: (not any(run.is_over for run in c.runs), natural(c.label)))

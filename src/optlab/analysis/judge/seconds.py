@@ -2,20 +2,23 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from optlab.analysis.judge.contest import Contender, Contest
 from optlab.analysis.read.runs import Run
-from optlab.rules.messages import Message, message
+from optlab.rules.messages import Message, message, phrase
+from optlab.rules.words import enumerated
 
 DISTURBED = 1.5  # times the fastest run's step time, in runs computed alike: above, something else was going on
+SHOWN = 4  # values of what runs differ in; above, the first of them
 HOW = ("engine", "kernels", "compile", "device", "device_name", "devices", "cpu_model", "threads", "precision")
 
 
 @dataclass(frozen=True)
 class StepTime:
-    """What a step of one contender takes, in milliseconds, in runs that are computed alike (engine, device, threads).
+    """What a step of one contender takes, in milliseconds, in runs computed alike (host, engine, device, threads).
 
     `fastest` and `slowest` are means of single runs, of those alike that are furthest apart. `spent` is the seconds of
     all its runs, and `epoch` those of an epoch, if each step took as long as in the fastest run like it.
@@ -36,7 +39,7 @@ def step_time(contender: Contender) -> StepTime | None:
     alike: dict[str, list[tuple[float, Run]]] = defaultdict(list)
     for run in contender.runs:
         if (milliseconds := step_milliseconds(run)) is not None:
-            how = [run.record.numerics.get(name) for name in HOW]
+            how = [told(run, name) for name in ("host", *HOW)]
             alike[json.dumps(how, sort_keys=True, default=str)].append((milliseconds, run))
     if not alike:
         return None
@@ -58,11 +61,56 @@ def step_milliseconds(run: Run) -> float | None:
     return measured if measured else None
 
 
+# -- what a reader of seconds must know
+
+
+def about_seconds(contest: Contest, said: Collection[str] = ()) -> list[Message]:
+    """Why the seconds of contenders do not compare, or of what they are; each reason once.
+
+    Args:
+        said: what runs differ in, as far as the comparison warns of it anyway.
+    """
+    if len(contest.contenders) < 2:
+        return disturbed(contest)
+    return [*unlike(contest, said), *(disturbed(contest) or shared(contest))]
+
+
+def unlike(contest: Contest, said: Collection[str] = ()) -> list[Message]:
+    """Runs on several hosts, or that were computed in ways that take different times."""
+    found = []
+    for name in ("host", *HOW):
+        values = list(dict.fromkeys(str(value) for run in contest.runs if (value := told(run, name)) is not None))
+        if len(values) > 1 and name not in said:
+            shown = [*values[:SHOWN], "..."] if len(values) > SHOWN else values
+            found.append(phrase("numerics_of", name=name, values=enumerated(shown)))
+    return [message("seconds_unlike", differences="; ".join(found))] if found else []
+
+
+def told(run: Run, name: str) -> Any:
+    """What a run says of how and where it was computed; None where it does not say."""
+    return run.record.environment.get("host") if name == "host" else run.record.numerics.get(name)
+
+
 def disturbed(contest: Contest) -> list[Message]:
-    """Contenders whose seconds do not compare."""
-    found: Sequence[tuple[str, StepTime | None]] = [(c.name, step_time(c)) for c in contest.contenders]
+    """Contenders whose steps took different times in runs computed alike, with what is known of the reason."""
+    times: Sequence[tuple[str, StepTime | None]] = [(c.name, step_time(c)) for c in contest.contenders]
+    together = beside_others(contest)
+    why = phrase("as_side_by_side", **together) if together else phrase("probably_other_work")
     return [
-        message("disturbed", name, fastest=time.fastest, slowest=time.slowest)
-        for name, time in found
+        message("disturbed", name, fastest=time.fastest, slowest=time.slowest, why=why)
+        for name, time in times
         if time is not None and time.disturbed
     ]
+
+
+def shared(contest: Contest) -> list[Message]:
+    """Runs that trained side by side, as a launcher lets them, without one of them being slowed down by much."""
+    together = beside_others(contest)
+    return [message("side_by_side", **together)] if together else []
+
+
+def beside_others(contest: Contest) -> dict[str, Any]:
+    """How many runs trained beside others, of how many that tell, and how many at a time at most; {} where none did."""
+    known = [contest.beside[run.folder] for run in contest.runs if run.folder in contest.beside]
+    together = sum(at_once > 1 for at_once in known)
+    return {"beside": together, "runs": len(known), "most": max(known)} if together else {}

@@ -9,6 +9,7 @@ from optlab.analysis.judge.alone import how_sure
 from optlab.analysis.judge.cautions import cautions, label, settle
 from optlab.analysis.judge.compare import Comparison, compare, find, letters
 from optlab.analysis.judge.contest import Contender, Contest
+from optlab.analysis.judge.costs import Cost, cost
 from optlab.analysis.judge.importance import Importances, importances
 from optlab.analysis.judge.metric import Metric
 from optlab.analysis.judge.qualify import SHOWN, all_diverged, at_chance, qualifiers
@@ -46,6 +47,7 @@ class Standing:
     target: Mapping[str, TimeToTarget]
     folders: Sequence[str]
     step_time: StepTime | None
+    cost: Cost | None
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,7 @@ def standing(
         target=target,
         folders=[str(run.folder) for run in contender.entered],
         step_time=step_time(contender),
+        cost=cost(contender),
     )
 
 

@@ -53,9 +53,14 @@ def line_of(
 
 
 def about_seconds(verdict: Verdict) -> list[str]:
-    """What to say beside an axis of seconds, where other work on the machine made some of them longer."""
+    """What to say beside an axis of seconds, where they do not compare or are of runs side by side; the gravest."""
     slowed = [s.name for s in verdict.standings if s.step_time is not None and s.step_time.disturbed]
-    return [phrase("seconds_slowed", names=some(slowed))] if slowed else []
+    kinds = {said.kind for said in verdict.warnings}
+    if slowed:
+        return [phrase("seconds_slowed", names=some(slowed))]
+    if "seconds_unlike" in kinds:
+        return [phrase("seconds_unlike_here")]
+    return [phrase("seconds_shared")] if "side_by_side" in kinds else []
 
 
 def said(metric: Metric, value: float) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from optlab.analysis.judge.contest import Contest
 from optlab.analysis.judge.verdict import Verdict
+from optlab.analysis.show.tables.costs import cost_table
 from optlab.analysis.show.tables.instruments import advice, quantities
 from optlab.analysis.show.tables.outcome import differences, standings, tuning_table
 from optlab.analysis.show.tables.table import Table
@@ -22,6 +23,7 @@ def tables_of(contest: Contest, verdict: Verdict, relative: Mapping[Path, str], 
         standings(verdict),
         differences(verdict),
         tuning_table(verdict),
+        cost_table(verdict),
         advice(contest),
         quantities(contest),
         configurations(contest),
