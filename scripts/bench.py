@@ -100,6 +100,7 @@ CASES = (
     Case("3c3d-128", network="cnn_3c3d", samples=2048, rivals=LOOPS_ONLY),
     Case("3c3d-128-bf16", network="cnn_3c3d", bf16=True, samples=2048, rivals=LOOPS_ONLY),
 )
+ROUNDS, QUICK_ROUNDS = 5, 3  # of what is measured in turn, unless --rounds says it
 INSTRUMENTED = ("digits-64", "cnn-128")
 QUICK = ("digits-64", "cnn-32", "cnn-128", "start")
 
@@ -204,8 +205,16 @@ def seconds_and_ratios(seconds: dict[str, list[float]], pairs: Iterable[tuple[st
     return found
 
 
-def sweep(rounds: int) -> dict[str, Any]:
+def fixed_cost(rounds: int) -> dict[str, Any]:
     return {"fixed cost of a run in a sweep, s": spread(start.fixed_cost_of_a_run(2 * rounds + 2)[1:])}
+
+
+def sweep(rounds: int) -> dict[str, Any]:
+    """Whole sweeps, which take minutes: one round in five is enough."""
+    from benchmark.sweep import measure
+
+    measured = measure(-(-rounds // 5), quick=rounds < ROUNDS)
+    return {name: spread(values) for name, values in measured}
 
 
 def memory(rounds: int) -> dict[str, Any]:
@@ -219,6 +228,7 @@ def spread(values: Sequence[float]) -> list[float]:
 SECTIONS = {
     "batches": batches,
     "start": starting,
+    "fixed_cost": fixed_cost,
     "sweep": sweep,
     "wandb": wandb,
     "memory": memory,
@@ -238,7 +248,11 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", action="append", choices=names, metavar="NAME", help=f"one of {', '.join(names)}; may be repeated"
     )
-    parser.add_argument("--rounds", type=at_least_one, help="epochs of each contestant that count; default 5, quick 3")
+    parser.add_argument(
+        "--rounds",
+        type=at_least_one,
+        help="epochs of each contestant that count; default 5, quick 3; fewer than 5: smaller sweeps",
+    )
     parser.add_argument(
         "--starts",
         type=at_least_one,
@@ -257,7 +271,7 @@ def at_least_one(text: str) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
-    rounds = options.rounds or (3 if options.quick else 5)
+    rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
     chosen = options.only or (QUICK if options.quick else [*(case.name for case in CASES), *SECTIONS])
     console = Console(width=120 if not sys.stdout.isatty() else None)
     from benchmark.machine import matmul_peak

@@ -1,0 +1,158 @@
+"""A whole sweep on the CPU, from the command's start to its report, beside bare loops that use every core as well.
+
+Its speed is the samples that its runs train on, over the seconds of the wall; that of the machine is what as many bare
+channels_last loops with one thread as there are cores train together. It is told twice: beside loops that train alone,
+before the sweep and behind it, and beside loops that train all the while, so that each side has half of the machine and
+what neighbours take is taken from both.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.protocol import EPOCHS
+from benchmark.start import QUIET, TRAIN
+from benchmark.turns import PROJECT, Contestant, Failed, contestant
+
+SAMPLES = 1293  # of the digits that a run trains on, with its own tenth for validation
+EPOCHS_A_TURN = 10
+TURNS_ALONE = 6
+MANY_TURNS = 10_000
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Runs on the digits with one optimizer: four lrs, and as many seeds as it takes."""
+
+    runs: int
+    epochs: int
+
+    def command(self, *more: str) -> list[str]:
+        """The words behind `python`."""
+        grid = ["optimizer=sgd", "optimizer.lr=0.01,0.03,0.1,0.3", f"seed=range({self.runs // 4})"]
+        settings = ["trainer=cpu", "batch_size=64", f"trainer.max_epochs={self.epochs}"]
+        return [TRAIN, "-m", *QUIET[:1], *grid, *settings, "sweep=bench", *more]
+
+    @property
+    def samples(self) -> int:
+        return self.runs * self.epochs * SAMPLES
+
+
+def seconds_of(plan: Plan, *more: str) -> float:
+    """From the command's start to its end, report and all.
+
+    Raises:
+        Failed: a run did not finish, or trained on other samples than the loops.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.monotonic()
+        done = subprocess.run([sys.executable, *plan.command(*more)], cwd=folder, capture_output=True, text=True)
+        seconds = time.monotonic() - began
+        records = [json.loads(path.read_text()) for path in Path(folder).glob("outputs/sweeps/bench/*/run.json")]
+    trained = sum(record["epochs"] * record["data"]["train"] for record in records)
+    if done.returncode or trained != plan.samples:
+        last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-12:])
+        raise Failed(f"the sweep trained on {trained:,} samples and not on {plan.samples:,}:\n{last}")
+    return seconds
+
+
+# -- the loops
+
+
+class Loops:
+    """Bare loops, one a core; they wait until they are told to train."""
+
+    def __init__(self, running: Sequence[Contestant]) -> None:
+        self.running = running
+
+    def go(self, turns: int) -> None:
+        for one in self.running:
+            os.write(one.turns, b"g" * turns)
+
+    def rate_alone(self) -> float:
+        """Samples a second of all together, with nothing beside them."""
+        self.go(TURNS_ALONE)
+        seconds = [[one.hear("done")["seconds"] for _ in range(TURNS_ALONE)][1:-1] for one in self.running]
+        return sum(SAMPLES / float(np.mean(each)) for each in seconds)
+
+    def rate_during(self, work: Callable[[], float]) -> tuple[float, float]:
+        """Samples a second of all together while some work is done, and what that returns; the loops train on."""
+        self.go(MANY_TURNS)
+        first = [one.hear("done")["time"] for one in self.running]
+        began = time.monotonic()
+        result = work()
+        ended = time.monotonic()
+        pairs = zip(self.running, first, strict=True)
+        return sum(samples_between(one, at, began, ended) for one, at in pairs) / (ended - began), result
+
+
+def samples_between(one: Contestant, first: float, began: float, ended: float) -> float:
+    """What a loop trained on between two moments; its first turn ended before them."""
+    times = [first]
+    while times[-1] < ended:
+        times.append(one.hear("done")["time"])
+    until = np.interp([began, ended], times, EPOCHS_A_TURN * SAMPLES * np.arange(len(times)))
+    return float(until[1] - until[0])
+
+
+@contextmanager
+def loops() -> Iterator[Loops]:
+    settings = {"network": "cnn", "optimizer": "sgd", "batch": 64, "samples": SAMPLES, "channels": 1, "size": 8}
+    words = [str(PROJECT / "scripts" / "benchmark" / "rivals.py"), "bare_channels_last", "--cpu"]
+    words += [f"--{key}={value}" for key, value in settings.items()]
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        one_thread = {EPOCHS: str(EPOCHS_A_TURN), "OMP_NUM_THREADS": "1"}
+        running = [
+            stack.enter_context(contestant(f"loop {core}", words, Path(folder, str(core)), **one_thread))
+            for core in range(CORES)
+        ]
+        for one in running:
+            one.hear("ready")
+        yield Loops(running)
+
+
+# -- what is told
+
+
+def speed_beside_loops_alone(plan: Plan, *more: str) -> float:
+    """The sweep's samples a second over those of loops that train before it and behind it."""
+    with loops() as machine:
+        before = machine.rate_alone()
+        seconds = seconds_of(plan, *more)
+        return plan.samples / seconds / ((before + machine.rate_alone()) / 2)
+
+
+def speed_beside_loops_meanwhile(plan: Plan, *more: str) -> float:
+    """The sweep's samples a second over those of loops that train all the while."""
+    with loops() as machine:
+        rate, seconds = machine.rate_during(lambda: seconds_of(plan, *more))
+        return plan.samples / seconds / rate
+
+
+def measure(rounds: int, *, quick: bool) -> Iterator[tuple[str, list[float]]]:
+    """What the bench shows, one figure after the other: its name, and its value in each round."""
+    plan, small = Plan(16 if quick else 64, 30), Plan(16, 20)
+    many = f"hydra.launcher.n_jobs={2 * CORES}"
+    name = f"sweep of {plan.runs} runs of {plan.epochs} epochs"
+    times = range(rounds)
+    yield f"{name}, samples/s / {CORES} loops alone", [speed_beside_loops_alone(plan) for _ in times]
+    yield f"{name}, samples/s / {CORES} loops meanwhile", [speed_beside_loops_meanwhile(plan) for _ in times]
+    yield (
+        f"the same with {many}, samples/s / {CORES} loops alone",
+        [speed_beside_loops_alone(plan, many) for _ in times],
+    )
+    pairs = [(seconds_of(small), seconds_of(small, "hydra/launcher=basic")) for _ in times]
+    name = f"{small.runs} runs of {small.epochs} epochs"
+    yield f"{name}, auto, s", [auto for auto, _ in pairs]
+    yield f"{name}, basic, s", [basic for _, basic in pairs]
+    yield f"{name}, auto / basic", [auto / basic for auto, basic in pairs]
