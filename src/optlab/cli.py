@@ -19,6 +19,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from optlab import exits
+from optlab.adapters import composing as composing_adapter
 from optlab.adapters import hydra as hydra_adapter
 from optlab.adapters import process
 from optlab.adapters.output import outliving_its_reader
@@ -56,7 +57,7 @@ def start(main: Callable[[], Any]) -> None:
                 found = typed.places_of(words)
             to_the_end.enter_context(composing(found))  # a checkpoint may name its config
             if not found.users:  # no yaml of optlab's own sets hydra.mode, and typed it is refused
-                to_the_end.enter_context(hydra_adapter.mode_as_flagged())
+                to_the_end.enter_context(composing_adapter.mode_as_flagged())
             for line in typed.not_used(words) if is_first_process() else ():
                 print(f"optlab: {line}", file=sys.stderr)
             process.type_instead([*words, *to_the_end.enter_context(elsewhere(words))])

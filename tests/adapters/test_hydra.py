@@ -1,7 +1,7 @@
 """What breaks when an upgrade of Hydra takes away what it never promised, in words."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra._internal.callbacks import Callbacks
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from hydra.types import HydraContext, RunMode
@@ -18,7 +17,7 @@ from omegaconf import OmegaConf
 
 from optlab.adapters import hydra as adapter
 from optlab.adapters.hydra import FULL_ERROR, ConfigLoader, HydraConfig, JobReturn
-from optlab.config import CONFIG_FOLDER, places
+from optlab.config import CONFIG_FOLDER
 from optlab.errors import UserError
 from tests.commandline import clean_logging, command
 
@@ -46,63 +45,6 @@ def test_overrides_can_be_changed_before_hydra_applies_them_else_a_key_without_a
             assert compose("train", overrides=["brand_new=3"]).brand_new == 3
         with pytest.raises(HydraException):
             compose("train", overrides=["brand_new=3"])
-
-
-def test_the_flag_alone_says_whether_it_is_a_multirun_else_every_command_composes_its_config_twice(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    composed: list[RunMode] = []
-    load = ConfigLoaderImpl.load_configuration
-
-    def noted(self: ConfigLoaderImpl, **settings: Any) -> Any:
-        composed.append(settings["run_mode"])
-        return load(self, **settings)
-
-    with initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"), adapter.mode_as_flagged():
-        hydra: Any = GlobalHydra.instance().hydra
-        assert hydra.get_mode(config_name="train", overrides=[]) is None
-
-    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", noted)
-    assert command("seed=no").code == 1
-    assert composed == [RunMode.RUN]
-    assert command("-m", "seed=no").code == 1
-    assert composed[1] == RunMode.MULTIRUN
-    # No yaml of optlab's own sets the mode, so none is overlooked; a user's is asked for.
-    assert not [path for path in CONFIG_FOLDER.rglob("*.yaml") if "mode" in (places.read(path).get("hydra") or {})]
-    Path("conf").mkdir()
-    Path("conf/mine.yaml").write_text("defaults: [train, _self_]\nhydra: {mode: MULTIRUN}\n")
-    composed.clear()
-    command("--config-name=mine", "seed=no")
-    assert composed[:2] == [RunMode.MULTIRUN, RunMode.MULTIRUN]
-
-
-def test_a_yaml_is_read_again_only_where_it_changed_else_every_job_of_a_sweep_reads_thirty(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "c.yaml"
-    loaded: list[str] = []
-    load = OmegaConf.load
-
-    def noted(source: Any) -> Any:
-        loaded.append(source.name)
-        return load(source)
-
-    monkeypatch.setattr(OmegaConf, "load", noted)
-
-    def value(changes: Sequence[str] = ()) -> Any:
-        loaded.clear()
-        with initialize_config_dir(str(tmp_path), version_base="1.3"), adapter.reading_once(tmp_path):
-            return compose("c", overrides=list(changes)).a
-
-    file.write_text("a: 1\n")
-    assert (value(), loaded.count(str(file))) == (1, 1)
-    assert (value(["a=5"]), loaded) == (5, [])
-    assert (value(), loaded) == (1, [])  # what was composed is a copy of what was read
-    file.write_text("a: 22\n")
-    assert (value(), loaded) == (22, [str(file)])
-    file.unlink()
-    with pytest.raises(HydraException, match="'c'"):
-        value()
 
 
 def test_hydras_flags_are_known_else_the_users_config_folders_are_not() -> None:

@@ -9,7 +9,6 @@ from argparse import ArgumentError, Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from copy import deepcopy
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -19,8 +18,6 @@ from hydra import initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra._internal.hydra import Hydra
-from hydra._internal.sources_registry import SourcesRegistry
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import ConfigSearchPath
@@ -32,7 +29,6 @@ from hydra.core.override_parser.types import Glob, Override, OverrideType
 from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
-from hydra.plugins.config_source import ConfigResult
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
@@ -154,64 +150,6 @@ def overriding(change: Callable[[list[Override], DictConfig], list[Override]]) -
 def forced(override: Override) -> Override:
     """The override as if `++` were typed: its key may be new."""
     return replace(override, type=OverrideType.FORCE_ADD)
-
-
-# -- what composing costs
-
-
-@contextmanager
-def mode_as_flagged() -> Iterator[None]:
-    """Within the block let `-m` alone decide between run and multirun.
-
-    Hydra composes the whole config a first time only to see whether something in it sets `hydra.mode`.
-    """
-    application: Any = Hydra
-    before = application.get_mode
-    application.get_mode = lambda *_, **__: None  # what Hydra's own finds where nothing sets it
-    try:
-        yield
-    finally:
-        application.get_mode = before
-
-
-@contextmanager
-def reading_once(folder: Path) -> Iterator[None]:
-    """Within the block read a yaml of this folder again only where it changed, and Hydra's own once.
-
-    A sweep composes for each of its jobs, of some thirty files. What was read stays for later blocks of this process.
-    """
-    Plugins.instance()  # which makes these classes, anew even where they were imported before
-    files: Any = SourcesRegistry.instance().resolve("file")
-    packages: Any = SourcesRegistry.instance().resolve("pkg")
-    of_files, of_packages = files.load_config, packages.load_config
-
-    def file(self: Any, config_path: str) -> ConfigResult:
-        try:
-            status = Path(self.path, self._normalize_file_name(config_path)).stat()
-        except OSError:  # for Hydra to report
-            return of_files(self, config_path)  # type: ignore[no-any-return]
-        changed = (status.st_mtime_ns, status.st_size) if Path(self.path) == folder else None
-        return read(self, config_path, of_files, changed)
-
-    def package(self: Any, config_path: str) -> ConfigResult:
-        return read(self, config_path, of_packages, () if self.path == "hydra.conf" else None)
-
-    def read(self: Any, config_path: str, load: Any, changed: tuple[int, ...] | None) -> ConfigResult:
-        if changed is None:
-            return load(self, config_path)  # type: ignore[no-any-return]
-        key = (self.provider, self.path, config_path)
-        if key not in _read or _read[key][0] != changed:
-            _read[key] = changed, load(self, config_path)
-        return deepcopy(_read[key][1])  # Hydra adds to what it is given
-
-    files.load_config, packages.load_config = file, package
-    try:
-        yield
-    finally:
-        files.load_config, packages.load_config = of_files, of_packages
-
-
-_read: dict[tuple[str, ...], tuple[tuple[int, ...], ConfigResult]] = {}
 
 
 # -- starting

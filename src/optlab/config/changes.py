@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from optlab.adapters import hydra as hydra_adapter
+from optlab.adapters.composing import merging_once, reading_once
 from optlab.adapters.hydra import Override
 from optlab.config import places
 from optlab.config.places import Places
@@ -30,7 +31,7 @@ WRITTEN_OUT = "optimizer"
 @contextmanager
 def composing(found: Places) -> Iterator[None]:
     """Within the block configs come from these folders, and typed words change them as this module says."""
-    with places.using(found), hydra_adapter.overriding(changed), hydra_adapter.reading_once(places.CONFIG_FOLDER):
+    with places.using(found), hydra_adapter.overriding(changed), reading_once(places.CONFIG_FOLDER), merging_once():
         yield
 
 

@@ -1,0 +1,122 @@
+"""What composing a config costs: for each job of a sweep Hydra reads and merges some thirty files, however alike.
+
+Written against Hydra 1.3. `tests/adapters/test_composing.py` says what each function keeps from breaking. Light at
+import.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra._internal import config_loader_impl
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.defaults_list import DefaultsList, Overrides
+from hydra._internal.hydra import Hydra
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigResult
+from omegaconf import DictConfig
+
+
+@contextmanager
+def mode_as_flagged() -> Iterator[None]:
+    """Within the block let `-m` alone decide between run and multirun.
+
+    Hydra composes the whole config a first time only to see whether something in it sets `hydra.mode`.
+    """
+    application: Any = Hydra
+    before = application.get_mode
+    application.get_mode = lambda *_, **__: None  # what Hydra's own finds where nothing sets it
+    try:
+        yield
+    finally:
+        application.get_mode = before
+
+
+@contextmanager
+def reading_once(folder: Path) -> Iterator[None]:
+    """Within the block read a yaml of this folder again only where it changed, and Hydra's own once.
+
+    A sweep composes for each of its jobs, of some thirty files. What was read stays for later blocks of this process.
+    """
+    Plugins.instance()  # which makes these classes, anew even where they were imported before
+    files: Any = SourcesRegistry.instance().resolve("file")
+    packages: Any = SourcesRegistry.instance().resolve("pkg")
+    of_files, of_packages = files.load_config, packages.load_config
+
+    def file(self: Any, config_path: str) -> ConfigResult:
+        try:
+            status = Path(self.path, self._normalize_file_name(config_path)).stat()
+        except OSError:  # for Hydra to report
+            return of_files(self, config_path)  # type: ignore[no-any-return]
+        changed = (status.st_mtime_ns, status.st_size) if Path(self.path) == folder else None
+        return read(self, config_path, of_files, changed)
+
+    def package(self: Any, config_path: str) -> ConfigResult:
+        return read(self, config_path, of_packages, () if self.path == "hydra.conf" else None)
+
+    def read(self: Any, config_path: str, load: Any, changed: tuple[int, ...] | None) -> ConfigResult:
+        if changed is None:
+            return load(self, config_path)  # type: ignore[no-any-return]
+        key = (self.provider, self.path, config_path)
+        if key not in _read or _read[key][0] != changed:
+            _read[key] = changed, load(self, config_path)
+        return deepcopy(_read[key][1])  # Hydra adds to what it is given
+
+    files.load_config, packages.load_config = file, package
+    try:
+        yield
+    finally:
+        files.load_config, packages.load_config = of_files, of_packages
+
+
+_read: dict[tuple[str, ...], tuple[tuple[int, ...], ConfigResult]] = {}
+
+
+@contextmanager
+def merging_once() -> Iterator[None]:
+    """Within the block merge the same options once: jobs of a sweep that differ in single values start from a copy.
+
+    Which files a config is made of, and what they come to, depends on the options that are chosen and on nothing else.
+    Yaml that is edited meanwhile counts from the next block on.
+    """
+    module: Any = config_loader_impl
+    loader: Any = ConfigLoaderImpl
+    list_before, merge_before = module.create_defaults_list, loader._compose_config_from_defaults_list
+    known: dict[tuple[Any, ...], Merged] = {}
+
+    def create_list(repo: Any, config_name: str | None, overrides_list: Sequence[Override], **how: bool) -> Any:
+        typed = Overrides(repo=repo, overrides_list=list(overrides_list))
+        values = {id(override) for override in typed.config_overrides}
+        options = tuple(each.input_line for each in overrides_list if id(each) not in values)
+        places = tuple((source.provider, source.path) for source in repo.get_sources())
+        key = (config_name, options, places, *how.items())
+        if key not in known:
+            known[key] = Merged(list_before(repo, config_name, overrides_list, **how))
+        before = known[key].defaults
+        typed.known_choices = dict(before.overrides.known_choices)
+        return DefaultsList(before.defaults, before.defaults_tree, typed.config_overrides, typed)
+
+    def merge(self: Any, defaults: Any, repo: Any) -> DictConfig:
+        [merged] = (each for each in known.values() if each.defaults.defaults is defaults)
+        if merged.config is None:
+            merged.config = merge_before(self, defaults=defaults, repo=repo)
+        return deepcopy(merged.config)
+
+    module.create_defaults_list, loader._compose_config_from_defaults_list = create_list, merge
+    try:
+        yield
+    finally:
+        module.create_defaults_list, loader._compose_config_from_defaults_list = list_before, merge_before
+
+
+@dataclass
+class Merged:
+    """The files of some options, in their order, and what they come to."""
+
+    defaults: DefaultsList
+    config: DictConfig | None = None
