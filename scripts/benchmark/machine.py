@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from optlab.adapters.torch import set_float32_precision
 from optlab.models import CNN, CNN3C3D
 
 NETWORKS: dict[str, type[nn.Module]] = {"cnn": CNN, "cnn_3c3d": CNN3C3D}
@@ -15,15 +16,20 @@ NETWORKS: dict[str, type[nn.Module]] = {"cnn": CNN, "cnn_3c3d": CNN3C3D}
 def matmul_peak(bf16: bool) -> float:
     """Floating point operations a second: the better of a square matrix product and of one in a 3x3 convolution.
 
-    PyTorch hands them to different libraries, and on some processors the first is half as fast.
+    PyTorch hands them to different libraries, and on some processors the first is half as fast. On a GPU float32 is
+    TF32, as it is in a run.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    set_float32_precision(tf32=True)
     kind = torch.bfloat16 if bf16 else torch.float32
-    square = torch.randn(2048, 2048, device=device).to(kind)
-    images = torch.randn(8, 512, 32, 32, device=device).to(kind, memory_format=torch.channels_last)
+    n, batch = (
+        (8192, 256) if device.type == "cuda" else (2048, 8)
+    )  # a GPU does the small ones while it is asked for them
+    square = torch.randn(n, n, device=device).to(kind)
+    images = torch.randn(batch, 512, 32, 32, device=device).to(kind, memory_format=torch.channels_last)
     weights = torch.randn(512, 512, 3, 3, device=device).to(kind, memory_format=torch.channels_last)
-    product = 2 * 2048**3 / seconds_of(lambda: square @ square)
-    convolution = 2 * 8 * 32**2 * 512**2 * 9 / seconds_of(lambda: torch.conv2d(images, weights, padding=1))
+    product = 2 * n**3 / seconds_of(lambda: square @ square)
+    convolution = 2 * batch * 32**2 * 512**2 * 9 / seconds_of(lambda: torch.conv2d(images, weights, padding=1))
     return max(product, convolution)
 
 

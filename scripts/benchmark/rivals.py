@@ -7,6 +7,7 @@ optimizer; they differ in the loop alone.
 """
 
 import argparse
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.gate import Turns
+from optlab.adapters.torch import set_float32_precision
 from optlab.models import CNN, CNN3C3D
 
 Epoch = Callable[[], object]  # trains one epoch
@@ -140,24 +142,41 @@ def textbook(task: Task) -> Epoch:
 
 def captured(task: Task, compiled: bool = False) -> Epoch:
     """The step in a CUDA graph, replayed without reading anything back: the floor of what a GPU needs."""
+    set_float32_precision(tf32=True)  # as in a run
     images = ((task.images.float() / 255 - 0.5) / 0.25).to(task.device).contiguous(memory_format=torch.channels_last)
     labels = task.labels.to(task.device)
     task.network.to(memory_format=torch.channels_last)
     forward: Any = torch.compile(task.network) if compiled else task.network
-    optimizer = task.optimizer(**({"fused": True} if task.optimizer_class is not torch.optim.RMSprop else {}))
-    for group in optimizer.param_groups:
-        if "capturable" in group:
-            group["capturable"] = True
+    known = inspect.signature(task.optimizer_class).parameters if task.device.type == "cuda" else ()
+    optimizer = task.optimizer(**{flag: True for flag in ("fused", "capturable") if flag in known})
+    parameters = list(task.network.parameters())
     chosen = torch.arange(task.batch, device=task.device)
 
     def step() -> None:
-        with torch.autocast("cuda", torch.bfloat16, enabled=task.bf16, cache_enabled=False):
+        optimizer.zero_grad()  # before backward, which then writes gradients in place of adding to them
+        with torch.autocast(task.device.type, torch.bfloat16, enabled=task.bf16, cache_enabled=False):
             loss = task.loss(forward(images[chosen]), labels[chosen])
         loss.backward()
+        for p in parameters:
+            if p.grad is not None and p.grad.stride() != p.stride():  # fused kernels want them alike (pytorch#106951)
+                p.grad = torch.empty_like(p).copy_(p.grad)
         optimizer.step()
-        optimizer.zero_grad(set_to_none=False)
 
+    replay = step if task.device.type == "cpu" else replay_of(step)
+
+    def epoch() -> None:
+        for part in torch.split(torch.randperm(len(images), device=task.device), task.batch):
+            if len(part) == task.batch:
+                chosen.copy_(part)
+                replay()
+
+    return epoch
+
+
+def replay_of(step: Callable[[], None]) -> Callable[[], None]:
+    """The step in a CUDA graph, captured as PyTorch's documentation says."""
     side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    side.wait_stream(torch.cuda.current_stream())  # the images are still on their way
     with torch.cuda.stream(side):
         for _ in range(11):
             step()
@@ -165,14 +184,7 @@ def captured(task: Task, compiled: bool = False) -> Epoch:
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         step()
-
-    def epoch() -> None:
-        for part in torch.split(torch.randperm(len(images), device=task.device), task.batch):
-            if len(part) == task.batch:
-                chosen.copy_(part)
-                graph.replay()
-
-    return epoch
+    return graph.replay
 
 
 def airbench(task: Task) -> Epoch:
