@@ -1,10 +1,10 @@
-# make train | test | lint | bench: each sets up .venv when it is missing or older than what it is made from.
+# make train | test | lint | bench | gpu-check: each sets up .venv when it is missing or older than what it is made from.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
     $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: train test lint bench clean help
+.PHONY: train test lint bench gpu-check clean help
 
 train: .venv/.ready
 	$(BIN)/python train.py optimizer=adam $(ARGS)
@@ -21,6 +21,9 @@ lint: .venv/.ready-dev
 bench: .venv/.ready
 	$(BIN)/python scripts/bench.py $(ARGS)
 
+gpu-check: .venv/.ready-dev
+	$(BIN)/python scripts/gpu_check.py $(ARGS)
+
 clean:
 	rm -rf .venv
 
@@ -29,6 +32,7 @@ help:
 	@echo 'make test  [ARGS="-k digits"]           the test suite; ARGS=--cov: and which lines it does not reach'
 	@echo 'make lint                               ruff, mypy and the floor plan; before each commit: .venv/bin/pre-commit install'
 	@echo 'make bench [ARGS=--quick]               speed, beside other loops; let the machine do nothing else'
+	@echo 'make gpu-check [ARGS=--rehearse]        tests, speed and runs side by side on one GPU, in ten minutes'
 	@echo 'make clean                              removes .venv'
 
 .venv/bin/python:
