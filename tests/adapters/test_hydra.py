@@ -174,6 +174,13 @@ def test_hydras_own_launcher_runs_jobs_here_else_a_single_run_of_a_sweep_starts_
     assert result.return_value == (7, 3, str(tmp_path / "sweep" / "job"))
 
 
+def test_a_launcher_says_how_many_jobs_it_runs_at_a_time_else_the_user_has_to_guess(tmp_path: Path) -> None:
+    own: Any = SimpleNamespace(line=lambda jobs: f"{jobs} at a time" if jobs > 1 else None)
+    assert (adapter.line_of(own, 2), adapter.line_of(own, 1)) == ("2 at a time", None)
+    config, context = multirun_of(tmp_path)
+    assert adapter.line_of(adapter.basic_launcher(context, config, told), 2) is None
+
+
 def test_a_launcher_is_closed_where_it_can_be_else_its_processes_outlive_the_sweep(tmp_path: Path) -> None:
     closed: list[str] = []
     own: Any = SimpleNamespace(close=lambda: closed.append("here"))

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from optlab.errors import UserError
-from optlab.sweep.launchers import slots
+from optlab.sweep.launchers import gpus, slots
 from optlab.sweep.launchers.parcel import Ending
 from optlab.sweep.launchers.pool import Backend, run_all
 from optlab.sweep.launchers.queue import Queued
-from optlab.sweep.launchers.slots import Slot, share_out
+from optlab.sweep.launchers.slots import Room, Slot, Takes, share_out
 from tests.sweep.helpers import LOG, SIGNAL, assert_same_run, folder_of, multirun, record_of, rows, start
 from tests.sweep.troubles import trained
 
@@ -325,9 +325,10 @@ class Machine:
         threads: int | None = None,
         gpus: list[int] | None = None,
         accelerator: str = "auto",
+        room: Room | None = None,
     ) -> list[Slot]:
         config = {"trainer": {"accelerator": accelerator}}
-        return share_out(jobs, config, n_jobs=n_jobs, threads=threads, gpus=gpus)
+        return share_out(jobs, config, n_jobs=n_jobs, threads=threads, gpus=gpus, room=room)
 
 
 def test_cores_are_shared_out_so_that_jobs_do_not_fight(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -335,7 +336,7 @@ def test_cores_are_shared_out_so_that_jobs_do_not_fight(monkeypatch: pytest.Monk
     assert machine.shares(36) == [Slot(1)] * 8
     assert machine.shares(36, n_jobs=3) == [Slot(2)] * 3
     assert machine.shares(36, n_jobs=12) == [Slot(1)] * 12
-    assert machine.shares(36, threads=4) == [Slot(4)] * 8
+    assert machine.shares(36, threads=4) == [Slot(4)] * 2
     assert machine.shares(2) == [Slot(4)] * 2
     assert Slot(3).environment()["OMP_NUM_THREADS"] == "3"
     assert "CUDA_VISIBLE_DEVICES" not in Slot(3).environment()
@@ -358,6 +359,59 @@ def test_gpus_keep_the_names_that_the_user_gave_them(monkeypatch: pytest.MonkeyP
     assert slots.visible_gpus() == ["5", "GPU-abc"]
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     assert slots.visible_gpus() == ["0", "1"]
+
+
+def test_memory_has_room_for_fewer_than_there_are_cores_and_the_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(monkeypatch, 8)
+    room = Room(Takes(1000.0), free=3500.0)
+    three = machine.shares(36, room=room)
+    assert len(three) == 3
+    assert slots.said(three, room, chosen=False) == (
+        "3 runs at a time on 8 cores, as there is memory for no more: 1.0 GB each of 3.7 GB free"
+    )
+    assert len(machine.shares(36, room=room, n_jobs=5)) == 5  # the user knows better
+    assert len(machine.shares(2, room=room)) == 2
+    assert len(machine.shares(2, room=Room(Takes(1000.0), free=10.0))) == 1
+    two = machine.shares(2, room=Room(free=9000.0))
+    assert slots.said(two, Room(free=9000.0), chosen=False).endswith(
+        "2 runs at a time on 8 cores, memory: 0.8 GB each of 9.4 GB free"
+    )
+
+
+def test_small_runs_share_a_gpu_once_it_is_known_what_they_take_of_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text('#!/bin/sh\n[ "$2" = 0,GPU-b ] && printf "20000\\n9000\\n"\n')
+    tool.chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    machine = Machine(monkeypatch, 32, "0", "GPU-b")
+    assert len(machine.shares(36)) == 2
+    six = machine.shares(36, room=Room(Takes(device=2000.0)))  # 9,000 MiB of the fuller one hold three
+    assert [slot.gpus for slot in six] == [("0",), ("GPU-b",)] * 3
+    assert len(machine.shares(36, room=Room(Takes(device=100_000.0)))) == 2
+    assert len(machine.shares(36, room=Room(Takes(device=1.0)))) == 16
+    assert len(Machine(monkeypatch, 4, "0", "GPU-b").shares(36, room=Room(Takes(device=1.0)))) == 4
+    tool.write_text("#!/bin/sh\nexit 9\n")
+    assert len(machine.shares(36, room=Room(Takes(device=1.0)))) == 2
+
+
+def test_mps_is_found_where_its_daemon_runs_and_named_where_it_would_help(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
+    shared = [Slot(1, ("0",)), Slot(1, ("0",))]
+    without = "2 runs at a time on 1 GPU; those on one GPU take turns; with NVIDIA MPS they compute at the same time: "
+    assert slots.said(shared, Room(), chosen=False) == without + "nvidia-cuda-mps-control -d"
+    os.mkfifo(tmp_path / "control")
+    assert slots.said(shared, Room(), chosen=False).endswith(
+        "NVIDIA MPS runs, so those on one GPU compute at the same time"
+    )
+    assert "MPS" not in slots.said([Slot(1, ("0",)), Slot(1, ("1",))], Room(), chosen=False)
+    (tmp_path / "nvidia-cuda-mps-control.pid").write_text(f"{os.getpid()}\n")
+    assert gpus.mps_runs()
+    (tmp_path / "nvidia-cuda-mps-control.pid").write_text("4194305\n")  # more than Linux gives out
+    assert not gpus.mps_runs()
 
 
 def test_no_jobs_at_a_time_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 if TYPE_CHECKING:
     from optlab.adapters.hydra import JobReturn
     from optlab.sweep.launchers.pool import Backend
-    from optlab.sweep.launchers.slots import Slot
+    from optlab.sweep.launchers.slots import Room, Slot, Takes
 
 
 class ProcessLauncher(Launcher):
@@ -32,6 +32,9 @@ class ProcessLauncher(Launcher):
         self.task_function = task_function
         self.config = config
         self.running: Backend | None = None  # from the first launch on
+        self.free_mib: float | None = None
+        self.takes: Takes | None = None
+        self.told = False
         self.to_the_end = ExitStack()
         weakref.finalize(self, self.to_the_end.close)  # a sweeper that is not optlab's does not know `close`
 
@@ -55,7 +58,34 @@ class ProcessLauncher(Launcher):
         from optlab.sweep.launchers.slots import share_out
 
         given = {name: getattr(self, name, None) for name in ("n_jobs", "threads", "gpus")}
-        return share_out(jobs, self.config, **given)
+        return share_out(jobs, self.config, **given, room=self.room())
+
+    def room(self) -> Room | None:
+        """The memory of this machine, as it was before this sweep took of it; None where it does not matter."""
+        from optlab.sweep.launchers.slots import Room, Takes
+        from optlab.sweep.price.machine import free_mib
+
+        if not self.on_this_machine:
+            return None
+        if self.free_mib is None:
+            self.free_mib = free_mib()
+        return Room(self.takes or Takes(), self.free_mib)
+
+    def runs_take(self, host_mib: float | None, device_mib: float | None) -> None:
+        """Share out the machine by what was measured of a run, in MiB, the largest of all; None: not measured."""
+        from optlab.sweep.launchers.slots import Takes
+
+        self.takes = Takes(device=device_mib) if host_mib is None else Takes(host_mib, device_mib)
+
+    def line(self, jobs: int) -> str | None:
+        """How many of so many jobs run at a time, the first time that it is asked; None for one."""
+        from optlab.sweep.launchers.slots import Room, said
+
+        slots = self.slots(jobs)
+        if self.told or len(slots) < 2 or not self.on_this_machine:
+            return None
+        self.told = True
+        return said(slots, self.room() or Room(), chosen=getattr(self, "n_jobs", None) is not None)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run these jobs; the processes stay for the next launch, until `close`."""

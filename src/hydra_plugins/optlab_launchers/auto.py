@@ -44,6 +44,9 @@ class AutoLauncher(ProcessLauncher):
         assert self.server is not None, "launch asks"
         return Forked(self.server, content)
 
+    def line(self, jobs: int) -> str | None:
+        return None if self.server is None else super().line(jobs)
+
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run these jobs in workers, or in this process where they run one after the other.
 

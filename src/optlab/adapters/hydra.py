@@ -220,6 +220,12 @@ def basic_launcher(hydra_context: HydraContext, config: DictConfig, task_functio
     return launcher
 
 
+def line_of(launcher: Launcher, jobs: int) -> str | None:
+    """What a launcher has to say before it runs so many jobs; Hydra's own have nothing."""
+    say = getattr(launcher, "line", None)
+    return None if say is None else str(line) if (line := say(jobs)) is not None else None
+
+
 @contextmanager
 def closing(launcher: Launcher) -> Iterator[Launcher]:
     """Let go of a launcher's processes behind the block; Hydra knows no end of a launcher, and its own need none."""

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from hydra.plugins.launcher import Launcher
 
 from optlab.adapters import process
-from optlab.adapters.hydra import JobReturn, error_of
+from optlab.adapters.hydra import JobReturn, error_of, line_of
 from optlab.errors import Interrupted, UserError
 from optlab.record import RECORD_FILE, RunRecord, cannot_write
 from optlab.sweep.folder import locked
@@ -65,6 +65,12 @@ def execute(
         full.add_note("the same command goes on when there is room")
         raise full from error
     return [outcome(job, skipped=job in settled) for job in jobs]
+
+
+def side_by_side(launcher: Launcher, jobs: Sequence[Job]) -> list[str]:
+    """What there is to say before these jobs are executed: how many of those that are left run at a time."""
+    line = line_of(launcher, sum(not outcome(job).settled for job in jobs))
+    return [] if line is None else [line]
 
 
 def settle(launcher: Launcher, jobs: Sequence[Job], numbers: dict[Job, int]) -> None:

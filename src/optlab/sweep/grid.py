@@ -12,7 +12,7 @@ from optlab.console import console_for
 from optlab.errors import UserError
 from optlab.sweep import lengthen
 from optlab.sweep.conclude import conclude
-from optlab.sweep.execute import execute
+from optlab.sweep.execute import execute, side_by_side
 from optlab.sweep.folder import open_sweep, write_plan, write_planned
 from optlab.sweep.job import Job, Outcome, check, plan, unique
 from optlab.sweep.progress import watching
@@ -39,7 +39,7 @@ def sweep(config_loader: ConfigLoader, config: DictConfig, launcher: Launcher, a
             return
         write_plan(config, folder)
         write_planned(folder, (job.planned(folder) for job in jobs))
-        for line in lengthen.lines(jobs):
+        for line in [*lengthen.lines(jobs), *side_by_side(launcher, jobs)]:
             console_for("words").print(line, markup=False, soft_wrap=True)
         watch = partial(watching, title=config.sweep)
         work = partial(execute, launcher, jobs, retry=config.retry, watch=watch)

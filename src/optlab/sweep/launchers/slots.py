@@ -7,6 +7,8 @@ from typing import Any
 
 from optlab.adapters.process import cores
 from optlab.errors import UserError
+from optlab.rules.words import plural
+from optlab.sweep.launchers.gpus import of_sharing, sharing
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 COUNTS = ("devices", "num_nodes")
@@ -26,18 +28,57 @@ class Slot:
         return variables if self.gpus is None else variables | {VISIBLE: ",".join(self.gpus)}
 
 
+@dataclass(frozen=True)
+class Takes:
+    """What a run takes at its highest, in MiB.
+
+    Attributes:
+        host: a run on the digits has 550 to 800 resident, of which a forked worker shares 400; the rest is left for
+            larger networks and data.
+        device: of a GPU; None: not measured.
+    """
+
+    host: float = 800.0
+    device: float | None = None
+
+
+@dataclass(frozen=True)
+class Room:
+    """How many runs there is room for side by side.
+
+    Attributes:
+        runs: in memory, 1 or more; None: not known.
+        free: MiB of memory.
+    """
+
+    takes: Takes = Takes()
+    free: float | None = None
+
+    @property
+    def runs(self) -> int | None:
+        return None if self.free is None else max(1, int(self.free // self.takes.host))
+
+
 def share_out(
-    jobs: int, config: Mapping[str, Any], *, n_jobs: int | None, threads: int | None, gpus: Sequence[int] | None
+    jobs: int,
+    config: Mapping[str, Any],
+    *,
+    n_jobs: int | None,
+    threads: int | None,
+    gpus: Sequence[int] | None,
+    room: Room | None = None,
 ) -> list[Slot]:
     """A slot for each job that runs at the same time.
 
     Args:
         jobs: how many there are in all.
         config: of the sweep; with `trainer.accelerator` cpu no GPU is given out.
-        n_jobs: jobs at a time; by default one a GPU, or one a CPU core where there is no GPU.
-        threads: CPU threads a job; by default the cores divided by the jobs at a time.
+        n_jobs: jobs at a time; by default as many as share a GPU (see `optlab.sweep.launchers.gpus`), or without a GPU
+            as many as the cores give their threads to and the memory has room for.
+        threads: CPU threads a job, as the sweep's plan has it; without one the cores divided by the jobs at a time.
         gpus: the GPUs to use; by default all that there are. More jobs than GPUs share them in turn, with fewer jobs
             each has several.
+        room: in memory; without it as much as is asked for.
 
     Raises:
         UserError: a number below 1.
@@ -45,9 +86,35 @@ def share_out(
     check_counts(n_jobs=n_jobs, threads=threads)
     on_cpu = config["trainer"].get("accelerator") == "cpu"
     devices = [] if on_cpu else visible_gpus() if gpus is None else [str(gpu) for gpu in gpus]
-    at_a_time = min(n_jobs or len(devices) or cores(), jobs)
+    room = room or Room()
+    on_cores = max(1, cores() // (threads or 1))
+    wanted = min(len(devices) * sharing(devices, room.takes.device), max(on_cores, len(devices))) or on_cores
+    at_a_time = min(n_jobs or min(wanted, room.runs or wanted), jobs)
     each = threads or max(1, cores() // at_a_time)
     return [Slot(each, share(devices, place, at_a_time)) for place in range(at_a_time)]
+
+
+def said(slots: Sequence[Slot], room: Room, *, chosen: bool) -> str:
+    """How many runs there are at a time and what of the machine decides it, in one line.
+
+    Args:
+        chosen: the user chose how many.
+    """
+    many = f"{plural(len(slots), 'run')} at a time"
+    devices = sorted({gpu for slot in slots for gpu in slot.gpus or ()})
+    on = plural(len(devices), "GPU") if devices else plural(cores(), "core")
+    line = f"{many} on {on}"
+    if room.free is not None:
+        short = not chosen and room.runs == len(slots) < cores()
+        line += f", {'as there is memory for no more' if short else 'memory'}: {gigabytes(room.takes.host)} GB each"
+        line += f" of {gigabytes(room.free)} GB free"
+    if len(slots) > len(devices) > 0:
+        line += f"; {of_sharing()}"
+    return line
+
+
+def gigabytes(mib: float) -> str:
+    return f"{mib * 2**20 / 1e9:.1f}"
 
 
 def is_distributed(config: Mapping[str, Any], jobs: Sequence[Sequence[str]] = ()) -> bool:

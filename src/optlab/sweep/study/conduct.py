@@ -22,7 +22,7 @@ from optlab.rules.messages import Message
 from optlab.rules.metrics import part_of
 from optlab.rules.warnings import study_warnings
 from optlab.sweep.conclude import conclude
-from optlab.sweep.execute import execute
+from optlab.sweep.execute import execute, side_by_side
 from optlab.sweep.folder import LOCKS, open_sweep, write_plan, write_planned
 from optlab.sweep.job import Job, Outcome, SweepInterrupted, check, plan
 from optlab.sweep.progress import Watch, watching_plan
@@ -183,6 +183,8 @@ class Study:
         check(jobs)
         by_folder = dict(zip((job.folder for job in jobs), runs, strict=True))
         total = expected_runs(self.protocol, self.tunings())
+        for line in side_by_side(self.launcher, jobs):
+            watch.console.print(line, markup=False, soft_wrap=True)
         done = execute(
             self.launcher,
             jobs,
