@@ -13,7 +13,7 @@ from optlab.commands import COMMANDS
 from tests.commandline import ROOT, command
 
 DOCS = ROOT / "docs"
-PAGES = ("extend.md", "inside.md", "recipes.md")
+PAGES = ("extend.md", "inside.md", "recipes.md", "sweeps.md")
 BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 OWN_FOLDER = ("--config-dir", "there/conf")  # what a section copies is there, too
 

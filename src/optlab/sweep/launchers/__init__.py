@@ -1,6 +1,6 @@
 """Where the jobs of a sweep run: other processes of this machine, a cluster's queue, or Ray.
 
-    slots    the machine's cores and GPUs, shared out among the jobs that run side by side
+    slots    the machine's cores, memory and GPUs (`gpus`), shared out among the jobs that run side by side
     parcel   what a process needs to run a job of this sweep, and running it there
     pool     as many jobs at a time as there are slots, until all are done or the user stops them
     forked, processes, queue, cluster   how each kind of process is started, asked and stopped

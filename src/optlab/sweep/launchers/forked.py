@@ -20,8 +20,11 @@ PATIENCE = 20.0  # seconds that a worker without a job gets to end
 
 
 def server_for(config: Mapping[str, Any], n_jobs: int | None) -> ForkServer | None:
-    """Where the workers of a sweep come from; begins to import beside the planning. None where it needs no workers."""
-    one_by_one = (n_jobs or cores()) == 1 or is_distributed(config)
+    """Where the workers of a sweep come from; begins to import beside the planning. None where it needs no workers.
+
+    Windows has no signal that asks a worker to save and stop, so there are none there.
+    """
+    one_by_one = (n_jobs or cores()) == 1 or is_distributed(config) or os.name == "nt"
     return None if one_by_one or config.get("dry_run") else ForkServer(WORK, IMPORTS)
 
 
