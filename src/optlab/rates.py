@@ -26,6 +26,9 @@ class DeviceRates:
 
     def refresh(self) -> None:
         """Write what has changed. Nothing has when a step is captured, so that no value becomes part of the graph."""
+        for _ in self.optimizer.param_groups[len(self.tensors) :]:  # a callback may add the layers that it thaws
+            self.tensors.append(torch.zeros_like(self.tensors[0]))
+            self._written.append(math.nan)
         for i, group in enumerate(self.optimizer.param_groups):
             if group["lr"] is not self.tensors[i] and group["lr"] != self._written[i]:
                 self._written[i] = group["lr"]

@@ -129,6 +129,14 @@ def test_buffers_can_be_put_back_where_they_were() -> None:
     assert found.tolist() == [1, 1], "a warm-up before a capture leaves its traces in batch norm's statistics"
 
 
+def test_hooks_on_a_weight_are_found() -> None:
+    weight = nn.Parameter(torch.ones(2))
+    assert adapter.hooks_on(weight) == []
+    weight.register_hook(abs)
+    weight.register_post_accumulate_grad_hook(print)
+    assert adapter.hooks_on(weight) == [abs, print], "a captured step goes on without a hook that is added later"
+
+
 def test_layers_that_take_statistics_over_the_batch_are_known() -> None:
     assert adapter.normalises_batches(nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1))), (
         "a last batch of one sample ends a run at its last step instead of before its first"

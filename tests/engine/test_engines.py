@@ -1,6 +1,7 @@
 """Both engines give the same run, and a run may be continued in either."""
 
 import logging
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -255,8 +256,14 @@ HERE = "tests.engine.test_engines"
 UNCAPTURABLE = {
     "schedule": (["lr=constant", f"lr._target_={HERE}.schedule_of_two", "~lr.warmup_fraction"], "more than the lr"),
     "momentum": (["optimizer=momentum", "lr=onecycle", "lr.cycle_momentum=true"], "more than the lr"),
-    "counter": (["optimizer=custom", f"optimizer._target_={HERE}.Counting"], "it keeps count where no replay"),
-    "buffer": (["model=linear", f"model._target_={HERE}.Averaging"], "it keeps mean where no replay finds it"),
+    "counter": (
+        ["optimizer=custom", f"optimizer._target_={HERE}.Counting"],
+        r"leaves another optimizer\.state\[\d\]\.count in Python",
+    ),
+    "buffer": (
+        ["model=linear", f"model._target_={HERE}.Averaging"],
+        r"leaves another network\._buffers\.?\w* in Python",
+    ),
 }
 
 
@@ -269,7 +276,9 @@ def test_what_no_replay_would_repeat_is_found_out(
     train(*WORDS, *words, "engine=eager", folder="eager")
     record = train(*WORDS, *words, "engine=auto", folder="auto")
     assert record.environment["engine"] == "loop"
-    assert any(message.startswith("engine: loop, because") and reason in message for message in caplog.messages)
+    assert any(
+        message.startswith("engine: loop, because") and re.search(reason, message) for message in caplog.messages
+    )
     assert_same(Path("eager"), Path("auto"))
     with pytest.raises(UserError, match=f"engine=graph: not possible, .*{reason}"):
         train(*WORDS, *words, "engine=graph", folder="graph")
@@ -312,7 +321,8 @@ def test_a_replay_that_is_not_the_step_is_not_trusted(
     train(*WORDS, "optimizer=sgd", "optimizer.lr=0.125", "engine=eager", folder="eager")
     record = train(*WORDS, "optimizer=sgd", "optimizer.lr=0.125", "engine=auto", folder="auto")
     assert record.environment["engine"] == "loop"
-    assert "engine: loop, because the replayed step differs from the step by 0.5 of its length" in caplog.messages
+    reason = "engine: loop, because a replay leaves another vector of weights than the step: "
+    assert any(message.startswith(reason) for message in caplog.messages)
     assert_same(Path("eager"), Path("auto"))
 
 

@@ -134,6 +134,12 @@ def buffers_of(network: nn.Module) -> list[dict[str, Tensor | None]]:
     return [layer._buffers for layer in network.modules()]
 
 
+def hooks_on(tensor: Tensor) -> list[Any]:
+    """The functions that backward calls with this tensor's gradient, or behind it."""
+    before, behind = tensor._backward_hooks, tensor._post_accumulate_grad_hooks
+    return [*(before or {}).values(), *(behind or {}).values()] if before or behind else []
+
+
 def normalises_batches(network: nn.Module) -> bool:
     """Whether a layer takes mean and variance over the batch, which one sample does not have."""
     return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in network.modules())

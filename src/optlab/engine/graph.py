@@ -1,5 +1,6 @@
 """Capturing the step, trusting it after a check, and replaying it."""
 
+import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -8,11 +9,14 @@ from torch import Tensor
 
 from optlab.adapters.torch import leave_failed_capture
 from optlab.engine.buffers import BufferedStep
+from optlab.engine.compare import fault
+from optlab.engine.frozen import Frozen
 from optlab.engine.snapshot import Snapshot
 from optlab.engine.steps import PlainSteps
 
+log = logging.getLogger(__name__)
+
 WARM_UPS = 3  # steps before a capture, in which libraries choose their kernels and allocate their workspaces
-TOLERANCE = 0.01  # of the step's length. Kernels that add in any order differ far less, a wrong counter far more
 
 
 class Capture(Protocol):
@@ -75,10 +79,21 @@ class ReplayedSteps(PlainSteps):
     def __init__(self, step: BufferedStep, schedule: Any) -> None:
         super().__init__(step, schedule)
         self._capture: Capture | None = None
+        self._frozen: Frozen | None = None  # what the captured step has of Python
         self._settings = self.settings()
         self._first = True
         self._replayed = False  # whether the last step was a replay
         self._gradients: list[Tensor | None] = []  # of the captured step, where its replays write them
+
+    def notice(self) -> None:
+        """Take the next step as it is, and capture the one behind it, where the network is no longer what it was.
+
+        A callback may have frozen a layer, set a dropout's `p`, or put another tensor in the place of a weight.
+        """
+        if self._frozen is not None and (name := self._frozen.changed()) is not None:
+            log.info("engine: the step is captured again, because %s has changed", name)
+            self._capture, self._frozen, self._first, self._gradients = None, None, True, []
+            self._settings = self.settings()
 
     def take(self, index: int) -> None:
         """The step over batch number `index` of the epoch.
@@ -121,30 +136,36 @@ class ReplayedSteps(PlainSteps):
                     parameter.grad = gradient
 
     def captured(self) -> Capture:
-        """Capture the step, and take it twice from the same state: by replay to compare, and as it is to go on."""
+        """Capture the step, and take it thrice from the same state: by replay, to compare, and to go on."""
         before, capture, reason = Snapshot(self.step), new_capture(self.step.device), None
         replayed: list[Tensor] = []
         try:
             replayed = self.first_replay(capture, before)
+        except Uncapturable as error:
+            reason = str(error)
         except Exception as error:  # whatever a network or an optimizer does that cannot be captured
             capture.abandon()
             reason = f"the step cannot be captured ({first_line(error)})"
         before.restore()
         if reason is None:
             self.step()
-            if (difference := relative_difference(replayed, before)) <= TOLERANCE:
+            once = before.values()
+            before.restore()
+            self.step()
+            if (reason := fault(before, replayed, once, before.values())) is None:
+                self._frozen = Frozen(self.step)
                 return capture
             before.restore()
-            reason = f"the replayed step differs from the step by {difference:.2g} of its length"
         raise Uncapturable(reason)
 
     def first_replay(self, capture: Capture, before: Snapshot) -> list[Tensor]:
         """Fill `capture`, and give the values that its first replay from `before` leaves."""
         if any(p.grad is not None and p.grad.is_sparse for p in self.step.module.parameters()):
             raise Uncapturable("its gradients are sparse")
+        frozen = Frozen(self.step)
         capture.warm_up(self.step.rehearse)
-        if name := before.replaced():
-            raise Uncapturable(f"it keeps {name} where no replay finds it")
+        if name := frozen.changed():
+            raise Uncapturable(f"each step leaves another {name} in Python, where no replay does")
         before.restore()
         self.step.optimizer.zero_grad()
         capture.capture(self.step)
@@ -160,28 +181,6 @@ class ReplayedSteps(PlainSteps):
             {key: value for key, value in group.items() if key not in ("lr", "params") and isinstance(value, plain)}
             for group in self.step.optimizer.param_groups
         ]
-
-
-def relative_difference(replayed: list[Tensor], before: Snapshot) -> float:
-    """How far the weights of a replayed step are from those of the step taken since, as a share of its length."""
-    if all(map(same_bits, replayed, before.tensors)):
-        return 0.0
-    weights, starts = before.weights, before.copies[: len(before.weights)]
-    apart = length([a - b for a, b in zip(replayed, weights, strict=False)])
-    step = length([a - b for a, b in zip(weights, starts, strict=True)])
-    if not step.isfinite():  # a run that diverges at once does so in either way
-        return 0.0 if not apart.isfinite() else float("inf")
-    return float(apart / step) if step > 0 else float("inf")
-
-
-def length(tensors: list[Tensor]) -> Tensor:
-    """The Euclidean norm over all tensors together."""
-    norms: list[Tensor] = [torch.linalg.vector_norm(tensor, dtype=torch.float64) for tensor in tensors]
-    return torch.stack(norms).square().sum().sqrt()
-
-
-def same_bits(a: Tensor, b: Tensor) -> bool:
-    return bool(((a == b) | ((a != a) & (b != b))).all())
 
 
 def first_line(error: Exception) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import torch
+from lightning import Callback
 from torch import Tensor
 
 from optlab.adapters.lightning import (
@@ -15,7 +16,7 @@ from optlab.adapters.lightning import (
     load_as_manual,
     save_as_automatic,
 )
-from optlab.callbacks.contract import TakesStepsAlone, terms
+from optlab.callbacks.contract import TakesStepsAlone, overrides_batch_hooks, terms
 from optlab.data.batches import Batch, DeviceBatches
 from optlab.engine.buffers import BufferedStep
 from optlab.engine.choice import SECONDS_A_CHUNK, STEPS_A_CHUNK, Engine
@@ -84,6 +85,7 @@ class LoopModule(EngineModule):
         self.automatic_optimization = False
         self._steps: PlainSteps | None = None
         self._looks: list[int] = []  # the callbacks' every_n_steps
+        self._changing = False  # whether somebody else's callback is called between two chunks
         self._watching: list[TakesStepsAlone] = []  # those that look before and behind certain steps
 
     def training_step(self, batch: int, batch_idx: int) -> None:
@@ -94,9 +96,12 @@ class LoopModule(EngineModule):
             callbacks = callbacks_of(self.trainer)
             asked = [terms(callback).every_n_steps for callback in callbacks]
             self._looks = [every for every in asked if every is not None]
+            self._changing = any(may_change_the_network(callback) for callback in callbacks)
             self._watching = [callback for callback in callbacks if isinstance(callback, TakesStepsAlone)]
         if batch_idx == batches.start:
             self._steps.begin_epoch()
+        if batch_idx == batches.start or self._changing:
+            self._steps.notice()
         end = self.chunk_end(batch_idx)
         patience = time.monotonic() + SECONDS_A_CHUNK
         # Lightning's own autocast covers all of this method; the step has one around forward and loss.
@@ -171,6 +176,11 @@ class GraphModule(LoopModule):
         log.info("engine: loop, because %s", reason)
         self._steps = self.new_steps(steps.step)
         self._steps.take(index)
+
+
+def may_change_the_network(callback: Callback) -> bool:
+    """Whether it is a user's own, and has hooks of batches, which come between two chunks of an epoch."""
+    return overrides_batch_hooks(callback) and not type(callback).__module__.startswith(("optlab.", "lightning."))
 
 
 MODULES: dict[Engine, type[EngineModule]] = {"eager": EagerModule, "loop": LoopModule, "graph": GraphModule}

@@ -22,6 +22,9 @@ class PlainSteps:
         """Take up the epoch's order; also where a run goes on within an epoch."""
         self.step.begin_epoch()
 
+    def notice(self) -> None:
+        """Look whether the network has been changed since the last step; steps that are taken as they are need not."""
+
     def take(self, index: int) -> None:
         """The step over batch number `index` of the epoch."""
         self.learn_from(index)
