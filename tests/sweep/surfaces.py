@@ -10,10 +10,13 @@ from omegaconf import OmegaConf
 from optlab.config import CONFIG_FOLDER
 from optlab.rules.choice import Score
 from optlab.rules.space import Space
+from optlab.rules.stopping import Halving
 from optlab.sweep.study.options import Options
 from optlab.sweep.study.protocol import Arm, Protocol
 from optlab.sweep.study.rounds import Round, Words, next_round
 from optlab.sweep.study.samplers import Propose
+
+HORIZON = 20  # epochs
 
 Surface = Callable[[Mapping[str, str]], Score | None]
 
@@ -46,7 +49,9 @@ def protocol(*names: str, space: Mapping[str, Any] | None = None, **changed: Any
     """The plan of a study of these optimizers; changes are settings, `space` stands for each one's own."""
     changed.setdefault("sampler", "grid")
     options = Options.parse(settings(**changed))
-    return Protocol(options, tuple(arm(name, options.track, space) for name in names), ("model=linear",))
+    arms = tuple(arm(name, options.track, space) for name in names)
+    stopping = Halving.of(options.trials, HORIZON, options.stopping_reduction) if options.stopping else None
+    return Protocol(options, arms, ("model=linear",), stopping)
 
 
 def read(words: Words) -> dict[str, str]:

@@ -18,6 +18,7 @@ from optlab.sweep.study.protocol import Protocol, write
 from tests.sweep.surfaces import protocol, settings
 
 SGD_OR_ADAM = "optimizer=sgd,adam"
+HALVING = {"stopping": "halving"}
 CHOICES = {"optimizer": "adam", "lr": "constant", "model": "cnn", "dataset": "digits"}
 
 
@@ -114,6 +115,27 @@ def test_seeds_are_counted_on_from_tuning_or_listed() -> None:
         (["optimizer.betas=[0.9,0.99]"], {"track": "family"}, r"optimizer.betas=\[0.9,0.99\]: the study tunes beta1"),
         (["seed=0,1"], {}, "seed=0,1: a study sets seed itself; type hydra.sweeper.tuning_seeds=2"),
         (["phase=tune"], {}, "phase=tune: a study sets phase itself"),
+        ([], {"stopping": "median"}, "hydra.sweeper.stopping=median: must be halving"),
+        ([], {"stopping_first": 3}, "stopping_first=3: nothing is stopped; type hydra.sweeper.stopping=halving too"),
+        ([], {"stopping_reduction": 3}, "stopping_reduction=3: nothing is stopped"),
+        ([], {**HALVING, "stopping_reduction": 1}, "hydra.sweeper.stopping_reduction=1: must be 2 or more"),
+        ([], {**HALVING, "sampler": "tpe"}, "stopping=halving: hydra.sweeper.sampler=tpe proposes each trial from the"),
+        ([], {**HALVING, "spaces": {"adam": {"lr": 0.1}}}, "stopping=halving: nothing is tuned here"),
+        (["trainer.max_epochs=1"], HALVING, "stopping=halving stops none of 7 trials before epoch 1; type more trials"),
+        ([], {**HALVING, "stopping_first": 30}, "stopping=halving stops none of 7 trials before epoch 30"),
+        (["trainer.max_steps=100"], HALVING, "counts in epochs, and trainer.max_steps=100 does not; type"),
+        (
+            ["trainer.check_val_every_n_epoch=null", "+trainer.val_check_interval=5"],
+            HALVING,
+            "validates by steps; type",
+        ),
+        (["+trainer.min_epochs=3"], HALVING, "trainer.min_epochs keeps runs from ending"),
+        (["callbacks=no_checkpoints"], HALVING, "go on from their checkpoints, and these callbacks write none; type"),
+        (
+            ["until=3"],
+            {},
+            "until=3: a study sets until itself; to stop trials that are behind type hydra.sweeper.stopp",
+        ),
         (["metric=val/acc"], {"metric": "val/loss"}, "metric=val/acc and hydra.sweeper.metric=val/loss: type one"),
     ],
 )

@@ -61,7 +61,12 @@ class Candidate(Generic[T]):
 
 
 def best(candidates: Iterable[Candidate[T]]) -> Candidate[T] | None:
-    """The candidate with the best mean over its seeds; None where each has a failed run.
+    """The candidate with the best mean over its seeds; None where each has a failed run."""
+    return next(iter(ranked(candidates)), None)
+
+
+def ranked(candidates: Iterable[Candidate[T]]) -> list[Candidate[T]]:
+    """The candidates without a failed run, the one with the best mean over its seeds first.
 
     One that diverged on every seed counts as chance, and a network that learns may do worse than that for a while: it
     wins only where no other is left. Ties, which are common on a small validation split, go to the lower mean loss,
@@ -75,7 +80,7 @@ def best(candidates: Iterable[Candidate[T]]) -> Candidate[T] | None:
         values = numbers(candidate.optimizer)
         return trained, value, tie_break, [-values.pop("lr", 0.0), *(-number for number in values.values())]
 
-    return max((each for each in candidates if each.mean is not None), key=quality, default=None)
+    return sorted((each for each in candidates if each.mean is not None), key=quality, reverse=True)
 
 
 def mean(values: Sequence[float]) -> float:

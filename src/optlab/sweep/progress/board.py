@@ -8,7 +8,7 @@ from optlab.errors import UserError
 from optlab.record import METRICS_FILE, RECORD_FILE, RunRecord
 from optlab.rules.metrics import better, directions_of
 from optlab.rules.progress import share, time_left
-from optlab.sweep.job import FINAL, Job
+from optlab.sweep.job import Job, is_over
 
 
 @dataclass
@@ -21,9 +21,7 @@ class Seen:
     epochs: int = 0
     alive: bool = False  # a file changed since we look, so a process is running it
 
-    @property
-    def final(self) -> bool:
-        return self.record is not None and self.record.status in FINAL
+    final: bool = False  # nothing is left to do for the job: it is over, or stopped where it was to stop
 
 
 class Board:
@@ -32,10 +30,12 @@ class Board:
     Args:
         jobs: those that are known so far.
         total: how many there will be.
+        spared: the whole runs' worth of epochs that will not be trained.
     """
 
-    def __init__(self, jobs: Sequence[Job] = (), total: int = 0) -> None:
+    def __init__(self, jobs: Sequence[Job] = (), total: int = 0, spared: float = 0.0) -> None:
         self.planned = total
+        self.spared = spared
         self.title = ""
         self.seen: dict[Job, Seen] = {}
         self.best: RunRecord | None = None
@@ -44,12 +44,15 @@ class Board:
         self.add(jobs)
 
     def add(self, jobs: Sequence[Job]) -> None:
+        """Count jobs in; one that is known, and is to get further than it was, takes its own place."""
+        by_folder = {job.folder: job for job in self.seen}
         for job in jobs:
             if job not in self.seen:
+                before = self.seen.pop(by_folder[job.folder], None) if job.folder in by_folder else None
                 self.seen[job] = seen = Seen()
                 look(job, seen)
                 seen.alive = False  # what an earlier process left behind
-                self.work_before += share_of(job, seen)
+                self.work_before += share_of(job, seen) if before is None else 0.0
                 if seen.final:
                     self.compare(seen.record)
 
@@ -106,7 +109,8 @@ class Board:
 
     def seconds_left(self) -> float | None:
         """An estimate from the speed since this process looks; None before there is one."""
-        return time_left(time.monotonic() - self.began, self.work - self.work_before, self.total - self.work)
+        left = max(self.total - self.spared - self.work, 0.0)
+        return time_left(time.monotonic() - self.began, self.work - self.work_before, left)
 
 
 def look(job: Job, seen: Seen) -> None:
@@ -121,6 +125,7 @@ def look(job: Job, seen: Seen) -> None:
     if rows_stamp is not None and rows_stamp != seen.rows_stamp:
         seen.epochs = (job.folder / METRICS_FILE).read_bytes().count(b"\n") - 1
     seen.alive = seen.record is not None and seen.record.status == "running"
+    seen.final = seen.record is not None and is_over(job, seen.record)
     seen.stamp, seen.rows_stamp = stamp, rows_stamp
 
 
@@ -132,7 +137,8 @@ def changed_at(job: Job, name: str) -> int | None:
 
 
 def share_of(job: Job, seen: Seen) -> float:
-    return share(seen.epochs, job.config.trainer.max_epochs, over=seen.final)
+    stopped = seen.record is not None and seen.record.status == "stopped"
+    return share(seen.epochs, job.config.trainer.max_epochs, over=seen.final and not stopped)
 
 
 def value_of(record: RunRecord | None) -> float | None:

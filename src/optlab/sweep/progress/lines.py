@@ -110,6 +110,7 @@ def state(board: Board) -> str:
     numbers = {
         "running": board.running,
         "left": board.left - board.running,
+        "stopped": board.count("stopped"),
         "diverged": board.count("diverged"),
         "failed": board.count("failed"),
     }
@@ -127,6 +128,11 @@ def result(record: RunRecord) -> str:
         return f"failed: {failure(record.error)}"
     if record.status == "diverged":
         return divergence(record.diverged)
+    if record.status == "stopped":
+        reached = record.metrics.get(str(record.data.get("metric")))
+        return f"stopped at epoch {record.epochs}" + (
+            "" if reached is None else f", {record.data['metric']} {reached:.4f}"
+        )
     value, seconds = value_of(record), record.timing.get("fit_seconds")
     what = f"{record.data['metric']} {value:.4f}" if value is not None else "finished"
     return f"{what} in {seconds:.1f} s" if seconds is not None else what

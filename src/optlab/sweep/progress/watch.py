@@ -25,9 +25,15 @@ def watching(jobs: Sequence[Job], title: str = "", console: Console | None = Non
 
 
 @contextmanager
-def watching_plan(total: int, title: str = "", console: Console | None = None) -> Iterator["Watch"]:
-    """One display for a plan of so many jobs that come to be known round by round: see `Watch.during`."""
-    watch = Watch(Board(total=total), title, console or console_for("progress"))
+def watching_plan(
+    total: int, title: str = "", console: Console | None = None, spared: float = 0.0
+) -> Iterator["Watch"]:
+    """One display for a plan of so many jobs that come to be known round by round: see `Watch.during`.
+
+    Args:
+        spared: the whole runs' worth of epochs that will not be trained, as trials are stopped.
+    """
+    watch = Watch(Board(total=total, spared=spared), title, console or console_for("progress"))
     try:
         yield watch
     finally:

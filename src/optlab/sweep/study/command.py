@@ -13,10 +13,12 @@ from optlab.rules.space import Space, beta
 from optlab.sweep.study.options import Options
 from optlab.sweep.study.protocol import Arm, Protocol
 from optlab.sweep.study.samplers import choose_sampler
+from optlab.sweep.study.stopping import stopping_of
 
 OF_THE_SWEEP = ("sweep", "retry", "dry_run", "report.live")  # words about the sweep, not about its runs' results
 SET_BY_THE_STUDY = {
     "seed": "type hydra.sweeper.tuning_seeds=2 and hydra.sweeper.confirmation_seeds=5, or lists of seeds",
+    "until": "to stop trials that are behind type hydra.sweeper.stopping=halving",
     "phase": "leave it out",
     "protocol": "leave it out",
     "ckpt": "leave it out; a study that was stopped goes on with the same command",
@@ -106,19 +108,22 @@ def build(command: Command, options: Options, choices: Mapping[str, Any], compos
     """
     check_spaces(options, command.factors.get("optimizer", ()))
     arms = []
+    configs = []
     metric: str | None = None
     for factors in combinations(command.factors, choices):
         config = compose([*command.shared, *arm_words(dict(factors))])
         space = space_of(dict(factors)["optimizer"], config.optimizer.plain, options)
         check_not_typed(command.shared, space, config.optimizer.plain)
         metric = config.metric
+        configs.append(config)
         arms.append(Arm(factors, space, config.optimizer.plain, run_id(config.plain)))
     if None not in (metric, options.metric) and metric != options.metric:
         raise UserError(f"metric={metric} and hydra.sweeper.metric={options.metric}: type one of them")
     dimensions = max(len(arm.space.ranges) for arm in arms)
     sampler = choose_sampler(options.sampler, dimensions, options.trials) if dimensions else options.sampler
     shared = tuple(line for line in command.shared if not line.startswith("metric="))
-    return Protocol(options.with_(sampler=sampler, metric=options.metric or metric), tuple(arms), shared)
+    options = options.with_(sampler=sampler, metric=options.metric or metric)
+    return Protocol(options, tuple(arms), shared, stopping_of(options, configs, tuned=dimensions > 0))
 
 
 def check_spaces(options: Options, compared: Sequence[str]) -> None:

@@ -15,11 +15,12 @@ from rich.console import Console
 from optlab.adapters.hydra import ConfigLoader, choices, parse
 from optlab.console import console_for
 from optlab.errors import UserError
-from optlab.record import finite, write_whole
+from optlab.record import METRICS_FILE, finite, read_metrics, write_whole
 from optlab.rules.choice import Score, score_of
 from optlab.rules.files import PLAN_FILE, REPORT_FILE, RESULT_FILE
 from optlab.rules.messages import Message
 from optlab.rules.metrics import part_of
+from optlab.rules.stopping import score_at
 from optlab.rules.warnings import study_warnings
 from optlab.sweep.conclude import conclude
 from optlab.sweep.execute import execute, side_by_side
@@ -121,7 +122,8 @@ class Study:
         self.words = list(words)  # about the sweep: retry=true
         self.jobs: dict[Words, Job] = {}
         self.known: dict[Words, Score | None] = {}
-        self.outcomes: list[Outcome] = []
+        self.ends: dict[Path, Outcome] = {}  # the last word on each run folder
+        self.launched = 0
         options = protocol.options
         uses_tpe = options.sampler == "tpe" and protocol.trials > 0
         self.propose = TreeParzen(folder, options.sampler_seed, protocol.trials) if uses_tpe else None
@@ -131,6 +133,16 @@ class Study:
         """The hashes of the plan and of those that it extends: their runs are runs of this study."""
         content = read(self.folder / PLAN_FILE) if (self.folder / PLAN_FILE).exists() else {}
         return {self.protocol.hash, *(str(version.get("hash")) for version in extend.earlier(content))}
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        return list(self.ends.values())
+
+    @property
+    def metric(self) -> str | None:
+        """What runs are judged by, as one that ended says it: a record of one that was killed may not."""
+        said = (each.record.data.get("metric") for each in self.outcomes if each.record and each.settled)
+        return next((str(each) for each in said if each), self.protocol.options.metric)
 
     def next_round(self) -> Round | None:
         return next_round(self.protocol, self.known, self.propose)
@@ -155,7 +167,7 @@ class Study:
             SweepInterrupted: the user stopped it; its outcomes are those of the whole study so far.
         """
         try:
-            with watching_plan(self.protocol.fewest_runs, self.folder.name) as watch:
+            with watching_plan(self.protocol.fewest_runs, self.folder.name, spared=self.protocol.spared) as watch:
                 while (upcoming := self.next_round()) is not None:
                     if upcoming.phase == "confirm":
                         show.print_chosen(self.tunings(), self.protocol, console)
@@ -163,7 +175,8 @@ class Study:
                         console.print(upcoming.note, soft_wrap=True)
                     self.execute(upcoming, watch)
         except SweepInterrupted as stop:
-            raise SweepInterrupted(stop.signum, [*self.outcomes, *stop.outcomes]) from stop
+            self.ends |= {outcome.job.folder: outcome for outcome in stop.outcomes}
+            raise SweepInterrupted(stop.signum, self.outcomes) from stop
         return self.outcomes
 
     def execute(self, upcoming: Round, watch: Watch) -> None:
@@ -189,12 +202,13 @@ class Study:
             self.launcher,
             jobs,
             retry=bool(self.config.retry),
-            first=len(self.outcomes),
+            first=self.launched,
             watch=partial(watch.during, title=title, total=total),
         )
+        self.launched += len(jobs)
+        self.ends |= {outcome.job.folder: outcome for outcome in done}
         for outcome in done:
-            self.known[by_folder[outcome.job.folder]] = score(outcome, self.plans)
-        self.outcomes += done
+            self.known[by_folder[outcome.job.folder]] = score(outcome, self.plans, self.metric)
         self.write_result()
         self.write_planned()
 
@@ -235,24 +249,30 @@ class Study:
         write_whole(self.folder / RESULT_FILE, json.dumps(finite(content), indent=2, allow_nan=False) + "\n")
 
 
-def score(outcome: Outcome, plans: Collection[str]) -> Score | None:
-    """What a run is worth in choosing; None where it failed, so that there is nothing to judge.
+def score(outcome: Outcome, plans: Collection[str], metric: str | None = None) -> Score | None:
+    """What a run is worth in choosing, at its end or at the rung that it was to reach; None where it failed.
 
     Args:
         plans: the hashes that runs of the study carry.
+        metric: what is judged by, where the record does not say it.
 
     Raises:
-        UserError: the run belongs to another plan.
+        UserError: the run belongs to another plan, or what it came to at the rung is not there any more.
     """
-    record = outcome.record
-    if record is None or outcome.state not in ("finished", "diverged"):
+    record, folder, rung = outcome.record, outcome.job.folder, outcome.job.config.until
+    if record is None or not (outcome.settled if rung is not None else outcome.state in ("finished", "diverged")):
         return None
     if record.config.get("protocol") not in plans:
         raise UserError(
             f"{outcome.job.folder.name} is a run of another plan ({record.config.get('protocol')}); "
             "type sweep=another-name for a folder of its own"
         )
-    return score_of(record)
+    if rung is None:
+        return score_of(record)
+    try:
+        return score_at(record, read_metrics(folder / METRICS_FILE), rung, metric)
+    except UserError as error:
+        raise UserError(f"{folder.name}: {error}") from error
 
 
 # -- what is written down
@@ -285,6 +305,7 @@ def described(tuning: Tuning) -> dict[str, Any]:
         "edges": dict(tuning.edges),
         "space": tuning.space.to_dict(),
         "failed_trials": tuning.failed,
+        **({"stopped_trials": tuning.stopped} if tuning.stopped else {}),
         "winner": None if tuning.winner is None else tuning.winner.settings,
         "score": tuning.score,
     }

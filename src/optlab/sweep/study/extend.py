@@ -24,7 +24,7 @@ def added(found: Mapping[str, Any], plan: Mapping[str, Any]) -> list[str]:
         found: the content of protocol.yaml.
         plan: of `Protocol.plan`.
     """
-    if any(found.get(key) != value for key, value in plan.items() if key not in GROWS):
+    if any(found.get(key) != plan.get(key) for key in (*plan, "stopping") if key not in GROWS):
         return []
     before, after = found.get("confirmation_seeds"), plan["confirmation_seeds"]
     arms = found.get("arms")

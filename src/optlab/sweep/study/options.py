@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
@@ -12,6 +12,8 @@ from optlab.errors import UserError
 from optlab.rules.references import shipped
 from optlab.rules.seeds import seeds_of
 from optlab.sweep.study.samplers import Sampler
+
+REDUCTION = 2  # of stopping: one in so many trials goes on
 
 Seeds = AtLeast1 | list[NotNegative]  # how many, or which
 
@@ -26,6 +28,9 @@ class Options(Node):
     sampler: Sampler
     sampler_seed: NotNegative
     extensions: NotNegative
+    stopping: Literal["halving"] | None = None
+    stopping_reduction: Annotated[int, Field(ge=2)] = REDUCTION
+    stopping_first: AtLeast1 | None = Field(None, description="the epoch of the first rung")
     metric: JudgedBy | None
     target: float | None
     reference: str | None
@@ -42,6 +47,10 @@ class Options(Node):
         """
         options = super().parse(values, path)
         seeds_of(options.tuning, options.confirmation)
+        if options.stopping is None and (options.stopping_first, options.stopping_reduction) != (None, REDUCTION):
+            unused = "first" if options.stopping_first is not None else "reduction"
+            value = getattr(options, f"stopping_{unused}")
+            raise UserError(f"{path}stopping_{unused}={value}: nothing is stopped; type {path}stopping=halving too")
         if (name := options.reference) is not None and name not in shipped() and not Path(name).is_file():
             raise UserError(f"{path}reference={name}: neither a file nor one of {', '.join(shipped())}")
         return options

@@ -24,6 +24,7 @@ from optlab.rules.choice import RULE
 from optlab.rules.edges import EDGE_RULE, POINTS_OF_AN_EXTENSION
 from optlab.rules.files import PLAN_FILE, RESULT_FILE, SWEEP_FILE
 from optlab.rules.space import Settings, Space
+from optlab.rules.stopping import Halving
 from optlab.sweep.study import extend
 from optlab.sweep.study.options import Options
 from optlab.sweep.study.samplers import JOURNAL_FILE, design
@@ -66,6 +67,7 @@ class Protocol:
     options: Options
     arms: tuple[Arm, ...]
     overrides: tuple[str, ...] = ()  # of the command line, for every run
+    stopping: Halving | None = None  # of trials that are behind
 
     def __post_init__(self) -> None:
         names = [arm.name for arm in self.arms]
@@ -116,6 +118,14 @@ class Protocol:
         return tuning + len(self.arms) * len(self.options.confirmation_seeds)
 
     @property
+    def spared(self) -> float:
+        """How many whole runs the stopped epochs are worth."""
+        if self.stopping is None:
+            return 0.0
+        tuned = sum(arm.tuned for arm in self.arms) * len(self.options.tuning_seeds)
+        return tuned * self.stopping.saved(self.trials) / self.stopping.horizon
+
+    @property
     def most_runs(self) -> int:
         """Runs when every arm uses all its extensions, each time beyond an edge of every range."""
         trials = sum(len(arm.space.ranges) for arm in self.arms) * self.options.extensions * POINTS_OF_AN_EXTENSION
@@ -124,6 +134,7 @@ class Protocol:
     def plan(self) -> dict[str, Any]:
         """What decides the outcome of the study, as plain containers: the content that is hashed."""
         options = self.options
+        stopping = {} if self.stopping is None else {"stopping": self.stopping.plan}
         return {
             "schema": SCHEMA,
             "track": options.track,
@@ -137,6 +148,7 @@ class Protocol:
             "metric": options.metric,  # null: the run's own, that of its task
             "target": options.target,
             "extensions": options.extensions,
+            **stopping,  # plans without it are what they were before there was such a thing
             "arms": [self._arm(arm) for arm in self.arms],
         }
 
@@ -222,13 +234,23 @@ def differences(found: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
     for key, value in plan.items():
         if found.get(key) == value:
             continue
+        if key == "stopping":
+            changed.append(f"stopping: {'another' if key in found else 'none'} there, {stopped_by(value)} here")
+            continue
         if key not in found:
             changed.append(f"made by another version, without {key}")
         elif key != "arms":
             changed.append(f"{key}: {found[key]} there, {value} here")
         else:
             changed += arm_differences(found[key] or [], value)
+    if "stopping" in found and "stopping" not in plan:
+        changed.append(f"stopping: {stopped_by(found['stopping'])} there, none here")
     return "; ".join(changed[:3]) or "its file was edited"
+
+
+def stopped_by(rule: Any) -> str:
+    """`halving at epochs [4, 8]`."""
+    return f"halving at epochs {rule.get('rungs')}" if isinstance(rule, Mapping) else str(rule)
 
 
 def arm_differences(found: Sequence[Mapping[str, Any]], planned: Sequence[Mapping[str, Any]]) -> list[str]:

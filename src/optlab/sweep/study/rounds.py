@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from optlab.rules.choice import Candidate, Score, best
 from optlab.rules.edges import POINTS_OF_AN_EXTENSION, Edge, edges, grid_step, half_a_step
 from optlab.rules.space import Settings, Space, changes, overrides
+from optlab.rules.stopping import left
 from optlab.sweep.study.protocol import Arm, Protocol
 from optlab.sweep.study.samplers import Evaluated, Point, Propose
 
@@ -40,6 +41,8 @@ class Tuning:
     extensions: int = 0  # how often the space was extended
     edges: Mapping[str, Edge] = field(default_factory=dict)  # the hyperparameters of the winner that lie on one
     failed: int = 0  # trials that were left out, because a run of theirs failed
+    stopped: int = 0  # trials that were behind at a rung
+    rung: int | None = None  # the epoch up to which runs are missing; None: to their end
 
     @property
     def tuned(self) -> bool:
@@ -90,12 +93,16 @@ def tune(protocol: Protocol, arm: Arm, known: Known, propose: Propose | None = N
         trials.append(Trial(len(trials), point, arm.space.settings(point)))
     extensions = 0
     while True:
-        missing = missing_runs(protocol, arm, trials, known)
+        field = halve(protocol, arm, [trial for trial in trials if trial.extends is None], known)
+        extended = [trial for trial in trials if trial.extends is not None]  # these run to their end
+        missing = field.missing or missing_runs(protocol, arm, extended, known)
         if missing:
-            return Tuning(arm, tuple(trials), missing, extensions=extensions)
-        judged = [each for trial in trials if (each := candidate(protocol, arm, trial, known)).mean is not None]
-        chosen = best(judged)
-        on_edge = edges_of(protocol, arm, [each.of for each in judged], chosen.of) if chosen is not None else {}
+            return Tuning(arm, tuple(trials), missing, extensions=extensions, stopped=field.stopped, rung=field.rung)
+        ended = [candidate(protocol, arm, trial, known) for trial in (*field.left, *extended)]
+        failed = {each.of.number for each in ended if each.mean is None} | field.failed
+        judged = [trial for trial in trials if trial.number not in failed]  # those that were stopped were worse
+        chosen = best(ended)
+        on_edge = edges_of(protocol, arm, judged, chosen.of) if chosen is not None else {}
         may_extend = chosen is not None and extensions < protocol.options.extensions
         more = extension(protocol, arm, trials, chosen.of, on_edge) if chosen is not None and may_extend else []
         if not more:
@@ -107,18 +114,46 @@ def tune(protocol: Protocol, arm: Arm, known: Known, propose: Propose | None = N
                 score=score_of(chosen) if chosen is not None else None,
                 extensions=extensions,
                 edges=on_edge,
-                failed=len(trials) - len(judged),
+                failed=len(failed),
+                stopped=field.stopped,
             )
         trials += more
         extensions += 1
 
 
+# -- stopping
+
+
+class Field(NamedTuple):
+    """The trials of an arm that are left behind the rungs so far."""
+
+    left: Sequence[Trial]
+    failed: set[int]  # numbers of trials that were left out, because a run of theirs failed
+    stopped: int
+    missing: tuple[Words, ...]  # up to `rung`
+    rung: int | None
+
+
+def halve(protocol: Protocol, arm: Arm, trials: Sequence[Trial], known: Known) -> Field:
+    """Replay the rungs of an arm; a plan that stops nothing has none. See `optlab.rules.stopping`."""
+    going, failed, stopped = list(trials), set[int](), 0
+    rule = protocol.stopping
+    for rung, keep in () if rule is None else zip(rule.rungs, rule.kept, strict=True):
+        if missing := missing_runs(protocol, arm, going, known, rung):
+            return Field(going, failed, stopped, missing, rung)
+        candidates = [candidate(protocol, arm, trial, known, rung) for trial in going]
+        failed |= {each.of.number for each in candidates if each.mean is None}
+        going = left(candidates, keep)
+        stopped = len(trials) - len(going) - len(failed)
+    return Field(going, failed, stopped, missing_runs(protocol, arm, going, known), None)
+
+
 # -- choosing
 
 
-def candidate(protocol: Protocol, arm: Arm, trial: Trial, known: Known) -> Candidate[Trial]:
-    """A trial whose runs are all over, as the rule of choice sees it."""
-    scores = [known[words] for words in tuning_runs(protocol, arm, trial)]
+def candidate(protocol: Protocol, arm: Arm, trial: Trial, known: Known, until: int | None = None) -> Candidate[Trial]:
+    """A trial whose runs have all come to their end, or to a rung, as the rule of choice sees it there."""
+    scores = [known[words] for words in tuning_runs(protocol, arm, trial, until)]
     return Candidate(trial, scores, {**arm.optimizer, **changes(trial.settings, arm.optimizer)})
 
 
@@ -163,12 +198,16 @@ def extension(
 # -- runs
 
 
-def tuning_runs(protocol: Protocol, arm: Arm, trial: Trial) -> list[Words]:
-    return [run_words(protocol, arm, trial, seed, "tune") for seed in protocol.options.tuning_seeds]
+def tuning_runs(protocol: Protocol, arm: Arm, trial: Trial, until: int | None = None) -> list[Words]:
+    """The runs of a trial, to a rung or to their end."""
+    stops = () if until is None else (f"until={until}",)
+    return [(*run_words(protocol, arm, trial, seed, "tune"), *stops) for seed in protocol.options.tuning_seeds]
 
 
-def missing_runs(protocol: Protocol, arm: Arm, trials: Sequence[Trial], known: Known) -> tuple[Words, ...]:
-    runs = [words for trial in trials for words in tuning_runs(protocol, arm, trial)]
+def missing_runs(
+    protocol: Protocol, arm: Arm, trials: Sequence[Trial], known: Known, until: int | None = None
+) -> tuple[Words, ...]:
+    runs = [words for trial in trials for words in tuning_runs(protocol, arm, trial, until)]
     return tuple(words for words in runs if words not in known)
 
 
@@ -201,6 +240,8 @@ def title(protocol: Protocol, tunings: Sequence[Tuning]) -> str:
         return "extend"
     if protocol.options.sampler == "tpe":
         return f"tune, trial {min(len(tuning.trials) for tuning in busy)} of {protocol.trials}"
+    if protocol.stopping is not None and (rungs := [each.rung for each in busy if each.rung is not None]):
+        return f"tune to epoch {min(rungs)} of {protocol.stopping.horizon}"
     return "tune"
 
 

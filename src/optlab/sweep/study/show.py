@@ -76,6 +76,13 @@ def phases(plan: Protocol) -> list[str]:
             f"tune     {plan.trials} trials ({options.sampler}) x {named(options.tuning_seeds)} x {arms} "
             f"= {tuning} runs, on validation"
         )
+    if (rule := plan.stopping) is not None:
+        steps = [f"the best {keep} behind epoch {rung}" for rung, keep in zip(rule.rungs, rule.kept, strict=True)]
+        whole = plan.trials * rule.horizon
+        lines.append(
+            f"stop     of the {plan.trials} go on: {', '.join(steps)}; so a seed takes {rule.epochs(plan.trials)} "
+            f"epochs and not {whole} (halving)"
+        )
     if more := plan.most_runs - plan.fewest_runs:
         times = "once" if options.extensions == 1 else f"{options.extensions} times"
         lines.append(
