@@ -38,6 +38,10 @@ MESSAGES: dict[str, Template] = {
         "{subject} diverged in {n} of {seeds} seeds at {configuration}. {metric} has no chance level: each counts as "
         "{score}, the worst seen, in means, tests and figures, and is never chosen before a run that finished."
     ),
+    "curves_crossed": (
+        "{subject}: learning curves crossed behind a rung. Its winner ({configuration}) was number {place} of the "
+        "{kept} trials that went on behind epoch {rung}, so one that was stopped there might have come up too."
+    ),
     "not_tuned": "{subject} is not tuned: its winner is on the edge of what was searched ({edges}).",
     "unequal_trials": "Unequal tuning budgets: {trials}.",
     "unequal_trials_so_far": "Unequal tuning budgets so far: {trials}.",
@@ -178,6 +182,10 @@ TOGETHER: dict[str, tuple[Template, Template]] = {
         "Diverged: {each}. {metric} has no chance level: each of these runs counts as {score}, the worst seen, in "
         "means, tests and figures, and is never chosen before a run that finished.",
     ),
+    "curves_crossed": (
+        "{subject} (its winner, {configuration}, was number {place} of {kept} behind epoch {rung})",
+        "Learning curves crossed behind a rung, so trials that were stopped there might have come up too: {each}.",
+    ),
     "not_tuned": ("{subject} ({edges})", "Not tuned, as the winner is on the edge of what was searched: {each}."),
     "validation_above_test": (
         "{subject} ({gap}, {errors:.1f} standard errors)",
@@ -293,6 +301,9 @@ PHRASES: dict[str, Template] = {
     "ahead_by": "{name} by {margin}",
     "against": "{better} against {worse}: {margin}; {settle}",
     "others_in_table": "The table of differences has the other {others}.",
+    "epochs_saved": (
+        "Successive halving stopped {trials} early: {epochs:,} of {whole:,} tuning epochs ({share:.0f} %) were saved."
+    ),
     "rates": "Learning rates: {rates}.",
     "rates_chosen": "Learning rates chosen on {metric}: {rates}.",
     "apart": "{gap} apart",

@@ -12,6 +12,7 @@ from optlab.analysis.judge.metric import Metric
 from optlab.analysis.judge.qualify import SHOWN, typical_runs, unfinished
 from optlab.analysis.judge.seconds import HOW, about_seconds
 from optlab.analysis.judge.statistics import MOST_SEEDS
+from optlab.analysis.judge.stopped import crossed
 from optlab.analysis.judge.studies import arm_of, still_tuning, warnings_of
 from optlab.analysis.read.plans import Study
 from optlab.analysis.read.runs import Run
@@ -39,6 +40,7 @@ def cautions(contest: Contest, comparisons: Sequence[Comparison], found: Sequenc
         *edges(contest, found),
         *budgets(contest),
         *ended_early(contest),
+        *crossed(contest, found),
         *test_alarm(contest),
         *train_alarm(contest),
         *seeds(contest, comparisons, found),

@@ -47,8 +47,11 @@ class Configuration:
         return [run for run in self.runs if run.record.phase == "tune"] or self.runs
 
     def candidate(self, metric: Metric) -> "Candidate[Configuration]":
-        """The configuration as the rule of choice sees it: by those of its tuning runs that are over or failed."""
-        over = [run.record for run in self.tuning if run.is_over or run.record.status == "failed"]
+        """The configuration as the rule of choice sees it: by those of its tuning runs that are over or failed.
+
+        One that was stopped has no end to be compared by, and so no score.
+        """
+        over = [run.record for run in self.tuning if run.is_over or run.record.status in ("failed", "stopped")]
         return Candidate(self, [score_of(record, metric.name) for record in over], self.optimizer)
 
     @property

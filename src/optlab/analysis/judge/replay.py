@@ -8,18 +8,18 @@ who is left. The seeds that it left out say what the lost winner was worth: thos
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import combinations
 from math import comb, fsum, inf, isfinite
 
 from optlab.analysis.judge.contest import Configuration, Contender, Contest
 from optlab.analysis.judge.metric import Metric
-from optlab.analysis.judge.studies import arm_of
+from optlab.analysis.judge.stopped import planned
 from optlab.analysis.read.plans import Study
 from optlab.analysis.read.runs import Run
 from optlab.errors import UserError
 from optlab.record import METRICS_FILE, Row, read_metrics
 from optlab.rules.choice import Candidate, Score, best, score_of
-from optlab.rules.space import numbers
 from optlab.rules.stopping import Halving, left, score_at
 
 MOST = 500  # replays of an arm for a number of seeds; of more combinations, so many are drawn
@@ -35,8 +35,12 @@ class Trial:
     runs: Mapping[int, Run]
     rows: Mapping[int, Sequence[Row]]
 
-    def at(self, epoch: int, seed: int, metric: str) -> Score | None:
-        return score_at(self.runs[seed].record, self.rows[seed], epoch, metric)
+    def at(self, seed: int, epoch: int, metric: str) -> Score | None:
+        run = self.runs[seed]
+        try:
+            return score_at(run.record, self.rows[seed], epoch, metric)
+        except UserError as error:
+            raise UserError(f"{run.folder.name}: {error}") from error
 
     def end(self, seed: int, metric: str) -> Score | None:
         return score_of(self.runs[seed].record, metric)
@@ -130,8 +134,8 @@ def arm(
     every = set(trials[0].runs).intersection(*(trial.runs for trial in trials))
     for seeds in subsets:
         field, spent = halved(trials, seeds, rule, selection)
-        full = best(candidates(trials, seeds, lambda trial, seed: trial.end(seed, selection.name)))
-        ours = best(candidates(field, seeds, lambda trial, seed: trial.end(seed, selection.name)))
+        full = best(candidates(trials, seeds, partial(Trial.end, metric=selection.name)))
+        ours = best(candidates(field, seeds, partial(Trial.end, metric=selection.name)))
         result.replays += 1
         result.epochs += spent
         result.whole += sum(run.record.epochs for trial in trials for run in (trial.runs[seed] for seed in seeds))
@@ -157,7 +161,7 @@ def halved(
     field, spent = list(trials), 0
     reached = {id(trial): rule.rungs[0] for trial in trials}
     for at, (rung, keep) in enumerate(zip(rule.rungs, rule.kept, strict=True)):
-        judged = candidates(field, seeds, lambda trial, seed, rung=rung: trial.at(rung, seed, selection.name))
+        judged = candidates(field, seeds, partial(Trial.at, epoch=rung, metric=selection.name))
         field = left(judged, keep)
         further = rule.rungs[at + 1] if at + 1 < len(rule.rungs) else rule.horizon
         reached |= {id(trial): further for trial in field}
@@ -199,33 +203,11 @@ def horizon_of(contender: Contender) -> int:
 
 def trials_of(contender: Contender, found: Sequence[Study]) -> list[Trial]:
     """The configurations that were planned and tuned, those with a run that is not over left out, extensions too."""
-    planned = planned_settings(contender, found)
     trials = []
-    for configuration in contender.tried:
+    for configuration in planned(contender, found):
         runs = {run.record.seed: run for run in configuration.tuning}
         if not all(run.is_over for run in runs.values()):
-            continue
-        if planned is not None and not any(
-            all(
-                abs(numbers(configuration.optimizer).get(name, inf) - value) <= 1e-9 * abs(value)
-                for name, value in each.items()
-            )
-            for each in planned
-        ):
             continue
         rows = {seed: read_metrics(run.folder / METRICS_FILE) for seed, run in runs.items()}
         trials.append(Trial(configuration, runs, rows))
     return trials
-
-
-def planned_settings(contender: Contender, found: Sequence[Study]) -> list[dict[str, float]] | None:
-    """What a study planned to try, without extensions, as numbers; None where no plan says it, as with TPE."""
-    planned = arm_of(contender, found)
-    settings = None if planned is None else planned.planned.get("settings")
-    if not isinstance(settings, list) or not settings:
-        return None
-    return [
-        {str(name): float(value) for name, value in each.items() if isinstance(value, (int, float))}
-        for each in settings
-        if isinstance(each, Mapping)
-    ]

@@ -165,9 +165,13 @@ def edges_of(contender: Contender, arm: StudyArm | None = None) -> Mapping[str, 
 
 
 def compared(contender: Contender) -> list[Configuration]:
-    """The configurations that say what lies beyond the chosen one: those without a failed run, if it has none."""
+    """The configurations that say what lies beyond the chosen one: those without a failed run, if it has none.
+
+    Those that were stopped were worse, so they do.
+    """
     if contender.chosen in contender.judged:
-        return contender.judged
+        judged = {c.id for c in contender.judged}
+        return [c for c in contender.tried if c.id in judged or (c.count("stopped") and not c.count("failed"))]
     return [c for c in contender.tried if any(run.is_over for run in c.runs)]
 
 

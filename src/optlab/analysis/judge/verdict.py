@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from optlab.analysis.judge import statistics, tuning
+from optlab.analysis.judge import statistics, stopped, tuning
 from optlab.analysis.judge.alone import how_sure
 from optlab.analysis.judge.cautions import cautions, label, settle
 from optlab.analysis.judge.compare import Comparison, compare, find, letters
@@ -114,7 +114,7 @@ def judge(contest: Contest, target: float | None = None, studies: Sequence[Study
         selection=contest.selection,
         conclusion=progress(contest, studies) if tuning_on else conclusion(contest, standings, comparisons, studies),
         qualifiers=[] if tuning_on else qualifiers(contest, comparisons, studies),
-        sentences=[] if tuning_on else sentences(contest, standings, comparisons),
+        sentences=[] if tuning_on else [*sentences(contest, standings, comparisons), *stopped.in_words(contest)],
         warnings=cautions(contest, comparisons, studies),
         standings=standings,
         comparisons=comparisons,
@@ -163,7 +163,7 @@ def standing(
 
 def progress(contest: Contest, studies: Sequence[Study]) -> str:
     """The headline of a study before its confirmation."""
-    done = sum(run.is_over for run in contest.runs)
+    done = sum(run.is_over or run.record.status == "stopped" for run in contest.runs)
     planned = [study.planned_runs(contest.typed) for study in studies]
     total = sum(n for n in planned if n is not None)
     known = None not in planned and total >= done
@@ -226,7 +226,7 @@ def alone(contest: Contest, first: Standing, score: str) -> str:
     sure = how_sure(contender, contest.selection)
     if not sure:
         return phrase("alone", score=score, **named)
-    return phrase("alone_of", score=score, tried=len(contender.judged), sure=sure, **named)
+    return phrase("alone_of", score=score, tried=len(tuning.compared(contender)), sure=sure, **named)
 
 
 def of_one_seed(metric: Metric, ranked: Sequence[Standing], score: str) -> str:

@@ -77,8 +77,10 @@ def table(found: Sequence[Replayed], metric: Metric) -> Table:
     """A line for each optimizer and number of seeds, and one for all optimizers."""
     unit = "points" if metric.is_share else metric.kind
     made = Table(
-        *("optimizer", "seeds", "replays", "winner lost", f"cost, mean ({unit})", "on other seeds", "worst cost"),
-        "epochs saved",
+        *("optimizer", "seeds", "replays", "lost", "cost", "elsewhere", "worst", "saved"),
+        caption=f"lost: replays that lose the winner. Cost: of these in {unit}, as a mean over all replays, on the "
+        "seeds chosen by; elsewhere: on the other seeds (below 0: the rule chose better). Saved: of the epochs.",
+        caption_justify="left",
     )
     for column in made.columns[1:]:
         column.justify = "right"

@@ -19,7 +19,8 @@ def best_against_budget(subject: Subject) -> Figure | None:
     """Expected best validation metric after k trials: who wins depends on the budget."""
     contest, palette = subject.contest, subject.palette
     metric = contest.selection
-    found = [s for c in contest.contenders if (s := series.search(c, metric)) is not None]
+    whole = [c for c in contest.contenders if not any(x.count("stopped") for x in c.tried)]  # all trials have an end
+    found = [s for c in whole if (s := series.search(c, metric)) is not None]
     if not found:
         return None
     note = "Expected best of k trials drawn at random from those that ran (Dodge et al. 2019): who leads depends on k."

@@ -83,6 +83,7 @@ def configuration_columns(contest: Contest) -> list[Column[Tried]]:
             find=lambda t: f"{t.contender.name} configuration={t.configuration.id[:8]}",
         ),
         Column("diverged", "diverged", lambda t: t.configuration.count("diverged"), brief="diverged"),
+        *([stopped_column()] if any(run.record.status == "stopped" for run in contest.runs) else []),
         Column("failed", "failed", lambda t: t.configuration.count("failed"), brief="failed"),
         Column("unfinished", "unfinished", unfinished, brief="left"),
         Column(
@@ -108,6 +109,17 @@ def configuration_columns(contest: Contest) -> list[Column[Tried]]:
             brief="n",
         ),
     ]
+
+
+def stopped_column() -> Column[Tried]:
+    """How many runs a study stopped, and behind which epoch: all seeds of a trial stop together."""
+
+    def text(entry: Tried) -> str:
+        epochs = {run.record.epochs for run in entry.configuration.runs if run.record.status == "stopped"}
+        count = entry.configuration.count("stopped")
+        return f"{count} at epoch {max(epochs)}" if epochs else str(count)
+
+    return Column("stopped", "stopped", lambda t: t.configuration.count("stopped"), text, brief="stopped")
 
 
 def unfinished(entry: Tried) -> int:
