@@ -16,21 +16,20 @@ from optlab.analysis.read.plans import studies
 from optlab.analysis.show import replay as script
 from optlab.analysis.show.tables.tried import configurations
 from optlab.api import frames
-from optlab.record import write_metrics
+from optlab.record import Status, write_metrics
 from optlab.rules.stopping import Halving
 from tests.analysis.made import make_run
 
 HORIZON = 8
 RULE = Halving.of(4, HORIZON, 2)  # 2 behind epoch 2, 1 behind epoch 4
+LENGTH = {"trainer": {"max_epochs": HORIZON, "limit_train_batches": None, "accumulate_grad_batches": 1}}
 LRS = (0.001, 0.003, 0.01, 0.03)
 
 
 def trial(sweep: Path, lr: float, curve: Sequence[float], seed: int = 0) -> None:
     """A tuning run with this val/acc by epoch; stopped where it is shorter than the horizon."""
-    status = "finished" if len(curve) == HORIZON else "stopped"
-    trainer = {"max_epochs": HORIZON, "limit_train_batches": None, "accumulate_grad_batches": 1}
-    make_run(sweep, lr=lr, seed=seed, curve=curve, epochs=len(curve), status=status, phase="tune",
-             config={"trainer": trainer})  # type: ignore[arg-type]  # fmt: skip
+    status: Status = "finished" if len(curve) == HORIZON else "stopped"
+    make_run(sweep, lr=lr, seed=seed, curve=curve, epochs=len(curve), status=status, phase="tune", config=LENGTH)
 
 
 def halved(sweep: Path, third: Sequence[float], winner: Sequence[float]) -> tuple[Contest, Verdict]:
@@ -39,10 +38,8 @@ def halved(sweep: Path, third: Sequence[float], winner: Sequence[float]) -> tupl
     trial(sweep, LRS[1], [0.2, 0.3])
     trial(sweep, LRS[2], third)
     trial(sweep, LRS[3], winner)
-    trainer = {"max_epochs": HORIZON, "limit_train_batches": None, "accumulate_grad_batches": 1}
     for seed in (1, 2):
-        make_run(sweep, lr=LRS[3], seed=seed, curve=winner, epochs=HORIZON, test=0.9, phase="confirm",
-                 config={"trainer": trainer})  # fmt: skip
+        make_run(sweep, lr=LRS[3], seed=seed, curve=winner, epochs=HORIZON, test=0.9, phase="confirm", config=LENGTH)
     arm = {"optimizer": "adam", "space": {"lr": {"low": 0.001, "high": 0.1}}, "settings": [{"lr": lr} for lr in LRS]}
     plan = {"hash": "sha-1", "trials": 4, "tuning_seeds": [0], "confirmation_seeds": [1, 2], "arms": [arm]}
     (sweep / "protocol.yaml").write_text(yaml.safe_dump(plan | {"stopping": RULE.plan}))
