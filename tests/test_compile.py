@@ -26,6 +26,8 @@ def test_a_compiled_network_learns_the_same_and_its_checkpoint_serves_an_uncompi
     for name in ("train/loss", "val/loss", "test/loss"):
         assert compiled.metrics[name] == pytest.approx(plain.metrics[name], rel=1e-4)
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
+    clock = compiled.timing  # of six steps, which all together take less than compiling
+    assert (clock["warm_up_seconds"] or 0) > (clock["fit_seconds"] or 0) > 0
     went_on = train(
         "model=linear", SHORT[0], *SHORT[2:], "trainer.max_epochs=3", "ckpt=compiled/checkpoints/last.ckpt", folder="on"
     )

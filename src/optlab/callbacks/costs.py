@@ -31,6 +31,7 @@ from optlab.run_module import state_of
 log = logging.getLogger(__name__)
 
 SHARE = 50  # of so many steps of the run one may be spent on looking at their parts: 2 %
+CLOCKED = ("cpu", "cuda")  # devices whose time within a step can be told
 MOST = 8  # steps for that, the first of which is not counted
 
 
@@ -129,6 +130,8 @@ def measured(trainer: Trainer, module: LightningModule, taken: int) -> Parts | N
     """
     steps = min(MOST, taken // SHARE)
     if steps < 2 or not isinstance(module, TrainingModule) or not isinstance(trainer.strategy, SingleDeviceStrategy):
+        return None
+    if module.device.type not in CLOCKED:
         return None
     batches = state_of(module).train_batches
     if isinstance(batches.arrays, Stream):
