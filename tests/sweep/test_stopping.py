@@ -221,7 +221,7 @@ def concluded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def study(*words: str, name: str = "halved") -> Result:
-    return command(*STUDY, f"sweep={name}", *words)
+    return command(*STUDY, STOP, f"sweep={name}", *words)
 
 
 def folders(name: str = "halved") -> dict[str, Path]:
@@ -245,14 +245,33 @@ def chosen(name: str = "halved") -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("concluded")
-def test_survivors_are_the_runs_of_the_full_study_bit_for_bit_and_the_others_are_kept() -> None:
-    halved = study(HALVED, "lr=cosine")
+def test_survivors_are_the_runs_of_the_full_study_and_a_study_that_is_broken_off_comes_to_the_same_end() -> None:
+    halved = study(HALVED)
     assert halved.code == 0, halved.err
     assert "of the 4 go on: the best 2 behind epoch 1, the best 1 behind epoch 2" in halved.out
     assert "stopped at epoch 1, val/acc 0." in halved.out + halved.err
-    assert study("lr=cosine", name="full").code == 0
-    tuned = {run: folder for run, folder in folders().items() if RunRecord.read(folder).phase == "tune"}
-    assert sorted(RunRecord.read(folder).epochs for folder in tuned.values()) == [1, 1, 2, 4]
+    plan = yaml.safe_load(Path("outputs/sweeps/halved/protocol.yaml").read_text())
+    assert (plan["stopping"]["rungs"], plan["stopping"]["kept"]) == ([1, 2], [2, 1])
+    assert "stopping: halving at epochs [1, 2] there, none here" in study().err  # it goes on with none of it
+    same_as_full()
+    Path("armed").touch()
+    assert study(HALVED, name="again").code == 130
+    assert "interrupted" in {status for status, *_ in ends("again").values()}
+    assert study(HALVED, name="again").code == 0
+    assert (ends("again"), chosen("again")) == (ends(), chosen())
+    [survivor] = [run for run, (_, epochs, metrics) in ends().items() if epochs == 4 and "test/acc" not in metrics]
+    for epochs in (1, 3):  # when it had just gone on behind the first rung, and in its last epoch
+        kill(survivor, epochs)
+        assert study(HALVED, name="again").code == 0
+        assert (ends("again"), chosen("again")) == (ends(), chosen())
+
+
+def same_as_full() -> None:
+    """The halved study is the full one as far as its runs got, bit for bit, and chose the same."""
+    assert study(name="full").code == 0
+    assert "stopping: none there, halving at epochs [1, 2] here" in study(HALVED, name="full").err
+    tuned = [record for record in map(RunRecord.read, folders().values()) if record.phase == "tune"]
+    assert sorted(record.epochs for record in tuned) == [1, 1, 2, 4]
     for run, folder in folders().items():
         record, whole = RunRecord.read(folder), folders("full")[run]
         assert rows(folder) == rows(whole)[: record.epochs]
@@ -262,33 +281,9 @@ def test_survivors_are_the_runs_of_the_full_study_bit_for_bit_and_the_others_are
         else:
             assert record.status == "stopped"
             assert record.ended == {"reason": "until", "epoch": record.epochs, "text": f"until={record.epochs}"}
-    [arm] = chosen()["arms"]
-    [whole_arm] = chosen("full")["arms"]
+    [arm], [whole_arm] = chosen()["arms"], chosen("full")["arms"]
     assert arm.pop("stopped_trials") == 3
     assert arm == whole_arm
-    plan = yaml.safe_load(Path("outputs/sweeps/halved/protocol.yaml").read_text())
-    assert (plan["stopping"]["rungs"], plan["stopping"]["kept"]) == ([1, 2], [2, 1])
-    refused = study("lr=cosine")  # goes on with none of it
-    assert "stopping: halving at epochs [1, 2] there, none here" in refused.err
-    assert "stopping: none there, halving at epochs [1, 2] here" in study(HALVED, "lr=cosine", name="full").err
-
-
-@pytest.mark.usefixtures("concluded")
-def test_a_halved_study_that_is_broken_off_comes_to_the_same_end() -> None:
-    assert study(HALVED, STOP).code == 0
-    Path("armed").touch()
-    stopped = study(HALVED, STOP, name="again")
-    assert stopped.code == 130, stopped.err
-    assert "interrupted" in {status for status, *_ in ends("again").values()}
-    assert study(HALVED, STOP, name="again").code == 0
-    assert ends("again") == ends()
-    assert chosen("again") == chosen()
-    [survivor] = [run for run, (_, epochs, metrics) in ends().items() if epochs == 4 and "test/acc" not in metrics]
-    for epochs in (1, 3):  # when it had just gone on behind the first rung, and in its last epoch
-        kill(survivor, epochs)
-        assert study(HALVED, STOP, name="again").code == 0
-        assert ends("again") == ends()
-        assert chosen("again") == chosen()
 
 
 def kill(run: str, epochs: int) -> None:

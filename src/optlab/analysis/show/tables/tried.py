@@ -112,12 +112,11 @@ def configuration_columns(contest: Contest) -> list[Column[Tried]]:
 
 
 def stopped_column() -> Column[Tried]:
-    """How many runs a study stopped, and behind which epoch: all seeds of a trial stop together."""
+    """How many runs a study stopped; on the page behind which epoch, as all seeds of a trial stop together."""
 
     def text(entry: Tried) -> str:
-        epochs = {run.record.epochs for run in entry.configuration.runs if run.record.status == "stopped"}
-        count = entry.configuration.count("stopped")
-        return f"{count} at epoch {max(epochs)}" if epochs else str(count)
+        epochs = [run.record.epochs for run in entry.configuration.runs if run.record.status == "stopped"]
+        return f"epoch {max(epochs)}" if epochs else ""
 
     return Column("stopped", "stopped", lambda t: t.configuration.count("stopped"), text, brief="stopped")
 
