@@ -78,16 +78,19 @@ _read: dict[tuple[str, ...], tuple[tuple[int, ...], ConfigResult]] = {}
 
 
 @contextmanager
-def merging_once() -> Iterator[None]:
+def merging_once(known: "Known | None" = None) -> Iterator[None]:
     """Within the block merge the same options once: jobs of a sweep that differ in single values start from a copy.
 
     Which files a config is made of, and what they come to, depends on the options that are chosen and on nothing else.
-    Yaml that is edited meanwhile counts from the next block on.
+
+    Args:
+        known: what earlier blocks have merged, to go on with; else yaml that is edited meanwhile counts from the next
+            block on.
     """
+    known = {} if known is None else known
     module: Any = config_loader_impl
     loader: Any = ConfigLoaderImpl
     list_before, merge_before = module.create_defaults_list, loader._compose_config_from_defaults_list
-    known: dict[tuple[Any, ...], Merged] = {}
 
     def create_list(repo: Any, config_name: str | None, overrides_list: Sequence[Override], **how: bool) -> Any:
         typed = Overrides(repo=repo, overrides_list=list(overrides_list))
@@ -120,3 +123,6 @@ class Merged:
 
     defaults: DefaultsList
     config: DictConfig | None = None
+
+
+Known = dict[tuple[Any, ...], Merged]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from optlab.adapters import hydra as hydra_adapter
-from optlab.adapters.composing import merging_once, reading_once
+from optlab.adapters.composing import Known, merging_once, reading_once
 from optlab.adapters.hydra import Override
 from optlab.config import places
 from optlab.config.places import Places
@@ -29,9 +29,14 @@ WRITTEN_OUT = "optimizer"
 
 
 @contextmanager
-def composing(found: Places) -> Iterator[None]:
-    """Within the block configs come from these folders, and typed words change them as this module says."""
-    with places.using(found), hydra_adapter.overriding(changed), reading_once(places.CONFIG_FOLDER), merging_once():
+def composing(found: Places, known: Known | None = None) -> Iterator[None]:
+    """Within the block configs come from these folders, and typed words change them as this module says.
+
+    Args:
+        known: what earlier blocks of the same command have merged, for one after the other.
+    """
+    reading, merging = reading_once(places.CONFIG_FOLDER), merging_once(known)
+    with places.using(found), hydra_adapter.overriding(changed), reading, merging:
         yield
 
 

@@ -1,7 +1,8 @@
 """What another process needs to run a job of this sweep, and running it there."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 import cloudpickle
@@ -9,10 +10,12 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from optlab.adapters import hydra as hydra_adapter
+from optlab.adapters.composing import Known
 from optlab.adapters.hydra import JobReturn
 from optlab.adapters.process import Place
 from optlab.config import places
 from optlab.config.changes import composing
+from optlab.config.places import Places
 from optlab.errors import Interrupted
 from optlab.sweep.shelf import Shelves, using
 
@@ -40,6 +43,26 @@ def pack(hydra_context: HydraContext, config: DictConfig, task_function: TaskFun
     return bytes(cloudpickle.dumps((places.current(), shelves, context)))
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A parcel in the process that runs its jobs.
+
+    Attributes:
+        known: what the jobs so far have composed, so that the same options are merged once.
+    """
+
+    found: Places
+    shelves: Shelves
+    context: tuple[Any, ...]
+    known: Known = field(default_factory=dict)
+
+
+@lru_cache(maxsize=1)
+def opened(content: bytes) -> Opened:
+    """What `pack` packed; once for all jobs that this process runs for a sweep."""
+    return Opened(*cloudpickle.loads(content))
+
+
 def run_parcel(
     content: bytes, place: Place, overrides: Sequence[str], number: int, environment: Mapping[str, str]
 ) -> Ending:
@@ -54,9 +77,9 @@ def run_parcel(
     """
     place.enter(environment)
     try:
-        found, shelves, context = cloudpickle.loads(content)
-        with composing(found), using(shelves):
-            result = hydra_adapter.run_one(context, overrides, number)
+        sweep = opened(content)
+        with composing(sweep.found, sweep.known), using(sweep.shelves):
+            result = hydra_adapter.run_one(sweep.context, overrides, number)
     except (Interrupted, KeyboardInterrupt):
         return Ending("interrupted")
     except Exception as error:  # whatever it is: the sweep goes on, and says which job it was
