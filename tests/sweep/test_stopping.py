@@ -17,7 +17,7 @@ from optlab.errors import UserError
 from optlab.record import METRICS_FILE, RECORD_FILE, RunRecord, read_metrics
 from optlab.rules.choice import Score
 from optlab.rules.stopping import Halving, score_at
-from optlab.sweep.study.rounds import Tuning, Words, next_round, tune
+from optlab.sweep.study.rounds import Tuning, Words, next_round, reach, tune
 from tests.commandline import Result, command
 from tests.conftest import QUICK
 from tests.sweep.surfaces import HORIZON, Surface, conduct, protocol, read
@@ -191,6 +191,19 @@ def test_a_study_that_is_broken_off_anywhere_makes_the_same_rounds() -> None:
         while (upcoming := next_round(plan, again)) is not None:
             again |= {words: learning(BEST)(read(words)) for words in upcoming.runs}
         assert again == known
+
+
+def test_what_is_to_be_trained_is_known_before_who_stops_is() -> None:
+    plan = halving("adam")
+    [arm] = plan.arms
+    trials = tune(plan, arm, {}).trials
+    assert sorted(reach(plan, arm, trials, {}).values()) == [5, 5, 5, 10, 10]
+    _, known = conduct(plan, learning(BEST))
+    stops = reach(plan, arm, trials, known)
+    assert {trials[n].settings["lr"]: rung for n, rung in stops.items()} == {
+        **{3e-5: 5, 9.49e-3: 10, 9.49e-5: 5, 0.03: 5, 3e-4: 10}
+    }
+    assert not reach(protocol("adam"), arm, trials, known)
 
 
 def test_the_plan_names_the_rule_only_where_it_is_asked_for() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from optlab.sweep.job import outcome
 from optlab.sweep.price.plan import Planned, planned, unknown
 from optlab.sweep.study.protocol import Arm
-from optlab.sweep.study.rounds import Trial, Tuning, Words, confirmation, run_words, tuning_runs
+from optlab.sweep.study.rounds import Trial, Tuning, Words, confirmation, reach, run_words, tuning_runs
 
 if TYPE_CHECKING:
     from optlab.sweep.study.conduct import Study
@@ -41,8 +41,10 @@ def tuning_rounds(study: "Study", tuning: Tuning, *, retry: bool) -> list[list[P
     protocol, arm = study.protocol, tuning.arm
     if not arm.tuned:
         return []
+    stops = reach(protocol, arm, tuning.trials, study.known)
     trials = [
-        [planned(study.job(words), retry=retry) for words in tuning_runs(protocol, arm, t)] for t in tuning.trials
+        [planned(study.job(words), retry=retry) for words in tuning_runs(protocol, arm, t, stops.get(t.number))]
+        for t in tuning.trials
     ]
     seeds, to_come = len(protocol.options.tuning_seeds), protocol.trials - len(tuning.trials)
     like = study.job(middle(study, arm, "tune")).config if to_come > 0 else None

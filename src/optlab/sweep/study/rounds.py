@@ -148,6 +148,21 @@ def halve(protocol: Protocol, arm: Arm, trials: Sequence[Trial], known: Known) -
     return Field(going, failed, stopped, missing_runs(protocol, arm, going, known), None)
 
 
+def reach(protocol: Protocol, arm: Arm, trials: Sequence[Trial], known: Known) -> dict[int, int]:
+    """The rung at which each trial stops that does not train to its end, by its number; of extensions none.
+
+    Where a rung is not reached yet, nobody knows which they will be: then the last ones stand for as many.
+    """
+    going, stops = [trial for trial in trials if trial.extends is None], dict[int, int]()
+    rule = protocol.stopping
+    for rung, keep in () if rule is None else zip(rule.rungs, rule.kept, strict=True):
+        is_open = missing_runs(protocol, arm, going, known, rung)
+        kept = going[:keep] if is_open else left([candidate(protocol, arm, t, known, rung) for t in going], keep)
+        stops |= {trial.number: rung for trial in going if trial not in kept}
+        going = kept
+    return stops
+
+
 # -- choosing
 
 
