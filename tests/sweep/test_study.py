@@ -186,11 +186,13 @@ def finished(name: str) -> set[str]:
     return {record.id for record in records(name) if record.status == "finished"}
 
 
-def test_the_first_run_that_is_refused_ends_the_study_in_one_line() -> None:
+def test_a_run_that_is_refused_ends_the_study_in_one_line() -> None:
     refused = study("batch_size=5000")
     assert refused.code == 1
     assert not Path("outputs/sweeps/which").exists()  # the name is free for the command without the mistake
-    assert refused.err.startswith("optlab: the first run was refused: batch_size=5000: digits has 1,293 training")
+    assert refused.err.startswith(
+        "optlab: no run of this study can be made: batch_size=5000: digits has 1,293 training"
+    )
     refused = study("dataset.val_size=0", name="other")
     assert refused.code == 1
     assert "dataset.val_size=0 leaves a study nothing to choose on" in refused.err

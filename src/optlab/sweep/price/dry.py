@@ -1,6 +1,5 @@
 """`dry_run=true`: what a command would take, said without making a run or writing a file."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,17 +13,12 @@ from optlab.errors import UserError
 from optlab.folders import PARENTS
 from optlab.sweep import lengthen
 from optlab.sweep.job import MODES, Job
-from optlab.sweep.price.estimate import Price, estimate
-from optlab.sweep.price.measured import Measured, configuration
-from optlab.sweep.price.plan import Planned, left, planned
-from optlab.sweep.price.recorded import recorded
+from optlab.sweep.price.plan import Planned, planned
+from optlab.sweep.price.quote import Rounds, quote
 from optlab.sweep.price.show import print_price
-from optlab.sweep.price.study import replayed, rounds
-from optlab.sweep.price.workers import Workers, workers_of
-from optlab.sweep.study.samplers import TreeParzen
+from optlab.sweep.price.study import seen_from_here
 
 if TYPE_CHECKING:
-    from optlab.inputs import Sources
     from optlab.sweep.study.conduct import Study
 
 NOTHING = "dry_run=true: nothing was run or written; the same command without it begins"
@@ -51,12 +45,7 @@ def of_grid(
 
 def of_study(study: "Study", name: str, retry: bool) -> None:
     """Print what is left of a study, whose plan stands above."""
-    with tempfile.TemporaryDirectory(prefix="optlab-") as apart:
-        if study.propose is not None:  # TPE writes down what it is asked
-            study.propose = TreeParzen(Path(apart), study.protocol.options.sampler_seed, study.protocol.trials)
-        replayed(study, retry=retry)
-        plan = rounds(study, retry=retry)
-    say(plan, study.folder, study.launcher, name, retry, console_for("words"))
+    say(seen_from_here(study, retry=retry), study.folder, study.launcher, name, retry, console_for("words"))
 
 
 def of_run(plain: Mapping[str, Any]) -> None:
@@ -83,46 +72,9 @@ def of_run(plain: Mapping[str, Any]) -> None:
     )
 
 
-def say(
-    rounds: Sequence[Sequence[Planned]],
-    folder: Path,
-    launcher: Launcher | None,
-    name: str,
-    retry: bool,
-    console: Console,
-) -> None:
+def say(rounds: Rounds, folder: Path, launcher: Launcher | None, name: str, retry: bool, console: Console) -> None:
     """Print the price of what is left of these rounds, and that nothing was done."""
-    runs = [run for each in rounds for run in each]
-    workers = (
-        workers_of(launcher, name, runs[0].config, max(len(runs) for runs in rounds)) if runs else Workers(name, 1)
-    )
+    found = quote(rounds, launcher, name, retry=retry)
     console.print()
-    print_price(price(rounds, workers, retry=retry), folder, console)
+    print_price(found.price(), folder, console)
     console.print(NOTHING, markup=False, soft_wrap=True)
-
-
-def price(
-    rounds: Sequence[Sequence[Planned]], workers: Workers, *, retry: bool = False, sources: "Sources | None" = None
-) -> Price:
-    """The price of what is left, from runs on disk where there are such of a configuration, else from ten steps.
-
-    Raises:
-        UserError: a run would be refused.
-    """
-    to_do = left(rounds, retry=retry)
-    costs: dict[str, Measured | str] = {**recorded(run for runs in rounds for run in runs)}
-    unknown = {configuration(run.config): run for runs in to_do for run in runs}
-    unknown = {key: run for key, run in unknown.items() if key not in costs}
-    slower = 1.0
-    if unknown:
-        from optlab.sweep.price.measure import NotMeasured, measure  # with torch, which a complete sweep does without
-        from optlab.sweep.price.together import slowdown
-
-        shared: Sources = {} if sources is None else sources
-        for key, run in unknown.items():
-            try:
-                costs[key] = measure(run.config, shared)
-            except NotMeasured as reason:
-                costs[key] = str(reason)
-        slower = slowdown(workers)
-    return estimate(rounds, to_do, costs, workers, slower)

@@ -9,6 +9,8 @@ from optlab.sweep.price.measured import Measured, configuration
 from optlab.sweep.price.plan import Planned
 from optlab.sweep.price.workers import Workers
 
+Costs = Mapping[str, Measured | str]  # by `configuration`; a text says why one is not known
+
 # Seconds that are no run's: from the command to the first run, and from the last one to the report. Measured on two
 # cores: see docs/speed.md.
 START = {"basic": 0.5, "": 0.5}
@@ -71,7 +73,7 @@ class Price:
 def estimate(
     rounds: Sequence[Sequence[Planned]],
     left: Sequence[Sequence[Planned]],
-    costs: Mapping[str, Measured | str],
+    costs: Costs,
     workers: Workers,
     slower: float = 1.0,
 ) -> Price:
@@ -80,7 +82,6 @@ def estimate(
     Args:
         rounds: the whole plan; a round waits for the one before.
         left: of each round what is still to be done.
-        costs: by `configuration`; a text says why one is not known.
         slower: see `Price`.
     """
     states: dict[str, int] = {}
@@ -112,7 +113,7 @@ def estimate(
     )
 
 
-def cost_of(run: Planned, costs: Mapping[str, Measured | str], slower: float) -> float:
+def cost_of(run: Planned, costs: Costs, slower: float) -> float:
     """Seconds of a run beside others; those of runs on disk were beside others, too."""
     cost = costs[configuration(run.config)]
     if isinstance(cost, str):
@@ -128,7 +129,7 @@ def makespan(seconds: Sequence[float], workers: int) -> float:
     return max(busy)
 
 
-def parts_of(runs: Sequence[Planned], costs: Mapping[str, Measured | str]) -> list[Part]:
+def parts_of(runs: Sequence[Planned], costs: Costs) -> list[Part]:
     groups: dict[str, list[Planned]] = {}
     for run in runs:
         groups.setdefault(configuration(run.config), []).append(run)

@@ -1,15 +1,7 @@
 """What this machine has: cores, memory, room on the disk."""
 
-import resource
 import shutil
-import sys
 from pathlib import Path
-
-
-def highest_mib() -> float:
-    """Resident memory of this process at its highest so far, in MiB."""
-    unit = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, KiB elsewhere
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def free_bytes(folder: Path) -> int:

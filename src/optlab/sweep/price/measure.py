@@ -7,7 +7,7 @@ the run costs and is refused as the run would be. Nothing is left of it: no fold
 import logging
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,6 @@ from optlab.record import CHECKPOINT_FOLDER
 from optlab.run import Prepared, fit, loader, prepare
 from optlab.standard import stand_in
 from optlab.sweep.price.clock import EPOCHS, Clock, Enough
-from optlab.sweep.price.machine import highest_mib
 from optlab.sweep.price.measured import Measured
 
 STEPS = 10
@@ -83,8 +82,6 @@ def attempt(
     prepared = prepare(short, folder, (), sources, interruption)
     set_up = time.perf_counter() - began
     device = prepared.trainer.strategy.root_device
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
     keeper = next((each for each in config.callbacks.values() if each is not None and each.target == CHECKPOINTS), None)
     last = folder / CHECKPOINT_FOLDER / "last.ckpt"
     clock = Clock(min(STEPS, batches or STEPS), last if keeper is not None else None)
@@ -105,8 +102,9 @@ def attempt(
         "epoch_ms": 1000 * (clock.epoch_seconds + validation),
         "run_ms": 1000 * set_up,
         "test_ms": 1000 * test,
-        "host_mib": highest_mib(),
+        "host_mib": prepared.recorder.memory.host(),
         "device_mib": torch.cuda.max_memory_reserved(device) / 2**20 if on_gpu else None,
+        "metric": prepared.recorder.metric,
         "run_bytes": SMALL_FILES + last.stat().st_size * (1 + bool(keeper.plain.get("best", True)))
         if keeper is not None
         else SMALL_FILES,
@@ -116,14 +114,12 @@ def attempt(
 def evaluations(prepared: Prepared, config: Config, clock: Clock, step: float) -> tuple[float, float]:
     """Seconds an epoch that validation takes, and seconds of the test split."""
     data, settings = prepared.data, config.trainer
+    evaluated = loader(prepared, data.train, train=False).batch_size  # nobody looks at the test split here
 
     def batches(split: Any, limit: float | None) -> int:
-        if split is None:
-            return 0
-        return limited(of(size_of(split), loader(prepared, split, train=False).batch_size), limit) or 0
+        return 0 if split is None else limited(of(size_of(split), evaluated), limit) or 0
 
     looked = batches(data.val, settings.limit_val_batches)
-    evaluated = loader(prepared, data.test, train=False).batch_size
     one = FORWARD * step * evaluated / config.batch_size
     if looked and clock.validation_seconds is not None:
         one = clock.validation_seconds / min(looked, VALIDATIONS)
@@ -201,15 +197,3 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         log.setLevel(before)
-
-
-def measure_all(configs: Sequence[Config], sources: Sources | None = None) -> list[Measured | NotMeasured]:
-    """Each of them, or why it could not be."""
-    shared: Sources = {} if sources is None else sources
-    found: list[Measured | NotMeasured] = []
-    for config in configs:
-        try:
-            found.append(measure(config, shared))
-        except NotMeasured as reason:
-            found.append(reason)
-    return found

@@ -25,6 +25,7 @@ class Measured:
         test_ms: milliseconds of the test split, which tuning runs leave out.
         host_mib: resident memory of the process at its highest, PyTorch itself included.
         device_mib: memory of the device at its highest, in MiB; None on a CPU.
+        metric: what a run is judged by, as far as that is known before it validates.
         run_bytes: of the run's folder: its checkpoints, above all.
         source: ten steps that were taken for this, or runs on disk.
         left_out: what the config asks for and these numbers do not count.
@@ -38,6 +39,7 @@ class Measured:
     host_mib: float | None
     device_mib: float | None
     run_bytes: int
+    metric: str = ""
     source: Literal["steps", "runs"] = "steps"
     left_out: tuple[str, ...] = ()
 

@@ -28,15 +28,18 @@ def cost_of(record: RunRecord, folder: Path) -> Measured | None:
     if not (fit and step and set_up is not None and record.epochs and record.steps):
         return None
     batches = record.steps * record.config.get("trainer", {}).get("accumulate_grad_batches", 1)
-    besides = max(0.0, wall(folder) - fit - set_up)
+    began, ended = record.timing.get("began"), record.timing.get("ended")
+    trained = ended - began if began is not None and ended is not None else 0.0
+    besides = max(0.0, wall(folder) - fit - set_up, trained - fit)
     return Measured(
         step_ms=1000 * fit / batches,
         epoch_steps=round(batches / record.epochs),
         epoch_ms=1000 * besides / record.epochs,
         run_ms=1000 * set_up,
         test_ms=0.0,  # it is among what is besides
-        host_mib=None,
-        device_mib=None,
+        host_mib=record.costs.get("peak_host_mib"),
+        device_mib=record.costs.get("peak_device_mib"),
+        metric=str(record.data.get("metric", "")),
         run_bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
         source="runs",
     )

@@ -7,11 +7,19 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from optlab.adapters.process import cores
 from optlab.record import shortest
 from optlab.rules.words import duration, plural
 from optlab.sweep.price.estimate import Part, Price
 from optlab.sweep.price.machine import free_bytes, free_mib
+from optlab.sweep.price.plan import Planned
+from optlab.sweep.price.quote import Quote
+from optlab.sweep.price.workers import Workers
+from optlab.sweep.study.protocol import Protocol
 
+LONG = 600.0  # seconds, from which on a study says how it could be shorter
+RUNS_OF_A_CLUSTER = 16  # at a time, for comparison
+FEWEST_TRIALS = 3  # below that there is nothing to choose among
 STATES = ("finished", "diverged", "stopped", "failed", "interrupted", "running", "damaged")
 
 
@@ -134,3 +142,61 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "bytes" or count >= 99.5 else f"{count:.2g} {unit}"
         count /= 1000
     return f"{count:.1f} GB"
+
+
+# -- before a study
+
+
+def estimate_lines(seen: Quote, plan: Protocol, *, is_new: bool) -> list[str]:
+    """What a study will take, before its first run; and where that is long, what would be shorter.
+
+    Args:
+        is_new: nothing of it is on disk, so that its plan may still change.
+    """
+    price = seen.price()
+    if not price.left:
+        return []
+    if price.seconds is None:
+        return [f"how long it will take is not known: {part.reason}" for part in price.parts if part.cost is None]
+    each = [time(seconds) for seconds in sorted({part.seconds for part in price.parts})]
+    one = each[0] if each[0] == each[-1] else f"{each[0]} to {each[-1]}"
+    most = price.seconds * plan.most_runs / plan.fewest_runs
+    span = duration(price.seconds) if plan.most_runs == plan.fewest_runs else between(price.seconds, most)
+    what = "the whole study" if is_new else f"what is left ({plural(price.left, 'run')})"
+    lines = [f"a run takes about {one}, so {what} {span}, {price.workers.many}"]
+    if price.seconds > LONG:
+        lines += [f"  {line}" for line in shorter_ways(seen, price, plan, is_new=is_new)]
+    return lines
+
+
+def between(low: float, high: float) -> str:
+    first, second = duration(low), duration(high)
+    return first if first == second else f"{first} to {second}"
+
+
+def shorter_ways(seen: Quote, price: Price, plan: Protocol, *, is_new: bool) -> list[str]:
+    """What would make a long study shorter, with numbers: other launchers, and fewer trials."""
+    now, lines = price.workers, []
+    if now.launcher == "basic" and cores() > 1:
+        beside = Workers("auto", min(cores(), max(map(len, seen.left))), 1)
+        if (seconds := seen.price(beside).seconds) is not None:
+            lines.append(f"{duration(seconds)} with hydra/launcher=auto: {beside.many} on this machine")
+    if now.here:
+        many = min(RUNS_OF_A_CLUSTER, max(map(len, seen.left)))
+        if many > now.at_a_time and (seconds := seen.price(Workers("submitit_slurm", many, here=False)).seconds):
+            there = "hydra/launcher=submitit_slurm or ray"
+            lines.append(f"{duration(seconds)} with {there}: {many} at a time on a cluster of machines like this one")
+    if is_new and (trials := plan.trials // 2) >= FEWEST_TRIALS:
+        fewer = [halved(runs, trials / plan.trials) for runs in seen.left]
+        if (seconds := seen.price(left=fewer).seconds) is not None:
+            lines.append(f"{duration(seconds)} with hydra.sweeper.trials={trials} instead of {plan.trials}")
+    lines.append("Ctrl-C stops it at any time, and the same command goes on; dry_run=true says more and runs nothing")
+    return lines
+
+
+def halved(runs: Sequence[Planned], share: float) -> list[Planned]:
+    """Of the runs that tune so large a share of each configuration, and all the others."""
+    tuning = [run for run in runs if run.config.phase == "tune"]
+    others = [run for run in runs if run.config.phase != "tune"]
+    kept = [run for place, run in enumerate(tuning) if int((place + 1) * share) > int(place * share)]
+    return [*kept, *others]

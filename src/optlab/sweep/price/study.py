@@ -1,15 +1,29 @@
 """The rounds of a study as far as they are known: replayed from its folder, without writing there."""
 
+import tempfile
 from itertools import zip_longest
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optlab.sweep.job import outcome
 from optlab.sweep.price.plan import Planned, planned, unknown
 from optlab.sweep.study.protocol import Arm
 from optlab.sweep.study.rounds import Trial, Tuning, Words, confirmation, reach, run_words, tuning_runs
+from optlab.sweep.study.samplers import TreeParzen
 
 if TYPE_CHECKING:
     from optlab.sweep.study.conduct import Study
+
+
+def seen_from_here(study: "Study", *, retry: bool = False) -> list[list[Planned]]:
+    """`rounds` of a study that is not touched: another one like it looks at the folder."""
+    apart = study.like()
+    with tempfile.TemporaryDirectory(prefix="optlab-") as folder:
+        if apart.propose is not None:  # TPE writes down what it is asked
+            options = apart.protocol.options
+            apart.propose = TreeParzen(Path(folder), options.sampler_seed, apart.protocol.trials)
+        replayed(apart, retry=retry)
+        return rounds(apart, retry=retry)
 
 
 def replayed(study: "Study", *, retry: bool = False) -> None:
@@ -19,7 +33,8 @@ def replayed(study: "Study", *, retry: bool = False) -> None:
     while (upcoming := study.next_round()) is not None:
         found = {words: outcome(study.job(words), skipped=True) for words in upcoming.runs}
         over = {words: each for words, each in found.items() if each.settled and not (retry and each.state == "failed")}
-        study.known |= {words: score(each, study.plans) for words, each in over.items()}
+        study.ends |= {each.job.folder: each for each in over.values()}
+        study.known |= {words: score(each, study.plans, study.metric) for words, each in over.items()}
         if len(over) < len(found):
             return
 

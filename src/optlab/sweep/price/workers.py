@@ -26,9 +26,14 @@ class Workers:
     here: bool = True
 
     @property
+    def many(self) -> str:
+        """`2 at a time`."""
+        return "one run at a time" if self.at_a_time == 1 else f"{self.at_a_time} at a time"
+
+    @property
     def words(self) -> str:
         """`2 at a time on 2 cores, 1 thread each, hydra/launcher=auto`."""
-        many = "one at a time" if self.at_a_time == 1 else f"{self.at_a_time} at a time"
+        many = "one at a time" if self.at_a_time == 1 else self.many
         where = f" on {plural(cores(), 'core')}" if self.here else ""
         each = "" if self.threads is None else f", {plural(self.threads, 'thread')} each"
         return f"{many}{where}{each}{f', hydra/launcher={self.launcher}' if self.launcher else ''}"

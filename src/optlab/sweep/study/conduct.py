@@ -26,6 +26,9 @@ from optlab.sweep.conclude import conclude
 from optlab.sweep.execute import execute, side_by_side
 from optlab.sweep.folder import LOCKS, open_sweep, write_plan, write_planned
 from optlab.sweep.job import Job, Outcome, SweepInterrupted, check, plan
+from optlab.sweep.price.quote import quote
+from optlab.sweep.price.show import estimate_lines
+from optlab.sweep.price.study import seen_from_here
 from optlab.sweep.progress import Watch, watching_plan
 from optlab.sweep.study import command, extend, show
 from optlab.sweep.study.options import Options
@@ -76,6 +79,7 @@ def sweep(
         if config.dry_run:
             price_of(study)
             return
+        study.foresee(console, is_new=is_new)
         write_plan(config, folder)
         write(planned, folder)
         try:
@@ -99,7 +103,7 @@ def listed(value: Any) -> str:
 
 
 class Refused(UserError):
-    """The first run shows that no run of the study can do what is asked for."""
+    """No run of the study can do what is asked for."""
 
 
 class Study:
@@ -124,6 +128,7 @@ class Study:
         self.known: dict[Words, Score | None] = {}
         self.ends: dict[Path, Outcome] = {}  # the last word on each run folder
         self.launched = 0
+        self.foreseen = False  # whether runs like all those to come were measured, or made before
         options = protocol.options
         uses_tpe = options.sampler == "tpe" and protocol.trials > 0
         self.propose = TreeParzen(folder, options.sampler_seed, protocol.trials) if uses_tpe else None
@@ -132,7 +137,7 @@ class Study:
     def plans(self) -> set[str]:
         """The hashes of the plan and of those that it extends: their runs are runs of this study."""
         content = read(self.folder / PLAN_FILE) if (self.folder / PLAN_FILE).exists() else {}
-        return {self.protocol.hash, *(str(version.get("hash")) for version in extend.earlier(content))}
+        return {self.protocol.hash, *(str(version.get("hash")) for version in (content, *extend.earlier(content)))}
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -155,6 +160,30 @@ class Study:
             trial = Trial(0, middle, arm.space.settings(middle))
             check([self.job(run_words(self.protocol, arm, trial, seed, "confirm"))])
 
+    def like(self) -> "Study":
+        """Another study of this plan and folder that knows of no run yet; configs that were composed are shared."""
+        other = Study(self.protocol, self.folder, self.config_loader, self.config, self.launcher, self.words)
+        other.jobs = self.jobs
+        return other
+
+    def foresee(self, console: Console, *, is_new: bool) -> None:
+        """Say what is left of the study and what it will take; ten steps of each arm show whether its runs can be made.
+
+        Raises:
+            Refused: they cannot; nothing was written.
+        """
+        retry, name = bool(self.config.retry), str(choices(self.config)["hydra/launcher"])
+        rounds = seen_from_here(self, retry=retry)
+        try:
+            seen = quote(rounds, self.launcher, name, retry=retry, strict=is_new)
+        except UserError as error:
+            raise Refused(f"no run of this study can be made: {error}") from error
+        for cost in seen.measured:
+            self.check_choice(cost.metric)
+        self.foreseen = seen.is_whole
+        for line in estimate_lines(seen, self.protocol, is_new=is_new):
+            console.print(line, markup=False, soft_wrap=True)
+
     def job(self, words: Words) -> Job:
         if words not in self.jobs:  # composing a config takes a while
             self.jobs[words] = plan(self.config_loader, self.config, [*words, *self.words])
@@ -166,6 +195,8 @@ class Study:
         Raises:
             SweepInterrupted: the user stopped it; its outcomes are those of the whole study so far.
         """
+        if not (self.folder / RESULT_FILE).exists():
+            self.write_result()  # whoever looks while the first round is under way sees that it is not complete
         try:
             with watching_plan(self.protocol.fewest_runs, self.folder.name, spared=self.protocol.spared) as watch:
                 while (upcoming := self.next_round()) is not None:
@@ -180,10 +211,10 @@ class Study:
         return self.outcomes
 
     def execute(self, upcoming: Round, watch: Watch) -> None:
-        """Execute a round; the very first run goes ahead of the others, to learn whether it works and what it takes."""
+        """Execute a round; where no steps could be taken beforehand, the first run goes ahead to learn if it works."""
         runs = list(upcoming.runs)
         self.write_planned(self.job(words) for words in runs)
-        if not self.outcomes:
+        if not self.outcomes and not self.foreseen:
             self.settle(runs[:1], "first run", watch)
             self.check_first_result(self.outcomes[0])
             show.print_estimate(self.protocol, self.outcomes[0], watch.console)
@@ -224,8 +255,11 @@ class Study:
         error = record.error or {}
         if outcome.state == "failed" and error.get("type") == UserError.__name__:
             raise Refused(f"the first run was refused: {error.get('message')}")
-        chosen_on = record.data.get("metric", "")
-        if self.protocol.trials and self.protocol.options.metric is None and part_of(str(chosen_on)) == "train":
+        self.check_choice(str(record.data.get("metric", "")))
+
+    def check_choice(self, chosen_on: str) -> None:
+        """Raise Refused where runs are judged by what they train on."""
+        if self.protocol.trials and self.protocol.options.metric is None and part_of(chosen_on) == "train":
             raise Refused(
                 "dataset.val_size=0 leaves a study nothing to choose on; type dataset.val_size=0.1, "
                 "or fix every optimizer's values with hydra.sweeper.spaces"
