@@ -3,6 +3,8 @@
 import random
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -16,7 +18,10 @@ from optlab.sweep.price.estimate import estimate, makespan
 from optlab.sweep.price.measure import NotMeasured, measure
 from optlab.sweep.price.measured import Measured, configuration
 from optlab.sweep.price.plan import Planned
+from optlab.sweep.price.quote import Quote
+from optlab.sweep.price.show import estimate_lines
 from optlab.sweep.price.workers import Workers
+from optlab.sweep.study.protocol import Protocol
 from tests.commandline import command
 from tests.conftest import words_of
 from tests.sweep.helpers import multirun
@@ -66,6 +71,19 @@ def test_what_is_done_is_not_priced_again_and_a_full_sweep_says_so(no_report: No
     full = multirun("seed=0,1", "dry_run=true")
     assert "left     nothing" in full.out
     assert {path: path.stat().st_mtime_ns for path in files()} == before
+
+
+@pytest.mark.parametrize("sampler", ["grid", "tpe"])
+def test_a_study_is_priced_with_the_trials_that_results_will_choose(sampler: str) -> None:
+    if sampler == "tpe":
+        pytest.importorskip("optuna")
+    words = ["hydra/sweeper=study", "hydra.sweeper.trials=3", "hydra.sweeper.tuning_seeds=2", "dry_run=true"]
+    result = command("-m", *words_of("optimizer=sgd,adam", f"hydra.sweeper.sampler={sampler}", *words))
+    assert result.code == 0, result.err
+    assert "done     0 of 22 runs" in result.out  # 2 x (3 trials x 2 seeds + 5 confirmations)
+    assert "left     22 runs" in result.out
+    assert "from ten steps of 2 configurations" in result.out
+    assert files() == []
 
 
 def test_what_the_run_would_refuse_is_refused() -> None:
@@ -170,3 +188,17 @@ def test_rounds_wait_for_each_other_and_memory_adds_up() -> None:
     assert slow.seconds is not None
     assert slow.seconds - one.seconds == pytest.approx(COST.seconds(run.config))
     assert estimate([[run]], [[run]], recorded, Workers("joblib", 4), slower=2.0).seconds == one.seconds
+
+
+def test_a_long_study_says_what_would_make_it_shorter() -> None:
+    run = config_of("optimizer=sgd", "trainer.max_epochs=1000")
+    rounds = [[Planned(run.with_(phase="tune"))] * 8, [Planned(run.with_(phase="confirm"))] * 2]
+    seen = Quote(rounds, rounds, {configuration(run): replace(COST, source="runs")}, Workers("basic", 1))
+    plan = cast(Protocol, SimpleNamespace(fewest_runs=10, most_runs=14, trials=8))
+    said = estimate_lines(seen, plan, is_new=True)
+    assert said[0].startswith("a run takes about 4 min, so the whole study 42 min to 58 min, one run at a time")
+    assert any("with hydra.sweeper.trials=4 instead of 8" in line and "25 min" in line for line in said)
+    assert any("submitit_slurm" in line and "8 at a time" in line for line in said)
+    assert not any("trials=" in line for line in estimate_lines(seen, plan, is_new=False))  # another plan
+    short = Quote(rounds, rounds, {configuration(run): replace(COST, step_ms=0.1, epoch_ms=0)}, Workers("basic", 1))
+    assert len(estimate_lines(short, plan, is_new=True)) == 1
