@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 
 from optlab.planned import Planned
 from optlab.record import RunRecord
-from tests.commandline import ROOT, Result, command
+from tests.commandline import ROOT, Result, command, here
 from tests.conftest import QUICK
 from tests.sweep import counted
 from tests.sweep.troubles import trained
@@ -165,7 +165,7 @@ def test_a_study_that_is_stopped_and_then_killed_goes_on_to_the_same_end() -> No
     assert not result("stopped")["complete"]
 
     Path("armed").touch()
-    again = [sys.executable, str(ROOT / "train.py"), *SMALL, "sweep=stopped", *words]
+    again = [sys.executable, str(ROOT / "train.py"), *here(SMALL), "sweep=stopped", *words]
     one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # as this process has
     killed = subprocess.run(again, capture_output=True, check=False, env=one_thread)
     assert killed.returncode == -signal.SIGKILL, killed
