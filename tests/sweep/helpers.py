@@ -17,6 +17,7 @@ from tests.conftest import QUICK, SMALL
 from tests.metrics import read_metrics
 
 SIGNAL = "+callbacks.signal._target_=tests.sweep.troubles.Signal"
+HOLD = "+callbacks.hold._target_=tests.sweep.troubles.Hold"
 LOG = "+callbacks.log._target_=tests.sweep.troubles.Log"
 
 
