@@ -196,7 +196,7 @@ def test_a_long_study_says_what_would_make_it_shorter() -> None:
     seen = Quote(rounds, rounds, {configuration(run): replace(COST, source="runs")}, Workers("basic", 1))
     plan = cast(Protocol, SimpleNamespace(fewest_runs=10, most_runs=14, trials=8))
     said = estimate_lines(seen, plan, is_new=True)
-    assert said[0].startswith("a run takes about 4 min, so the whole study 42 min to 58 min, one run at a time")
+    assert said[0].startswith("a run takes about 4 min, so the whole study 42 min to 59 min, one run at a time")
     assert any("with hydra.sweeper.trials=4 instead of 8" in line and "25 min" in line for line in said)
     assert any("submitit_slurm" in line and "8 at a time" in line for line in said)
     assert not any("trials=" in line for line in estimate_lines(seen, plan, is_new=False))  # another plan

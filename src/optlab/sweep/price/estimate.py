@@ -12,10 +12,10 @@ from optlab.sweep.price.workers import Workers
 Costs = Mapping[str, Measured | str]  # by `configuration`; a text says why one is not known
 
 # Seconds that are no run's: from the command to the first run, and from the last one to the report. Measured on two
-# cores: see docs/speed.md.
-START = {"basic": 0.5, "": 0.5}
-START_OF_WORKERS = 3.0
-REPORT = 2.5
+# cores, with eight runs on the digits.
+START = {"basic": 4.5, "": 4.0}  # importing torch and Lightning, above all
+START_OF_WORKERS = 6.0
+REPORT = 3.0
 REPORT_A_RUN = 0.03
 A_RUN = 0.1  # of the sweep for each run: composing its config, its folder, its log
 

@@ -44,11 +44,12 @@ class NotMeasured(Exception):
     """Why a configuration cannot be measured; its runs may work all the same."""
 
 
-def measure(config: Config, sources: Sources | None = None) -> Measured:
+def measure(config: Config, sources: Sources | None = None, threads: int | None = None) -> Measured:
     """What a run of this config costs, from about ten steps, in less than a second where a step is short.
 
     Args:
         sources: data sets that are loaded already; filled.
+        threads: CPU threads that the launcher gives a run, where its config does not say; None: torch chooses.
 
     Raises:
         UserError: the run would be refused.
@@ -59,7 +60,7 @@ def measure(config: Config, sources: Sources | None = None) -> Measured:
         raise NotMeasured(f"{parts} is made of several processes")
     short, left_out = shortened(config)
     interruption = Interruption()
-    with quiet(), leaving_no_trace() as folder, interruption.listening(), on_threads(config.trainer.threads):
+    with quiet(), leaving_no_trace() as folder, interruption.listening(), on_threads(config.trainer.threads or threads):
         try:
             measured = attempt(short, config, folder, {} if sources is None else sources, interruption)
         except (UserError, Interrupted, NotMeasured):

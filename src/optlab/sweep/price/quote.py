@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hydra.plugins.launcher import Launcher
 
@@ -68,15 +69,17 @@ def quote(rounds: Rounds, launcher: Launcher | None, name: str, *, retry: bool =
     """
     runs = [run for each in rounds for run in each]
     to_do = left(rounds, retry=retry)
+    at_once = max(map(len, to_do), default=0)
+    workers = workers_of(launcher, name, runs[0].config, at_once) if runs else Workers(name, 1)
     costs: dict[str, Measured | str] = {**recorded(runs)}
+    sources: dict[str, Any] = {}
     for run in (run for each in to_do for run in each):
         if (key := configuration(run.config)) not in costs:
-            costs[key] = cost_of(run, strict=strict)
+            costs[key] = cost_of(run, sources, workers.threads, strict=strict)
     known = [cost for cost in costs.values() if isinstance(cost, Measured)]
     if launcher is not None and hasattr(launcher, "runs_take") and known:
         launcher.runs_take(most(cost.host_mib for cost in known), most(cost.device_mib for cost in known))
-    at_once = max(map(len, to_do), default=0)
-    workers = workers_of(launcher, name, runs[0].config, at_once) if runs else Workers(name, 1)
+        workers = workers_of(launcher, name, runs[0].config, at_once)  # as many as there is memory for
     return Quote(rounds, to_do, costs, workers)
 
 
@@ -84,12 +87,12 @@ def most(values: Iterable[float | None]) -> float | None:
     return max((value for value in values if value is not None), default=None)
 
 
-def cost_of(run: Planned, *, strict: bool) -> Measured | str:
+def cost_of(run: Planned, sources: dict[str, Any], threads: int | None, *, strict: bool) -> Measured | str:
     """From ten steps; a text where these cannot be taken."""
     from optlab.sweep.price.measure import NotMeasured, measure  # with torch, which a complete sweep does without
 
     try:
-        return measure(run.config)
+        return measure(run.config, sources, threads)
     except NotMeasured as reason:
         return str(reason)
     except UserError as refusal:

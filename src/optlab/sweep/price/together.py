@@ -16,7 +16,7 @@ from optlab.sweep.price.workers import Workers
 
 ROUNDS = 5
 SIZE = 320  # of the matrices: such a product takes about as long as a layer of a small network
-LENGTH = 2**18  # floats that are passed over: 1 MiB
+LENGTH = 2**20  # floats that are passed over: 4 MiB, more than a core has of its own
 
 
 def slowdown(workers: Workers) -> float:
