@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -88,3 +89,28 @@ def test_a_contestant_that_fails_is_named_with_what_it_printed(monkeypatch: pyte
 
     with pytest.raises(Failed, match=r"broken ended without 'ready':\n(.*\n)*.*no such thing"):
         compete({"broken": ["-c", "raise SystemExit('no such thing')"]}, rounds=1)
+
+
+def test_a_sweep_is_told_against_what_loops_trained_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(BENCH).parent))
+    from benchmark import sweep
+    from benchmark.turns import Failed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sweep, "TRAIN", "-c")  # a command that does nothing
+        with pytest.raises(Failed, match="trained on 0 samples and not on 5,172"):
+            sweep.seconds_of(sweep.Plan(4, 1))
+
+    class Loop:
+        """Says every second that it has trained its turn, the first of which ended at second 10."""
+
+        def __init__(self) -> None:
+            self.now = 10.0
+
+        def hear(self, expected: str) -> dict[str, float]:
+            self.now += 1
+            return {"time": self.now}
+
+    a_second = sweep.EPOCHS_A_TURN * sweep.SAMPLES
+    loop: Any = Loop()
+    assert sweep.samples_between(loop, 10.0, 12.5, 20.25) == pytest.approx(7.75 * a_second)
