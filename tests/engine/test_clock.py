@@ -64,10 +64,21 @@ def test_a_run_that_goes_on_leaves_out_its_own_first_batch(train: Train) -> None
     words = (*MODEL, "batch_size=1293")  # one batch an epoch
     first = train(*words, "trainer.max_epochs=1", folder="a")
     assert first.timing["fit_seconds"] == SLOW, "there is no other that it could count as"
+    assert [row["seconds"] for row in read_metrics(Path("a/metrics.csv"))] == [SLOW]
     longer = train(*words, "trainer.max_epochs=4", "ckpt=a", folder="b")
     assert longer.timing["warm_up_seconds"] == SLOW
     seconds = [row["seconds"] for row in read_metrics(Path("b/metrics.csv"))]
-    assert seconds[-1] - seconds[0] == 3 * STEP, "the first one waits for another to count as"
+    assert seconds == [SLOW, *(SLOW + each * STEP for each in (1, 2, 3))], "as long as the others, once there are such"
+
+
+def test_an_epoch_of_one_batch_takes_time_too(train: Train) -> None:
+    """A full batch: the first row has nothing but a step that the clock leaves out, and gets its seconds behind it."""
+    record = train(*MODEL, "batch_size=1293", "trainer.max_epochs=3")
+    assert [row["seconds"] for row in read_metrics(Path("run/metrics.csv"))] == [STEP, 2 * STEP, 3 * STEP]
+    assert record.timing["fit_seconds"] == 3 * STEP
+    longer = train(*MODEL, "batch_size=1293", "trainer.max_epochs=4", "ckpt=run", folder="longer")
+    assert [row["seconds"] for row in read_metrics(Path("longer/metrics.csv"))][:3] == [STEP, 2 * STEP, 3 * STEP]
+    assert longer.timing["fit_seconds"] == 3 * STEP + SLOW
 
 
 def test_a_step_that_is_captured_counts_as_the_others(

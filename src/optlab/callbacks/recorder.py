@@ -26,8 +26,8 @@ class Recorder(Callback):
 
     The clock (`seconds`) counts training, not evaluation, recording or checkpoints. It leaves out what is made once: a
     process' first batch (kernels are chosen, the optimizer's state is made, a network is compiled), its first batch of
-    fewer samples, and a step that is captured. These batches count as long as the others do on average, from the first
-    epoch on that has such; where there are none, as long as they took.
+    fewer samples, and a step that is captured. These batches count as long as the others do on average; until there
+    are such, as long as they took, and then the rows so far are put right.
 
     The history is part of the checkpoint, so a continued run's metrics.csv holds the epochs before an interruption too.
     """
@@ -56,6 +56,7 @@ class Recorder(Callback):
         self._batches = 0  # taken in this process
         self._left_out = 0  # of them by the clock
         self._owed = 0  # of these those that are not counted yet
+        self._owed_rows: list[tuple[int, float, int]] = []  # written meanwhile: which, its seconds without those, those
         self._step_before = 0
         self._waits = False  # whether the last row is still to be written
         self._choose: Callable[[Sequence[str]], str] | None = None
@@ -143,10 +144,25 @@ class Recorder(Callback):
         if not self._owed or timed <= 0:
             return
         others = self._batches - self._owed  # those left out before count as the timed ones do
-        seconds = self.seconds_here / others * self._owed
-        self.seconds += seconds
-        self.seconds_here += seconds
+        each = self.seconds_here / others
+        self.seconds += each * self._owed
+        self.seconds_here += each * self._owed
         self._owed = 0
+        if self._owed_rows:
+            self.put_rows_right(each)
+
+    def put_rows_right(self, each: float) -> None:
+        """Let the rows that had nothing but batches that the clock left out count these as so many seconds each."""
+        for at, seconds, owed in self._owed_rows:
+            self.rows[at]["seconds"] = round(seconds + each * owed, 4)
+            self._lines[at] = json.dumps(self.rows[at])
+        self._owed_rows = []
+        if self.folder is not None:
+            write_metrics(self.folder / METRICS_FILE, self.rows)
+
+    def owed_seconds(self) -> float:
+        """What the batches took that the clock left out, where there were no others in this process to count as."""
+        return self.warm_up_seconds if self._owed and self._owed == self._left_out else 0.0
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.sanity_checking:
@@ -195,10 +211,12 @@ class Recorder(Callback):
 
     def begin_row(self, trainer: Trainer, state: RunState) -> None:
         """Begin the row of the epoch under way, for those who show it or choose by it."""
+        if self._owed:
+            self._owed_rows.append((len(self.rows), self.seconds, self._owed))
         row: Row = {
             "epoch": trainer.current_epoch + 1,
             "step": trainer.global_step,
-            "seconds": round(self.seconds, 4),
+            "seconds": round(self.seconds + self.owed_seconds(), 4),
             "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
         }
         names = ["train/loss", "train/acc", "val/loss", "val/acc"]
@@ -257,7 +275,7 @@ class Recorder(Callback):
 
     def timing(self) -> dict[str, float | None]:
         """The clock, and the speed of the training done in this process (not of the part before an interruption)."""
-        owed = self.warm_up_seconds if self._owed and self._owed == self._left_out else 0.0  # there were no others
+        owed = self.owed_seconds()
         seconds = self.seconds_here + owed
         return {
             "began": None if self.began is None else round(self.began, 3),
@@ -270,7 +288,8 @@ class Recorder(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         within = time.perf_counter() - self._since if self._since else 0.0
-        return {"rows": self._lines, "seconds": self.seconds + within}
+        owed = self.owed_seconds() if self._owed_rows else 0.0  # the clock goes on from the last row
+        return {"rows": self._lines, "seconds": self.seconds + within + owed}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._lines = list(state_dict["rows"])

@@ -237,7 +237,6 @@ PHRASES: dict[str, Template] = {
         "has undisturbed seconds."
     ),
     "seconds_unlike_here": "By seconds these do not compare: runs were computed in several ways. By epochs they do.",
-    "seconds_shared": "Seconds are those of runs side by side.",
     "nor_seconds": "Nor do their seconds compare.",
     "probably_other_work": "probably the machine did other work",
     "as_side_by_side": "{beside} of {runs} trained beside others on the same device, up to {most} at a time",

@@ -13,7 +13,10 @@ from optlab.rules.words import enumerated
 
 DISTURBED = 1.5  # times the fastest run's step time, in runs computed alike: above, something else was going on
 SHOWN = 4  # values of what runs differ in; above, the first of them
-HOW = ("engine", "kernels", "compile", "device", "device_name", "devices", "cpu_model", "threads", "precision")
+HOW = (  # of what is recorded of how a run was computed: what changes how long it takes
+    *("engine", "kernels", "compile", "device", "device_name", "devices", "cpu_model", "cpu_capability", "threads"),
+    *("precision", "tf32", "deterministic", "cudnn_benchmark", "channels_last"),
+)
 
 
 @dataclass(frozen=True)

@@ -53,14 +53,15 @@ def line_of(
 
 
 def about_seconds(verdict: Verdict) -> list[str]:
-    """What to say beside an axis of seconds, where they do not compare or are of runs side by side; the gravest."""
+    """What to say beside an axis of seconds where they do not compare; the gravest.
+
+    That runs trained side by side, as they do by default, is said once, among the warnings.
+    """
     slowed = [s.name for s in verdict.standings if s.step_time is not None and s.step_time.disturbed]
-    kinds = {said.kind for said in verdict.warnings}
     if slowed:
         return [phrase("seconds_slowed", names=some(slowed))]
-    if "seconds_unlike" in kinds:
-        return [phrase("seconds_unlike_here")]
-    return [phrase("seconds_shared")] if "side_by_side" in kinds else []
+    unlike = any(said.kind == "seconds_unlike" for said in verdict.warnings)
+    return [phrase("seconds_unlike_here")] if unlike else []
 
 
 def said(metric: Metric, value: float) -> str:

@@ -24,7 +24,7 @@ def cost_table(verdict: Verdict) -> Table:
 
 def numbers() -> list[Column[Standing]]:
     return [
-        number("state", "state, bytes a parameter", lambda cost: cost.state_bytes_per_parameter),
+        number("state", "state, bytes a parameter", lambda cost: cost.state_bytes_per_parameter, ".3g"),
         number("host", "memory, MiB", lambda cost: cost.peak_host_mib, ",.0f"),
         number("device", "of the device, MiB", lambda cost: cost.peak_device_mib, ",.0f"),
         number("step", "a step, ms", lambda cost: cost.step),
@@ -34,11 +34,11 @@ def numbers() -> list[Column[Standing]]:
     ]
 
 
-def number(name: str, heading: str, of: Callable[[Cost], float | None], form: str = ".3g") -> Column[Standing]:
+def number(name: str, heading: str, of: Callable[[Cost], float | None], form: str = "#.3g") -> Column[Standing]:
     def value(s: Standing) -> float | None:
         return None if s.cost is None else of(s.cost)
 
     def text(s: Standing) -> str:
-        return shown(None) if (found := value(s)) is None else format(found, form)
+        return shown(None) if (found := value(s)) is None else format(found, form).rstrip(".")
 
     return Column(name, heading, value, text)
