@@ -141,7 +141,7 @@ def test_counts_name_every_status(tmp_path: Path) -> None:
     make_sweep(tmp_path, {"adam": [0.9]})
     make_run(tmp_path, "sgd", status="failed")
     counts = read_runs([tmp_path]).counts()
-    assert counts == {"finished": 1, "diverged": 0, "failed": 1, "interrupted": 0, "running": 0}
+    assert counts == {"finished": 1, "diverged": 0, "stopped": 0, "failed": 1, "interrupted": 0, "running": 0}
 
 
 def test_the_command_repeats_the_run(tmp_path: Path) -> None:
