@@ -346,6 +346,7 @@ def test_cores_are_shared_out_so_that_jobs_do_not_fight(monkeypatch: pytest.Monk
     assert machine.shares(36, n_jobs=12) == [Slot(1)] * 12
     assert machine.shares(36, threads=4) == [Slot(4)] * 2
     assert machine.shares(2) == [Slot(4)] * 2
+    assert machine.shares(0) == []  # a sweep that goes on behind what is done
     assert Slot(3).environment()["OMP_NUM_THREADS"] == "3"
     assert "CUDA_VISIBLE_DEVICES" not in Slot(3).environment()
 

@@ -90,7 +90,7 @@ def share_out(
     on_cores = max(1, cores() // (threads or 1))
     wanted = min(len(devices) * sharing(devices, room.takes.device), max(on_cores, len(devices))) or on_cores
     at_a_time = min(n_jobs or min(wanted, room.runs or wanted), jobs)
-    each = threads or max(1, cores() // at_a_time)
+    each = threads or max(1, cores() // max(1, at_a_time))  # no jobs, no slots: all of a round may be done already
     return [Slot(each, share(devices, place, at_a_time)) for place in range(at_a_time)]
 
 
