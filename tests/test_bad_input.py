@@ -27,6 +27,23 @@ MISTAKES = {
         ["-m", "experiment=compare_digits", "hydra.sweeper.trails=3"],
         ["did you mean hydra.sweeper.trials?"],
     ),
+    "study_setting_of_a_grid": (
+        ["-m", "seed=0,1", "hydra.sweeper.stopping=halving"],
+        ["hydra.sweeper.stopping=halving: stopping is a setting of a study", "type hydra/sweeper=study"],
+    ),
+    "study_setting_alone": (
+        ["-m", "hydra/sweeper=study", "stopping=halving"],
+        ["stopping: there is no such key", "did you mean hydra.sweeper.stopping?"],
+    ),
+    "launcher_setting_alone": (["-m", "seed=0,1", "n_jobs=8"], ["did you mean hydra.launcher.n_jobs?"]),
+    "workers_of_basic": (
+        ["-m", "seed=0,1", "hydra/launcher=basic", "hydra.launcher.n_jobs=8"],
+        ["hydra.launcher.n_jobs=8: hydra/launcher=basic", "one run after the other", "leave it out for auto"],
+    ),
+    "misspelt_launcher": (
+        ["-m", "seed=0,1", "hydra/launcher=joblb"],
+        ["hydra/launcher=joblb: there is no such launcher", "basic, ", "did you mean hydra/launcher=joblib?"],
+    ),
     "unknown_engine": (["engine=grph"], ["engine=grph", "graph", "eager"]),
     "graph_without_gpu": (["engine=graph"], ["engine=graph needs an NVIDIA GPU", "engine=auto"]),
     "unknown_dataset": (["dataset=cifr10"], ["cifar10, cifar100, digits", "did you mean dataset=cifar10?"]),

@@ -70,6 +70,7 @@ def test_what_is_done_is_not_priced_again_and_a_full_sweep_says_so(no_report: No
     assert "from runs on disk, of 1 configuration" in more.out
     full = multirun("seed=0,1", "dry_run=true")
     assert "left     nothing" in full.out
+    assert "trains nothing and shows the results" in full.out
     assert {path: path.stat().st_mtime_ns for path in files()} == before
 
 

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from hydra.errors import HydraException
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
-from optlab.config.groups import groups, keys_of, option_of, options
+from optlab.config.groups import groups, keys_of, option_of, options, sweeper
 from optlab.errors import UserError, own_line
 
 OF_HYDRA = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.searchpath", "hydra.verbose")
+
+OF_SWEEPS = {"sweeper": "study", "launcher": "auto"}  # whose keys are looked through for one typed without hydra.
 
 # Keys of the Trainer that would take away what a run needs.
 REPLACED = {
@@ -38,6 +40,8 @@ def explain(error: Exception, words: Sequence[str]) -> str:
         text = f"{error}\n{error.__cause__ or ''}"
         if match := re.search(r"Could not (?:override|append to config\. An item is already at) '([^']+)'", text):
             return unknown_key(match[1], words)
+        if match := re.search(r"Could not find 'hydra/(launcher|sweeper)/([^']+)'", text):
+            return unknown_plugin(*match.groups())
         if isinstance(error, InterpolationResolutionError):
             return interpolation(error, words)
         lines = [line.strip() for line in text.splitlines()]
@@ -52,12 +56,23 @@ def interpolation(error: InterpolationResolutionError, words: Sequence[str]) -> 
     return f"{word}: {what}; type a value, or ${{KEY}} with a key of the config that has one"
 
 
+def unknown_plugin(kind: str, name: str) -> str:
+    """For a launcher or sweeper that there is not: those there are, and the nearest one."""
+    known = options(f"hydra/{kind}")
+    known = known if kind == "sweeper" or "basic" in known else ["basic", *known]
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean hydra/{kind}={close[0]}?" if close else ""
+    return f"hydra/{kind}={name}: there is no such {kind}; known: {', '.join(known)}{hint}"
+
+
 def unknown_key(path: str, words: Sequence[str]) -> str:
     """For a key that the config lacks: the keys that stand beside it, and the nearest one."""
     group, _, key = path.rpartition(".")
     word = next((w for w in words if w.startswith(f"{path}=")), f"{path}=VALUE")
     names = keys_of(group, words)
     if line := not_chosen(path, words):
+        return line
+    if line := of_another_choice(group, key, word, words):
         return line
     if path.startswith("hydra.") and group != "hydra.sweeper" and not names:
         return (
@@ -75,6 +90,7 @@ def unknown_key(path: str, words: Sequence[str]) -> str:
     if not group:
         modes = [mode for mode in ("trace", "find_lr") if f"mode={mode}" in words]  # whose keys are meant first
         below = [f"{g}.{name}" for g in [*modes, *groups()] for name in keys_of(g, words)]
+        below += [f"hydra.{kind}.{name}" for kind, option in OF_SWEEPS.items() for name in plugin_keys(kind, option)]
         exact = [name for name in below if name.rpartition(".")[2] in (key, f"max_{key}")]
         hint = f"; did you mean {exact[0]}?" if exact else hint
         return f"{key}: there is no such key or group; known: {', '.join(names)}{hint}"
@@ -90,6 +106,20 @@ def unknown_key(path: str, words: Sequence[str]) -> str:
     option = option_of(group, words)
     more = f"; another argument of its class: +{word}" if group in ("optimizer", "trainer", "model") else ""
     return f"{path}: {group}={option} has no {key!r}; it takes {', '.join(names)}{hint or more}"
+
+
+def of_another_choice(group: str, key: str, word: str, words: Sequence[str]) -> str | None:
+    """For a key of the study beside a grid, or of a launcher with workers beside `hydra/launcher=basic`."""
+    if group == "hydra.sweeper" and sweeper(words) == "grid" and key in plugin_keys("sweeper", "study"):
+        return f"{word}: {key} is a setting of a study; type hydra/sweeper=study beside it"
+    if group == "hydra.launcher" and "hydra/launcher=basic" in words and key in plugin_keys("launcher", "auto"):
+        return f"{word}: hydra/launcher=basic trains one run after the other and has no {key}; leave it out for auto"
+    return None
+
+
+def plugin_keys(kind: str, name: str) -> list[str]:
+    """The keys below `hydra.sweeper` or `hydra.launcher` with this option chosen."""
+    return keys_of(f"hydra.{kind}", [f"hydra/{kind}={name}"])
 
 
 def not_chosen(path: str, words: Sequence[str]) -> str | None:

@@ -21,7 +21,9 @@ from optlab.sweep.price.study import seen_from_here
 if TYPE_CHECKING:
     from optlab.sweep.study.conduct import Study
 
-NOTHING = "dry_run=true: nothing was run or written; the same command without it begins"
+NOTHING = "dry_run=true: nothing was run or written"
+BEGINS = "; the same command without it begins"
+SHOWS = "; the same command without it trains nothing and shows the results"
 
 
 def of_grid(
@@ -76,5 +78,6 @@ def say(rounds: Rounds, folder: Path, launcher: Launcher | None, name: str, retr
     """Print the price of what is left of these rounds, and that nothing was done."""
     found = quote(rounds, launcher, name, retry=retry)
     console.print()
-    print_price(found.price(), folder, console)
-    console.print(NOTHING, markup=False, soft_wrap=True)
+    price = found.price()
+    print_price(price, folder, console)
+    console.print(NOTHING + (BEGINS if price.left else SHOWS), markup=False, soft_wrap=True)
