@@ -26,6 +26,18 @@ class UserError(Exception):
         return [f"{name_of(self)}: {self}"]
 
 
+class ProcessDied(Exception):
+    """The processes that had a job ended without a word, each time that it was begun.
+
+    Attributes:
+        times: how often.
+    """
+
+    def __init__(self, times: int) -> None:
+        super().__init__("its process died")
+        self.times = times
+
+
 class Stopped(KeyboardInterrupt):
     """Ctrl-C in a program or notebook, after what was done was kept: the text says where, and how it goes on."""
 

@@ -11,7 +11,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from optlab.errors import UserError
+from optlab.errors import ProcessDied, UserError
 from optlab.sweep.execute import execute
 from optlab.sweep.folder import locked
 from optlab.sweep.job import Job, SweepInterrupted
@@ -23,8 +23,9 @@ Act = Callable[[Job], None]
 class Pretender(Launcher):
     """Does to each job's folder what `act` does, and keeps what it was asked to launch."""
 
-    def __init__(self, jobs: Sequence[Job], act: Act) -> None:
+    def __init__(self, jobs: Sequence[Job], act: Act, error: Exception | None = None) -> None:
         self.jobs = {job.overrides: job for job in jobs}
+        self.error = error or OSError("no such node")
         self.act = act
         self.launched: list[tuple[int, list[str]]] = []
 
@@ -36,7 +37,7 @@ class Pretender(Launcher):
         self.launched.append((initial_job_idx, names))
         for words in job_overrides:
             self.act(self.jobs[tuple(words)])
-        return [JobReturn(status=JobStatus.FAILED, _return_value=OSError("no such node")) for _ in job_overrides]
+        return [JobReturn(status=JobStatus.FAILED, _return_value=self.error) for _ in job_overrides]
 
 
 def test_each_job_is_launched_once_and_in_order() -> None:
@@ -78,6 +79,13 @@ def test_a_job_that_dies_twice_fails_and_the_others_are_launched_once() -> None:
     assert record is not None
     assert record.error is not None
     assert record.error["type"] == "ProcessDied"
+
+
+def test_a_job_that_its_launcher_began_twice_is_not_launched_again() -> None:
+    jobs = jobs_of("a", "b")
+    launcher = Pretender(jobs, lambda job: write(job, "running" if job is jobs[0] else "finished"), ProcessDied(2))
+    assert [outcome.state for outcome in execute(launcher, jobs)] == ["failed", "finished"]
+    assert launcher.launched == [(0, ["a", "b"])]
 
 
 def test_jobs_that_a_launcher_never_began_are_launched_again() -> None:

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from optlab.adapters.forkserver import ForkServer, can_fork
 from optlab.errors import UserError
 from optlab.sweep.launchers import gpus, slots
+from optlab.sweep.launchers.forked import IMPORTS
 from optlab.sweep.launchers.parcel import Ending
 from optlab.sweep.launchers.pool import Backend, run_all
 from optlab.sweep.launchers.queue import Queued
@@ -253,8 +255,9 @@ def test_a_clusters_queue_is_asked_every_two_seconds_at_most(monkeypatch: pytest
 class Clockwork(Backend):
     """Jobs that are done when they are told to be."""
 
-    def __init__(self, count: int, stop_at: int | None = None) -> None:
+    def __init__(self, count: int, stop_at: int | None = None, dies: Sequence[str] = ()) -> None:
         self.slots = [Slot(1)] * count
+        self.dies = list(dies)
         self.log: list[str] = []
         self.under_way = 0
         self.most = 0
@@ -266,12 +269,13 @@ class Clockwork(Backend):
         self.log.append(f"{overrides[0]} {number} {place}")
         if number == self.stop_at:
             signal.raise_signal(signal.SIGINT)
-        return Clock(self)
+        return Clock(self, overrides[0])
 
 
 class Clock:
-    def __init__(self, backend: Clockwork) -> None:
+    def __init__(self, backend: Clockwork, name: str) -> None:
         self.backend = backend
+        self.name = name
         self.looks = 0
         self.stops = 0
 
@@ -284,6 +288,9 @@ class Clock:
 
     def ending(self) -> Ending:
         self.backend.under_way -= 1
+        if self.name in self.backend.dies:
+            self.backend.dies.remove(self.name)
+            return Ending("died", 1)
         return Ending("interrupted" if self.stops else "returned", self.stops)
 
     def stop(self) -> None:
@@ -304,6 +311,14 @@ def test_the_pool_runs_as_many_jobs_at_a_time_as_there_are_slots_and_keeps_their
     assert backend.most == 2
     assert backend.under_way == 0, "jobs are waited for"
     assert [line[:4] for line in backend.log] == ["a 10", "b 11", "c 12", "d 13", "e 14"]
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_job_whose_process_died_goes_on_before_those_that_wait_and_a_second_death_is_the_end() -> None:
+    backend = Clockwork(1, dies="abb")
+    endings = run_all(backend, [[name] for name in "abc"], first=0)
+    assert [line[0] for line in backend.log] == [*"aabbc"]
+    assert [(ending.how, ending.value) for ending in endings] == [("returned", 0), ("died", 2), ("returned", 0)]
 
 
 @pytest.mark.usefixtures("no_waiting")
@@ -426,3 +441,29 @@ def test_mps_is_found_where_its_daemon_runs_and_named_where_it_would_help(
 def test_no_jobs_at_a_time_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"hydra\.launcher\.n_jobs=0: must be 1 or more"):
         Machine(monkeypatch, 8).shares(4, n_jobs=0)
+
+
+# -- ready for CUDA
+
+
+def ask(pipe: Any) -> None:
+    """A worker that tells what CUDA and threads there are in it."""
+    import torch
+
+    os.environ["CUDA_VISIBLE_DEVICES"] = pipe.recv()
+    seen = torch.cuda._parse_visible_devices()
+    begun = (torch.cuda.is_initialized(), torch.cuda._is_in_bad_fork(), torch.cuda._cached_device_count)
+    pipe.send((begun, seen, len(list(Path(f"/proc/{os.getppid()}/task").iterdir()))))
+
+
+@pytest.mark.skipif(not can_fork(), reason="no worker is forked here")
+def test_workers_are_forked_from_one_thread_that_has_not_touched_cuda() -> None:
+    """CUDA that was begun before a fork cannot be used in it, and what counted its devices would not count again."""
+    server = ForkServer(f"{__name__}:ask", IMPORTS)
+    worker = server.start()
+    worker.pipe.send("1,3")
+    begun, seen, threads = worker.answer()
+    server.close()
+    assert begun == (False, False, None)
+    assert seen == [1, 3]
+    assert threads == 1

@@ -10,13 +10,13 @@ from hydra.plugins.launcher import Launcher
 
 from optlab.adapters import process
 from optlab.adapters.hydra import JobReturn, error_of, line_of
-from optlab.errors import Interrupted, UserError
+from optlab.errors import Interrupted, ProcessDied, UserError
 from optlab.record import RECORD_FILE, RunRecord, cannot_write
 from optlab.sweep.folder import locked
 from optlab.sweep.job import Job, Outcome, SweepInterrupted, outcome, unique
 from optlab.sweep.progress import watching
 
-ATTEMPTS = 2  # launches of a job whose process dies without a word, before that counts as its failure
+ATTEMPTS = 2  # beginnings of a job whose process dies without a word, before that counts as its failure
 SECONDS_BETWEEN_LOOKS = 0.5  # at jobs that another process is running
 
 
@@ -78,17 +78,19 @@ def settle(launcher: Launcher, jobs: Sequence[Job], numbers: dict[Job, int]) -> 
     deaths = dict.fromkeys(jobs, 0)
     while ready := wait_for_free(job for job, times in deaths.items() if times < ATTEMPTS):
         before = {job: stamp(job) for job in ready}
-        returns: list[JobReturn] = []
+        returns: dict[Job, JobReturn] = {}
         for batch in consecutive(ready, numbers):
-            returns += launcher.launch([list(job.overrides) for job in batch], initial_job_idx=numbers[batch[0]])
+            launched = launcher.launch([list(job.overrides) for job in batch], initial_job_idx=numbers[batch[0]])
+            returns.update(zip(batch, launched, strict=False))  # of anyone's launcher
         left = [job for job in ready if not outcome(job).settled]
         dead = [job for job in left if is_free(job)]
         begun = [job for job in dead if stamp(job) != before[job]]
         if dead == ready and not begun:
-            raise UserError(f"no job could be started: {reason(returns)}")
+            raise UserError(f"no job could be started: {reason(list(returns.values()))}")
         for job in begun:
-            deaths[job] += 1
-            if deaths[job] == ATTEMPTS:
+            error = error_of(returns[job]) if job in returns else None
+            deaths[job] += error.times if isinstance(error, ProcessDied) else 1
+            if deaths[job] >= ATTEMPTS:
                 give_up(job)
 
 

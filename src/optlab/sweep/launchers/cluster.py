@@ -27,6 +27,8 @@ class Task:
             ending: Ending = ray.get(self.reference)
         except ray.exceptions.TaskCancelledError:
             return Ending("interrupted")
+        except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError):
+            return Ending("died", 1)
         except ray.exceptions.RayError as error:
             return Ending("raised", f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
         return ending

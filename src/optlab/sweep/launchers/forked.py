@@ -42,7 +42,7 @@ class Running:
             ending: Ending = self.worker.answer()
         except (EOFError, OSError):
             self.worker.pipe.close()
-            return Ending("raised", "its process died")
+            return Ending("died", 1)
         return ending
 
     def stop(self) -> None:

@@ -16,18 +16,25 @@ from optlab.adapters.process import Place
 from optlab.config import places
 from optlab.config.changes import composing
 from optlab.config.places import Places
-from optlab.errors import Interrupted
+from optlab.errors import Interrupted, ProcessDied
 from optlab.sweep.shelf import Shelves, using
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a job came back from its process; what became of the run stands in its folder."""
+    """How a job came back from its process; what became of the run stands in its folder.
 
-    how: Literal["returned", "interrupted", "raised"]
+    Attributes:
+        how: "died" only where the job can be started once more.
+        value: what was returned, or the text of what was raised; of "died" how often.
+    """
+
+    how: Literal["returned", "interrupted", "raised", "died"]
     value: Any = None
 
     def to_job_return(self, overrides: Sequence[str]) -> JobReturn:
+        if self.how == "died":
+            return hydra_adapter.job_return(overrides, error=ProcessDied(self.value))
         if self.how == "raised":
             return hydra_adapter.job_return(overrides, error=RuntimeError(self.value))
         return hydra_adapter.job_return(overrides, self.value)

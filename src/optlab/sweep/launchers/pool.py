@@ -11,6 +11,7 @@ from optlab.sweep.launchers.parcel import Ending
 from optlab.sweep.launchers.slots import Slot
 
 SECONDS_BETWEEN_LOOKS = 0.1
+STARTS = 2  # of a job whose process dies
 
 
 class Handle(Protocol):
@@ -60,6 +61,8 @@ class Backend(ABC):
 def run_all(backend: Backend, jobs: Sequence[Sequence[str]], first: int) -> list[Ending]:
     """Run all jobs, each slot's next as soon as its last is done; `hydra.job.num` counts from `first`.
 
+    A job whose process died is started once more, before those that wait: it has a checkpoint to go on from.
+
     Ctrl-C starts no further job and asks those under way to save and stop, and waits for them; once more, and they
     are asked again, which stops them at once.
 
@@ -67,6 +70,7 @@ def run_all(backend: Backend, jobs: Sequence[Sequence[str]], first: int) -> list
         Interrupted, KeyboardInterrupt: the user or the system stopped the sweep; no job is under way.
     """
     endings: list[Ending] = [Ending("interrupted")] * len(jobs)
+    deaths = [0] * len(jobs)
     waiting = list(range(len(jobs)))
     busy: dict[int, tuple[int, Handle]] = {}
     free = list(range(len(backend.slots)))
@@ -81,6 +85,11 @@ def run_all(backend: Backend, jobs: Sequence[Sequence[str]], first: int) -> list
                 job, handle = busy.pop(place)
                 endings[job] = handle.ending()
                 free.append(place)
+                if endings[job].how == "died":
+                    deaths[job] += 1
+                    endings[job] = Ending("died", deaths[job])
+                    if deaths[job] < STARTS:
+                        waiting.insert(0, job)
             if busy and not (free and waiting):
                 backend.wait([handle for _, handle in busy.values()])
         except (Interrupted, KeyboardInterrupt) as request:

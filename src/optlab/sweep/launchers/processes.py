@@ -25,8 +25,8 @@ class Running:
         return self.future.done()
 
     def ending(self) -> Ending:
-        if (error := self.future.exception()) is not None:
-            return Ending("raised", f"its process died ({type(error).__name__})")
+        if self.future.exception() is not None:
+            return Ending("died", 1)
         return self.future.result()
 
     def stop(self) -> None:

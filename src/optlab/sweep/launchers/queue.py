@@ -66,7 +66,7 @@ class SubmittedHere(Submitted):
 
     def ending(self) -> Ending:
         """At once, where submitit would wait ten seconds for a file that a network's file system may yet bring."""
-        return super().ending() if has_result(self.job) else Ending("raised", "its process died")
+        return super().ending() if has_result(self.job) else Ending("died", 1)
 
     def stop(self) -> None:
         ask_to_stop(self.job)
