@@ -329,7 +329,7 @@ def number(value: float | None) -> float:
 
 def moment(seconds: float | None) -> Any:
     """A time in seconds since 1970 as pandas has it."""
-    return pd.NaT if seconds is None else pd.Timestamp(seconds, unit="s", tz="UTC")
+    return pd.NaT if seconds is None else pd.Timestamp(round(1000 * seconds), unit="ms", tz="UTC")
 
 
 def pair(interval: Interval | None) -> tuple[float, float]:

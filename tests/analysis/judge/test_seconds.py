@@ -93,6 +93,7 @@ def test_runs_that_a_launcher_let_train_side_by_side_are_said_once_for_the_sweep
     make_run(tmp_path, "sgd", seed=4, began=1020.0, seconds=0.9, host="here")
     verdict = verdict_of(tmp_path)
     assert warnings_of(verdict) == ["side_by_side"]
+    assert verdict.said_once[-1].kind == "side_by_side", "it is no fault, so what is one comes first"
     assert "8 of 9 trained beside others on the same device, up to 4 at a time" in text_of(verdict, "side_by_side")
     notes = [figure.note for figure in figures_of(subject(contest_of(tmp_path)))]
     assert not any("side by side" in note for note in notes), "it is so by default: said once, and not below each axis"

@@ -10,7 +10,7 @@ from optlab.analysis.judge.compare import Comparison
 from optlab.analysis.judge.contest import Contender, Contest, passed_over
 from optlab.analysis.judge.metric import Metric
 from optlab.analysis.judge.qualify import SHOWN, typical_runs, unfinished
-from optlab.analysis.judge.seconds import HOW, about_seconds
+from optlab.analysis.judge.seconds import HOW, about_seconds, shared
 from optlab.analysis.judge.statistics import MOST_SEEDS
 from optlab.analysis.judge.stopped import crossed
 from optlab.analysis.judge.studies import arm_of, still_tuning, warnings_of
@@ -53,6 +53,7 @@ def cautions(contest: Contest, comparisons: Sequence[Comparison], found: Sequenc
         *chosen_on_the_same(contest),
         *several_plans(contest, found),
         *extended(contest, found),
+        *shared(contest),  # which is so by default, and no fault
     ]
 
 

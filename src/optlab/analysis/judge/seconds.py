@@ -68,14 +68,14 @@ def step_milliseconds(run: Run) -> float | None:
 
 
 def about_seconds(contest: Contest, said: Collection[str] = ()) -> list[Message]:
-    """Why the seconds of contenders do not compare, or of what they are; each reason once.
+    """Why the seconds of contenders do not compare; each reason once.
 
     Args:
         said: what runs differ in, as far as the comparison warns of it anyway.
     """
     if len(contest.contenders) < 2:
         return disturbed(contest)
-    return [*unlike(contest, said), *(disturbed(contest) or shared(contest))]
+    return [*unlike(contest, said), *disturbed(contest)]
 
 
 def unlike(contest: Contest, said: Collection[str] = ()) -> list[Message]:
@@ -108,6 +108,8 @@ def disturbed(contest: Contest) -> list[Message]:
 
 def shared(contest: Contest) -> list[Message]:
     """Runs that trained side by side, as a launcher lets them, without one of them being slowed down by much."""
+    if len(contest.contenders) < 2 or disturbed(contest):
+        return []
     together = beside_others(contest)
     return [message("side_by_side", **together)] if together else []
 
