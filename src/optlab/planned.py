@@ -41,15 +41,17 @@ class Planned:
     Attributes:
         runs: those that are known, in the order in which they came to be known.
         expected: how many there will be, as far as the results show: a study knows its later rounds by number alone.
+        threads: CPU threads of each; None: not decided, or in the protocol.yaml of a study.
     """
 
     runs: tuple[PlannedRun, ...] = ()
     expected: int = 0
+    threads: int | None = None
 
-    def adding(self, runs: Iterable[PlannedRun], expected: int = 0) -> Self:
-        """With these runs, each folder once; what is expected is as it was last said."""
+    def adding(self, runs: Iterable[PlannedRun], expected: int = 0, threads: int | None = None) -> Self:
+        """With these runs, each folder once; what is expected is as it was last said, threads as they first were."""
         known = {run.folder: run for run in (*self.runs, *runs)}
-        return type(self)(tuple(known.values()), max(expected or self.expected, len(known)))
+        return type(self)(tuple(known.values()), max(expected or self.expected, len(known)), self.threads or threads)
 
     def write(self, sweep: Path) -> None:
         """Replace `sweep/planned.json`, so that no reader ever sees half of it.
@@ -57,7 +59,8 @@ class Planned:
         Raises:
             UserError: the folder cannot be written (full, read-only).
         """
-        content = {"schema": SCHEMA, "expected": self.expected, "runs": [asdict(run) for run in self.runs]}
+        threads = {} if self.threads is None else {"threads": self.threads}
+        content = {"schema": SCHEMA, "expected": self.expected, **threads, "runs": [asdict(run) for run in self.runs]}
         write_whole(sweep / PLANNED_FILE, json.dumps(content, indent=1) + "\n")
 
     @classmethod
@@ -81,7 +84,10 @@ class Planned:
         runs, expected = content.get("runs"), content.get("expected")
         if not isinstance(runs, list) or not isinstance(expected, int):
             raise UserError(f"{path}: damaged, runs or expected is missing; the sweep's command writes it again")
-        return cls(tuple(planned_run(path, entry) for entry in runs), expected)
+        threads = content.get("threads")
+        if threads is not None and not (is_of(threads, int) and threads > 0):
+            raise UserError(f"{path}: damaged, threads is {threads!r:.60}; the sweep's command writes it again")
+        return cls(tuple(planned_run(path, entry) for entry in runs), expected, threads)
 
 
 def planned_run(path: Path, entry: Any) -> PlannedRun:

@@ -101,18 +101,19 @@ def write_plan(config: DictConfig, folder: Path) -> None:
         write_whole(folder / SWEEP_FILE, text + OmegaConf.to_yaml(config))
 
 
-def write_planned(folder: Path, runs: Iterable[PlannedRun], expected: int = 0) -> None:
+def write_planned(folder: Path, runs: Iterable[PlannedRun], expected: int = 0, threads: int | None = None) -> None:
     """Add runs to planned.json, beside those of other commands on this sweep; one that cannot be read is replaced.
 
     Args:
         expected: how many runs there will be in all, where more are to come than are known.
+        threads: of each run, where a command before did not say it.
     """
     with FileLock(folder / LOCKS / "plan.lock"):
         try:
             before = Planned.read(folder) or Planned()
         except UserError:
             before = Planned()
-        after = before.adding(runs, expected)
+        after = before.adding(runs, expected, threads)
         if after != before:
             after.write(folder)
 

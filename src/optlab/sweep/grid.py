@@ -16,6 +16,7 @@ from optlab.sweep.execute import execute, side_by_side
 from optlab.sweep.folder import open_sweep, write_plan, write_planned
 from optlab.sweep.job import Job, Outcome, check, plan, unique
 from optlab.sweep.progress import watching
+from optlab.sweep.threads import decide
 
 
 def sweep(config_loader: ConfigLoader, config: DictConfig, launcher: Launcher, arguments: Sequence[str]) -> None:
@@ -31,15 +32,19 @@ def sweep(config_loader: ConfigLoader, config: DictConfig, launcher: Launcher, a
         lists = combinations(arguments, config_loader)
         if not lists:
             raise UserError(f"{' '.join(arguments)}: no run comes of these values; type some, as in seed=0,1,2")
-        jobs = unique(plan(config_loader, config, overrides) for overrides in lists)
+        every = [plan(config_loader, config, overrides) for overrides in lists]
+        jobs = unique(every)
         finds = of_one_mode(jobs) == "find_lr"
         check(jobs)
+        threads = decide(folder, config, [job.config for job in every], len(jobs))
+        threads.tell(launcher)
+        jobs = [job.on_threads(threads.number) for job in jobs]
         if config.dry_run:
             price_of(jobs, folder, config, launcher, parse(arguments, config_loader))
             return
         write_plan(config, folder)
-        write_planned(folder, (job.planned(folder) for job in jobs))
-        for line in [*lengthen.lines(jobs), *side_by_side(launcher, jobs)]:
+        write_planned(folder, (job.planned(folder) for job in jobs), threads=threads.number)
+        for line in [threads.line, *lengthen.lines(jobs), *side_by_side(launcher, jobs)]:
             console_for("words").print(line, markup=False, soft_wrap=True)
         watch = partial(watching, title=config.sweep)
         work = partial(execute, launcher, jobs, retry=config.retry, watch=watch)

@@ -1,7 +1,7 @@
 """A job of a sweep: a list of overrides and the folder and identity that they lead to; and what became of it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -39,6 +39,15 @@ class Job:
     folder: Path
     id: str
     config: Config = field(repr=False, compare=False)
+
+    def on_threads(self, number: int | None) -> "Job":
+        """The job with its number of CPU threads among its words; None: as it is."""
+        trainer = self.config.trainer
+        if number is None or trainer.threads == number:
+            return self
+        word = f"{'' if 'threads' in trainer.plain else '++'}trainer.threads={number}"
+        config = self.config.with_(trainer=trainer.with_(threads=number))
+        return replace(self, overrides=(*self.overrides, word), config=config)
 
     def planned(self, sweep: Path) -> PlannedRun:
         """Its entry in the planned.json of its sweep folder."""

@@ -15,7 +15,7 @@ from optlab.sweep.study.protocol import Arm, Protocol
 from optlab.sweep.study.samplers import choose_sampler
 from optlab.sweep.study.stopping import stopping_of
 
-OF_THE_SWEEP = ("sweep", "retry", "dry_run", "report.live")  # words about the sweep, not about its runs' results
+OF_THE_SWEEP = ("sweep", "retry", "dry_run", "report.live", "trainer.threads")  # words that are no part of the plan
 SET_BY_THE_STUDY = {
     "seed": "type hydra.sweeper.tuning_seeds=2 and hydra.sweeper.confirmation_seeds=5, or lists of seeds",
     "until": "to stop trials that are behind type hydra.sweeper.stopping=halving",

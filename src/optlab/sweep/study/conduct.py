@@ -35,6 +35,7 @@ from optlab.sweep.study.options import Options
 from optlab.sweep.study.protocol import OURS, Protocol, read, standing, write
 from optlab.sweep.study.rounds import Round, Trial, Tuning, Words, expected_runs, next_round, run_words, tune
 from optlab.sweep.study.samplers import TreeParzen
+from optlab.sweep.threads import Threads, decide
 
 
 def sweep(
@@ -76,12 +77,14 @@ def sweep(
             study.check_arms()
         console = console_for("words")
         show.print_protocol(planned, folder, console, found)
+        threads = study.decide_threads()
+        console.print(threads.line, markup=False, soft_wrap=True)
         if config.dry_run:
             price_of(study)
             return
         study.foresee(console, is_new=is_new)
         write_plan(config, folder)
-        write(planned, folder)
+        write(planned, folder, threads.number)
         try:
             conclude(folder, lambda: study.run(console), live=config.report.live)
         except Refused:
@@ -124,6 +127,7 @@ class Study:
         self.config = config
         self.launcher = launcher
         self.words = list(words)  # about the sweep: retry=true
+        self.threads: int | None = None  # of each run
         self.jobs: dict[Words, Job] = {}
         self.known: dict[Words, Score | None] = {}
         self.ends: dict[Path, Outcome] = {}  # the last word on each run folder
@@ -154,11 +158,25 @@ class Study:
 
     def check_arms(self) -> None:
         """Raise UserError for a config that cannot work, seen from the middle of each arm's space."""
+        check(self.middles())
+
+    def middles(self) -> list[Job]:
+        """A run of each arm, in the middle of its space."""
         seed = self.protocol.options.confirmation_seeds[0]
-        for arm in self.protocol.arms:
-            middle = (0.5,) * len(arm.space.ranges)
-            trial = Trial(0, middle, arm.space.settings(middle))
-            check([self.job(run_words(self.protocol, arm, trial, seed, "confirm"))])
+        trials = [
+            (arm, Trial(0, middle, arm.space.settings(middle)))
+            for arm in self.protocol.arms
+            for middle in [(0.5,) * len(arm.space.ranges)]
+        ]
+        return [self.job(run_words(self.protocol, arm, trial, seed, "confirm")) for arm, trial in trials]
+
+    def decide_threads(self) -> Threads:
+        """On how many CPU threads each run computes; its words say so from here on."""
+        configs = [job.config for job in self.middles()]
+        threads = decide(self.folder, self.config, configs, self.protocol.side_by_side)
+        threads.tell(self.launcher)
+        self.threads, self.jobs = threads.number, {}
+        return threads
 
     def like(self) -> "Study":
         """Another study of this plan and folder that knows of no run yet; configs that were composed are shared."""
@@ -186,7 +204,7 @@ class Study:
 
     def job(self, words: Words) -> Job:
         if words not in self.jobs:  # composing a config takes a while
-            self.jobs[words] = plan(self.config_loader, self.config, [*words, *self.words])
+            self.jobs[words] = plan(self.config_loader, self.config, [*words, *self.words]).on_threads(self.threads)
         return self.jobs[words]
 
     def run(self, console: Console) -> list[Outcome]:

@@ -126,6 +126,14 @@ class Protocol:
         return tuned * self.stopping.saved(self.trials) / self.stopping.horizon
 
     @property
+    def side_by_side(self) -> int:
+        """Runs that may be made at once: of the first round, as later ones depend on results."""
+        if not self.trials:
+            return len(self.arms) * len(self.options.confirmation_seeds)
+        at_once = 1 if self.options.sampler == "tpe" else self.trials
+        return sum(arm.tuned for arm in self.arms) * at_once * len(self.options.tuning_seeds)
+
+    @property
     def most_runs(self) -> int:
         """Runs when every arm uses all its extensions, each time beyond an edge of every range."""
         trials = sum(len(arm.space.ranges) for arm in self.arms) * self.options.extensions * POINTS_OF_AN_EXTENSION
@@ -163,26 +171,37 @@ class Protocol:
         return f"sha-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def write(protocol: Protocol, folder: Path) -> None:
+def write(protocol: Protocol, folder: Path, threads: int | None = None) -> None:
     """Write `protocol.yaml`, unless the same plan stands there already; one that this extends stays in `earlier`.
+
+    Args:
+        threads: CPU threads of each run; no part of what is hashed, and added to a plan that lacks it.
 
     Raises:
         UserError: the folder belongs to another plan or another program; nothing was written.
     """
     found = standing(protocol, folder)
+    computed = {} if threads is None else {"threads": threads}
     if found is not None and found["hash"] == protocol.hash:
+        if threads is not None and found.get("threads") is None:
+            write_content(folder, found | computed)
         return
     folder.mkdir(parents=True, exist_ok=True)
     content = {
         "hash": protocol.hash,
         **protocol.plan(),
         "overrides": list(protocol.overrides),
+        **computed,
         "default_lr": protocol.default_lr,
         "reference": protocol.options.reference,
     }
     if found is not None:
         content["earlier"] = extend.with_earlier(found)
-    text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=110)
+    write_content(folder, content)
+
+
+def write_content(folder: Path, content: Mapping[str, Any]) -> None:
+    text = yaml.safe_dump(dict(content), sort_keys=False, default_flow_style=None, width=110)
     write_whole(folder / PLAN_FILE, HEADER + text)
 
 
