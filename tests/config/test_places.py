@@ -157,7 +157,7 @@ def test_a_sweep_of_the_users_options_can_be_typed_again() -> None:
     result = command("-m", "--config-dir", "there/conf", *words)
     assert result.code == 0, result.err
     typed = Path("outputs/sweeps/a/multirun.yaml").read_text().splitlines()[1]
-    assert typed.startswith("- python train.py -m --config-dir=there/conf model=mine,mlp")
+    assert typed.startswith("- python train.py -m --config-dir=there/conf hydra/launcher=basic model=mine,mlp")
     runs = [json.loads(path.read_text()) for path in Path("outputs/sweeps/a").glob("*/run.json")]
     assert {run["model"] for run in runs} == {"mine", "mlp"}
     assert all(run["overrides"][0] == "--config-dir=there/conf" for run in runs)

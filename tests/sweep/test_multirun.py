@@ -86,7 +86,7 @@ def test_every_command_of_a_sweep_is_kept_once_and_in_order() -> None:
     for more in (["optimizer.lr=0.1"], ["seed=1,2"], ["optimizer.lr=0.1", "retry=true"]):
         assert multirun(*words, *more).code == 0
     path = Path("outputs/sweeps/first/multirun.yaml")
-    typed = "python train.py -m " + shlex.join(words_of(*words)[1:])
+    typed = "python train.py -m hydra/launcher=basic " + shlex.join(words_of(*words)[1:])
     content = yaml.safe_load(path.read_text())
     assert content["commands"] == [f"{typed} optimizer.lr=0.1", f"{typed} seed=1,2"]
     assert content["hydra"]["overrides"]["task"][-1] == "retry=true"

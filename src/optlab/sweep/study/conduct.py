@@ -181,7 +181,7 @@ class Study:
     def like(self) -> "Study":
         """Another study of this plan and folder that knows of no run yet; configs that were composed are shared."""
         other = Study(self.protocol, self.folder, self.config_loader, self.config, self.launcher, self.words)
-        other.jobs = self.jobs
+        other.threads, other.jobs = self.threads, self.jobs
         return other
 
     def foresee(self, console: Console, *, is_new: bool) -> None:
