@@ -391,14 +391,14 @@ def test_memory_has_room_for_fewer_than_there_are_cores_and_the_line_says_so(mon
     three = machine.shares(36, room=room)
     assert len(three) == 3
     assert slots.said(three, room, chosen=False) == (
-        "3 runs at a time on 8 cores (2 threads each), as there is memory for no more: 1.0 GB each of 3.7 GB free"
+        "3 runs at a time on 8 cores, as there is memory for no more: 1.0 GB each of 3.7 GB free"
     )
     assert len(machine.shares(36, room=room, n_jobs=5)) == 5  # the user knows better
     assert len(machine.shares(2, room=room)) == 2
     assert len(machine.shares(2, room=Room(Takes(1000.0), free=10.0))) == 1
     two = machine.shares(2, room=Room(free=9000.0))
     assert slots.said(two, Room(free=9000.0), chosen=False).endswith(
-        "2 runs at a time on 8 cores (4 threads each), memory: 0.8 GB each of 9.4 GB free"
+        "2 runs at a time on 8 cores, memory: 0.8 GB each of 9.4 GB free"
     )
 
 

@@ -104,8 +104,6 @@ def said(slots: Sequence[Slot], room: Room, *, chosen: bool) -> str:
     devices = sorted({gpu for slot in slots for gpu in slot.gpus or ()})
     on = plural(len(devices), "GPU") if devices else plural(cores(), "core")
     line = f"{many} on {on}"
-    if slots and not devices and slots[0].threads is not None:
-        line += f" ({plural(slots[0].threads, 'thread')} each)"
     if room.free is not None:
         short = not chosen and room.runs == len(slots) < cores()
         line += f", {'as there is memory for no more' if short else 'memory'}: {gigabytes(room.takes.host)} GB each"
