@@ -163,6 +163,29 @@ def test_random_numbers_can_be_drawn_behind_a_capture_that_failed() -> None:
     assert torch.rand(2, device=device).isfinite().all(), "dropout fails behind a capture that was given up"
 
 
+def test_a_capture_that_failed_is_the_last_one_where_torch_has_the_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Cloned:
+        def clone_state(self) -> "Cloned":
+            return self
+
+        def graphsafe_set_state(self, state: "Cloned") -> None: ...
+
+    given: list[None] = []
+    monkeypatch.setattr(adapter.Captures, "half_open", False)
+    monkeypatch.setattr(torch.cuda, "default_generators", (Cloned(),))
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: given.append(None))
+    for torch_version, fit in (("2.14.1+cu130", True), ("2.13.0", True), ("2.12.1", False)):
+        monkeypatch.setattr(torch, "__version__", torch_version)
+        adapter.leave_failed_capture(torch.device("cuda:0"))
+        assert adapter.may_capture() is fit
+    adapter.give_memory_back()
+    assert not given, "the next run's memory is given back over a pool that is half open, and the sweep ends there"
+    monkeypatch.setattr(adapter.Captures, "half_open", False)
+    adapter.give_memory_back()
+    assert given
+
+
 def test_a_compiled_network_may_compute_as_it_is() -> None:
     compiled: list[int] = []
 

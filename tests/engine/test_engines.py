@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.optim import lr_scheduler
 
+from optlab.adapters.torch import Captures
 from optlab.config import compose
 from optlab.engine import choice
 from optlab.errors import UserError
@@ -156,7 +157,6 @@ def test_a_second_run_of_an_epoch_more_is_the_longer_run(train: Train, captures:
 
 
 REFUSED = {
-    "trainer.gradient_clip_val=1.0": "trainer.gradient_clip_val=1.0",
     "trainer.accumulate_grad_batches=2": "trainer.accumulate_grad_batches=2",
     "trainer.precision=bf16-true": "trainer.precision=bf16-true",
     "optimizer=lbfgs": "LBFGS evaluates the loss itself",
@@ -174,9 +174,28 @@ def test_what_stands_against_the_graph_is_said(
         train(word, "engine=graph", "dataset=cifar10", "dataset.root=nowhere")  # before any data is looked for
     assert REFUSED[word] in str(error.value)
     record = train(word, "engine=auto", "trainer.max_epochs=1")
-    assert record.environment["engine"] == "eager"
-    assert f"engine: eager, because {REFUSED[word]}" in caplog.messages
+    engine = "loop" if word == "optimizer=muon" else "eager"
+    assert record.environment["engine"] == engine
+    assert f"engine: {engine}, because {REFUSED[word]}" in caplog.messages
     assert not captures
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["trainer.gradient_clip_val=0.5"],
+        ["trainer.gradient_clip_val=0.01", "trainer.gradient_clip_algorithm=value", "optimizer=adam"],
+        ["trainer.gradient_clip_val=0.5", "trainer.precision=bf16-mixed"],
+    ],
+    ids=["norm", "value", "bf16"],
+)
+def test_clipping_is_part_of_the_step(words: list[str], train: Train, captures: list[Recorded]) -> None:
+    short = ("trainer.max_epochs=1", "optimizer.lr=0.5")
+    train(*WORDS, *short, "engine=eager", folder="free")
+    train(*WORDS, *short, *words, "engine=loop", folder="loop")
+    assert_engines_agree(train, captures, *short, *words)
+    assert_same(Path("eager"), Path("loop"))
+    assert without_time(Path("free")) != without_time(Path("loop"))
 
 
 def test_several_processes_stand_against_the_graph(train: Train, captures: list[Recorded]) -> None:
@@ -302,6 +321,16 @@ def test_a_capture_that_fails_leaves_no_trace(
     reason = "the step cannot be captured (operation not permitted when stream is capturing)"
     assert f"engine: loop, because {reason}" in caplog.messages
     assert_same(Path("eager"), Path("auto"))
+
+
+def test_where_captures_are_over_the_run_loops(
+    train: Train, captures: list[Recorded], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(Captures, "half_open", True)
+    assert train("trainer.max_epochs=1").environment["engine"] == "loop"
+    assert any("engine: loop, because an earlier capture failed" in message for message in caplog.messages)
+    assert not captures
 
 
 def test_a_replay_that_is_not_the_step_is_not_trusted(

@@ -66,8 +66,8 @@ def freeing_memory() -> Iterator[None]:
     finally:
         gc.collect()
         gc.unfreeze()
-        if (torch := sys.modules.get("torch")) is not None and torch.cuda.is_initialized():
-            torch.cuda.empty_cache()
+        if (adapter := sys.modules.get("optlab.adapters.torch")) is not None:
+            adapter.give_memory_back()
 
 
 def spin_briefly() -> None:

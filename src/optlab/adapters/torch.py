@@ -168,7 +168,42 @@ def norms(vectors: Sequence[Tensor], kind: torch.dtype) -> Tensor:
 # -- captures
 
 
+FAULTLESS = (2, 13)  # from this PyTorch on, a capture that fails closes its memory pool (pytorch/pytorch#180395)
+
+
+class Captures:
+    """What captures have left in this process.
+
+    Attributes:
+        half_open: one failed, and its pool of memory counts as being filled for as long as the process lives. Giving
+            cached memory back then trips over an assertion, and a further capture begins with that.
+    """
+
+    half_open = False
+
+
 def leave_failed_capture(device: torch.device) -> None:
-    """Take the device's default generator out of the capturing state that a capture may leave it in; a clone is not."""
+    """Leave the process fit for further runs behind a capture that failed.
+
+    Takes the device's default generator out of the capturing state that a capture may leave it in; a clone is not.
+    """
+    Captures.half_open |= version() < FAULTLESS
     generator = torch.cuda.default_generators[device.index]
     generator.graphsafe_set_state(generator.clone_state())
+
+
+def may_capture() -> bool:
+    """Whether a step can still be captured in this process."""
+    return not Captures.half_open
+
+
+def give_memory_back() -> None:
+    """Give the memory that torch keeps on GPUs, and nobody uses, to other processes; not where that would fail."""
+    if torch.cuda.is_initialized() and not Captures.half_open:  # type: ignore[no-untyped-call]
+        torch.cuda.empty_cache()
+
+
+def version() -> tuple[int, int]:
+    """Of torch: (2, 14)."""
+    major, minor = torch.__version__.split(".")[:2]
+    return int(major), int(minor)

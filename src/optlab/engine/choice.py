@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from lightning import Trainer
+from lightning import Callback, Trainer
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from optlab import rates
@@ -44,10 +44,12 @@ def choose(config: Config, trainer: Trainer) -> Choice:
     if wanted == "graph" and not can_capture:
         raise UserError(f"engine=graph needs an NVIDIA GPU, and this run is on {device.type}; type engine=auto")
     captures = can_capture and wanted != "loop"
-    if reason := obstacle(config, trainer, device, captures):
+    in_chunks = obstacle(config, trainer)
+    if reason := in_chunks or (not_captured(config, device) if captures else None):
         if wanted != "auto":
             raise UserError(f"engine={wanted}: not possible, because {reason}; type engine=auto")
-        return Choice("eager", f"engine: eager, because {reason}" if captures else None)
+        engine: Engine = "eager" if in_chunks else "loop"
+        return Choice(engine, f"engine: {engine}, because {reason}" if captures else None)
     if not captures:
         return Choice("loop")
     return Choice("graph", f"engine: graph (up to {STEPS_A_CHUNK} replays of one captured step between two looks)")
@@ -64,15 +66,13 @@ def without_arrays(choice: Choice, config: Config) -> Choice:
     return choice if choice.name == "eager" else Choice("eager", "engine: eager, because the data are streamed")
 
 
-def obstacle(config: Config, trainer: Trainer, device: torch.device, captures: bool) -> str | None:
-    """What stands against taking many steps at once, or against capturing them; None where nothing is known to."""
+def obstacle(config: Config, trainer: Trainer) -> str | None:
+    """What stands against taking many steps at once; None where nothing is known to."""
     settings, optimizer = config.trainer, config.optimizer
     if not isinstance(trainer.strategy, SingleDeviceStrategy):
         return f"{type(trainer.strategy).__name__} is for several processes"
     if settings.accumulate_grad_batches != 1:
         return f"trainer.accumulate_grad_batches={settings.accumulate_grad_batches}"
-    if settings.gradient_clip_val is not None:
-        return f"trainer.gradient_clip_val={settings.gradient_clip_val}"
     if settings.profiler is not None:
         return f"trainer.profiler={settings.profiler} is to see every step"
     if trainer.precision not in PRECISIONS:
@@ -81,9 +81,17 @@ def obstacle(config: Config, trainer: Trainer, device: torch.device, captures: b
     closure = inspect.signature(cls.step).parameters.get("closure")  # type: ignore[attr-defined]
     if closure is not None and closure.default is closure.empty:
         return f"{cls.__name__} evaluates the loss itself"
-    if captures and not device_flags(optimizer, device):
-        return f"{cls.__name__} has neither fused nor capturable steps"
     for callback in callbacks_of(trainer):
         if terms(callback).every_batch:
             return f"the callback {type(callback).__name__} looks at every batch"
+        looks = type(callback).on_before_optimizer_step is not Callback.on_before_optimizer_step
+        if looks and settings.gradient_clip_val is not None:
+            return f"the callback {type(callback).__name__} counts the steps that trainer.gradient_clip_val clips"
     return None
+
+
+def not_captured(config: Config, device: torch.device) -> str | None:
+    """What stands against capturing a step that can be taken many times at once; None where nothing is known to."""
+    if device_flags(config.optimizer, device):
+        return None
+    return f"{locate('optimizer', config.optimizer.target).__name__} has neither fused nor capturable steps"

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from optlab.adapters.torch import leave_failed_capture
+from optlab.adapters.torch import leave_failed_capture, may_capture
 from optlab.engine.buffers import BufferedStep
 from optlab.engine.compare import fault
 from optlab.engine.frozen import Frozen
@@ -42,6 +42,7 @@ class CudaCapture:
         self.device = device
         self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self.graph = torch.cuda.CUDAGraph()
+        self._begun = False
 
     def warm_up(self, step: Callable[[], None]) -> None:
         self.stream.wait_stream(torch.cuda.current_stream(self.device))
@@ -51,6 +52,7 @@ class CudaCapture:
         torch.cuda.current_stream(self.device).wait_stream(self.stream)
 
     def capture(self, step: Callable[[], None]) -> None:
+        self._begun = True
         # The outer context: when a capture fails, `torch.cuda.graph` leaves without going back to the stream before.
         with torch.cuda.stream(self.stream), torch.cuda.graph(self.graph, stream=self.stream):
             step()
@@ -59,7 +61,8 @@ class CudaCapture:
         self.graph.replay()
 
     def abandon(self) -> None:
-        leave_failed_capture(self.device)
+        if self._begun:
+            leave_failed_capture(self.device)
 
 
 new_capture: Callable[[torch.device], Capture] = CudaCapture
@@ -137,6 +140,8 @@ class ReplayedSteps(PlainSteps):
 
     def captured(self) -> Capture:
         """Capture the step, and take it thrice from the same state: by replay, to compare, and to go on."""
+        if not may_capture():
+            raise Uncapturable("an earlier capture failed, and this PyTorch takes no other one in the same process")
         before, capture, reason = Snapshot(self.step), new_capture(self.step.device), None
         replayed: list[Tensor] = []
         try:

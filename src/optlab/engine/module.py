@@ -82,11 +82,15 @@ class LoopModule(EngineModule):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.automatic_optimization = False
         self._steps: PlainSteps | None = None
         self._looks: list[int] = []  # the callbacks' every_n_steps
         self._changing = False  # whether somebody else's callback is called between two chunks
         self._watching: list[TakesStepsAlone] = []  # those that look before and behind certain steps
+
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        # Not before: Lightning refuses to clip for a module that takes its steps by hand, and here the steps clip.
+        self.automatic_optimization = False
 
     def training_step(self, batch: int, batch_idx: int) -> None:
         batches = self.run_state.train_batches

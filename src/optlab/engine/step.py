@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from optlab.adapters.torch import forget_gradients
+from optlab.callbacks.costs import clip
 from optlab.data.batches import Batch
 from optlab.module import TrainingModule
 
@@ -33,7 +34,7 @@ def loss_of(module: TrainingModule, batch: Batch, *, counts: bool = True) -> Ten
 
 
 def learn(module: TrainingModule, batch: Batch, optimizer: Optimizer, precision: AbstractContextManager[Any]) -> None:
-    """The whole step.
+    """The whole step. Clipping reads nothing back: a norm that is not finite makes the gradients so, as with Lightning.
 
     Args:
         precision: what forward and loss are computed in.
@@ -42,4 +43,5 @@ def learn(module: TrainingModule, batch: Batch, optimizer: Optimizer, precision:
     with precision:
         loss = loss_of(module, batch)
     torch.autograd.backward(loss)
+    clip(optimizer, module.trainer)
     optimizer.step()
