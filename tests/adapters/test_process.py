@@ -256,6 +256,9 @@ def test_the_other_processes_of_a_run_and_the_jobs_of_a_sweep_tell_warnings_alon
     logger.setLevel(logging.INFO)
     process.log_only_warnings("of_this_test")
     assert (logger.isEnabledFor(logging.INFO), logger.isEnabledFor(logging.WARNING)) == (False, True)
+    with process.telling_errors_alone("of_this_test"):  # ten steps that are measured are no run
+        assert not logger.isEnabledFor(logging.WARNING)
+    assert logger.isEnabledFor(logging.WARNING)
     console, file = logging.NullHandler(), logging.NullHandler()
     console.name, file.name = "console", "file"
     monkeypatch.setattr(logging.getLogger(), "handlers", [console, file])

@@ -305,6 +305,18 @@ def log_only_warnings(*loggers: str) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+@contextmanager
+def telling_errors_alone(name: str) -> Iterator[None]:
+    """Keep all but errors that a logger has to tell from being told within the block."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
 def quiet_console() -> None:
     """Leave the terminal to a sweep's own line; warnings are shown, and train.log has everything.
 

@@ -187,7 +187,7 @@ def leave_failed_capture(device: torch.device) -> None:
 
     Takes the device's default generator out of the capturing state that a capture may leave it in; a clone is not.
     """
-    Captures.half_open |= version() < FAULTLESS
+    Captures.half_open |= _version() < FAULTLESS
     generator = torch.cuda.default_generators[device.index]
     generator.graphsafe_set_state(generator.clone_state())
 
@@ -203,7 +203,7 @@ def give_memory_back() -> None:
         torch.cuda.empty_cache()
 
 
-def version() -> tuple[int, int]:
+def _version() -> tuple[int, int]:
     """Of torch: (2, 14)."""
     major, minor = torch.__version__.split(".")[:2]
     return int(major), int(minor)

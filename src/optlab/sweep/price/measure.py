@@ -4,7 +4,6 @@ It is made of the run's own parts (network, engine, precision, data, validation,
 the run costs and is refused as the run would be. Nothing is left of it: no folder, no logger, no random number drawn.
 """
 
-import logging
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ import torch
 
 from optlab.adapters.generators import keeping_generators
 from optlab.adapters.lightning import callbacks_of
-from optlab.adapters.process import freeing_memory
+from optlab.adapters.process import freeing_memory, telling_errors_alone
 from optlab.adapters.torch import on_threads, set_float32_precision
 from optlab.callbacks import Interruption
 from optlab.check import check_config
@@ -60,7 +59,12 @@ def measure(config: Config, sources: Sources | None = None, threads: int | None 
         raise NotMeasured(f"{parts} is made of several processes")
     short, left_out = shortened(config)
     interruption = Interruption()
-    with quiet(), leaving_no_trace() as folder, interruption.listening(), on_threads(config.trainer.threads or threads):
+    with (
+        telling_errors_alone("optlab"),
+        leaving_no_trace() as folder,
+        interruption.listening(),
+        on_threads(config.trainer.threads or threads),
+    ):
         try:
             measured = attempt(short, config, folder, {} if sources is None else sources, interruption)
         except (UserError, Interrupted, NotMeasured):
@@ -186,15 +190,3 @@ def leaving_no_trace() -> Iterator[Path]:
     """A folder for the time of the block, behind which memory and random numbers are as they were."""
     with keeping_generators(), freeing_memory(), tempfile.TemporaryDirectory(prefix="optlab-") as folder:
         yield Path(folder)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep what a run tells from being printed within the block: it is none."""
-    log = logging.getLogger("optlab")
-    before = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(before)
