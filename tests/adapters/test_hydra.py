@@ -181,6 +181,17 @@ def test_a_launcher_says_how_many_jobs_it_runs_at_a_time_else_the_user_has_to_gu
     assert adapter.line_of(adapter.basic_launcher(context, config, told), 2) is None
 
 
+def test_a_launcher_may_look_at_configs_else_the_process_of_the_sweep_imports_torch(tmp_path: Path) -> None:
+    own: Any = SimpleNamespace(check_configs=lambda configs: len(configs) > 1)
+    assert (adapter.checked_by(own, [1, 2]), adapter.checked_by(own, [1]), adapter.checked_by(None, [1])) == (
+        True,
+        False,
+        False,
+    )
+    config, context = multirun_of(tmp_path)
+    assert not adapter.checked_by(adapter.basic_launcher(context, config, told), [1, 2])
+
+
 def test_a_launcher_is_closed_where_it_can_be_else_its_processes_outlive_the_sweep(tmp_path: Path) -> None:
     closed: list[str] = []
     own: Any = SimpleNamespace(close=lambda: closed.append("here"))

@@ -4,6 +4,7 @@ import importlib
 import os
 import signal
 import stat
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -379,10 +380,14 @@ def test_each_job_is_pinned_to_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_gpus_keep_the_names_that_the_user_gave_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr(slots, "DRIVERS", ["/dev/null"])
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,GPU-abc")
     assert slots.visible_gpus() == ["5", "GPU-abc"]
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     assert slots.visible_gpus() == ["0", "1"]
+    monkeypatch.setattr(slots, "DRIVERS", ["/dev/none"])
+    monkeypatch.setitem(sys.modules, "torch", None)  # which takes seconds to import
+    assert slots.visible_gpus() == []
 
 
 def test_memory_has_room_for_fewer_than_there_are_cores_and_the_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

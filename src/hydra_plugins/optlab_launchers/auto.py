@@ -12,6 +12,7 @@ from hydra_plugins.optlab_launchers._base import ProcessLauncher
 
 if TYPE_CHECKING:
     from optlab.adapters.hydra import JobReturn
+    from optlab.config.schema import Config
     from optlab.sweep.launchers.pool import Backend
 
 
@@ -43,6 +44,12 @@ class AutoLauncher(ProcessLauncher):
 
         assert self.server is not None, "launch asks"
         return Forked(self.server, content)
+
+    def check_configs(self, configs: Sequence[Config]) -> bool:
+        """Look at configs in a worker, where there are some; whether that was done. Raises UserError as checks do."""
+        from optlab.sweep.launchers.checks import check_in_worker
+
+        return self.server is not None and self.server.forks and check_in_worker(self.server, configs)
 
     def line(self, jobs: int) -> str | None:
         return None if self.server is None else super().line(jobs)

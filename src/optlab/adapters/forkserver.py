@@ -8,6 +8,7 @@ Forking is for systems where that is safe once libraries are loaded: see `can_fo
 `tests/adapters/test_forkserver.py` says what each function keeps from breaking. Light at import.
 """
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -20,7 +21,7 @@ from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from optlab.adapters import process
 
@@ -167,6 +168,7 @@ def serve(control: int, work: str, imports: Sequence[str]) -> None:
     pipe = Connection(files[0])
     pipe.send(os.getpid())
     run_worker(pipe, work, ())
+    _leave()
 
 
 def run_worker(pipe: Connection, work: str, imports: Sequence[str]) -> None:
@@ -174,6 +176,14 @@ def run_worker(pipe: Connection, work: str, imports: Sequence[str]) -> None:
     _import(imports)
     module, _, function = work.partition(":")
     getattr(import_module(module), function)(pipe)
+
+
+def _leave() -> NoReturn:
+    """End a forked worker as `multiprocessing` ends its own: taking apart what torch imported takes a second."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _import(modules: Sequence[str]) -> None:

@@ -220,6 +220,12 @@ def basic_launcher(hydra_context: HydraContext, config: DictConfig, task_functio
     return launcher
 
 
+def checked_by(launcher: Launcher | None, configs: Sequence[Any]) -> bool:
+    """Whether a launcher has looked at these configs in a process of its own; Hydra's own do not."""
+    look = getattr(launcher, "check_configs", None)
+    return look is not None and bool(look(configs))
+
+
 def line_of(launcher: Launcher, jobs: int) -> str | None:
     """What a launcher has to say before it runs so many jobs; Hydra's own have nothing."""
     say = getattr(launcher, "line", None)

@@ -35,7 +35,7 @@ def sweep(config_loader: ConfigLoader, config: DictConfig, launcher: Launcher, a
         every = [plan(config_loader, config, overrides) for overrides in lists]
         jobs = unique(every)
         finds = of_one_mode(jobs) == "find_lr"
-        check(jobs)
+        check(jobs, launcher)
         threads = decide(folder, config, [job.config for job in every], len(jobs))
         threads.tell(launcher)
         jobs = [job.on_threads(threads.number) for job in jobs]

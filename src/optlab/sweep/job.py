@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Literal
 
 from hydra.errors import HydraException
+from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from optlab.adapters import hydra as hydra_adapter
 from optlab.adapters.hydra import ConfigLoader
 from optlab.config import resolve
 from optlab.config.mistakes import explain
@@ -150,16 +152,20 @@ def unique(jobs: Iterable[Job]) -> list[Job]:
     return list(kept.values())
 
 
-def check(jobs: Iterable[Job]) -> None:
+def check(jobs: Iterable[Job], launcher: Launcher | None = None) -> None:
     """Raise UserError for the first job that cannot work, so that a typo costs a line and not a night.
 
     Jobs that are settled already are not looked at: a complete sweep needs no torch to see that it is complete.
-    """
-    for job in jobs:
-        if not outcome(job).settled:
-            from optlab.check import check_config
 
-            check_config(job.config)
+    Args:
+        launcher: which may have them looked at where torch is imported already.
+    """
+    left = [job.config for job in jobs if not outcome(job).settled]
+    if left and not hydra_adapter.checked_by(launcher, left):
+        from optlab.check import check_config
+
+        for config in left:
+            check_config(config)
 
 
 def outcome(job: Job, *, skipped: bool = False) -> Outcome:

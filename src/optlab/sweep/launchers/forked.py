@@ -10,6 +10,7 @@ from typing import Any
 
 from optlab.adapters.forkserver import ForkServer, Worker
 from optlab.adapters.process import Place, become_worker, cores
+from optlab.sweep.launchers.checks import Checks
 from optlab.sweep.launchers.parcel import Ending, run_parcel
 from optlab.sweep.launchers.pool import Backend
 from optlab.sweep.launchers.slots import Slot, is_distributed
@@ -108,12 +109,19 @@ def end(worker: Worker) -> None:
 
 
 def work(pipe: Connection) -> None:
-    """What a worker does: one job after the other, until it is told that there are none, or the sweep has died."""
+    """What a worker does: one job after the other, until it is told that there are none, or the sweep has died.
+
+    One that is asked to look at configs does that alone.
+    """
     from optlab.adapters.torch import use_threads
 
     with suppress(EOFError, OSError, KeyboardInterrupt):
         # the sweep was stopped while no job was under way here, or it died
-        parent, content, place, environment, threads = pipe.recv()
+        first = pipe.recv()
+        if isinstance(first, Checks):
+            pipe.send(first.refusal())
+            return
+        parent, content, place, environment, threads = first
         become_worker(parent)
         if threads is not None:
             use_threads(threads)

@@ -1,8 +1,10 @@
 """The machine's cores and GPUs, shared out among the jobs that run side by side."""
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from optlab.adapters.process import cores
@@ -11,6 +13,7 @@ from optlab.rules.words import plural
 from optlab.sweep.launchers.gpus import of_sharing, sharing
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+DRIVERS = ("/dev/nvidiactl", "/dev/nvhost-ctrl", "/dev/dxg", "/dev/kfd")  # NVIDIA's, on Tegra, under Windows; AMD's
 COUNTS = ("devices", "num_nodes")
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -146,6 +149,8 @@ def share(devices: Sequence[str], place: int, places: int) -> tuple[str, ...] | 
 
 def visible_gpus() -> list[str]:
     """The GPUs that this process sees, by the names that CUDA_VISIBLE_DEVICES gives them."""
+    if sys.platform == "linux" and not any(Path(device).exists() for device in DRIVERS):
+        return []  # and torch need not be imported to hear so
     import torch
 
     names = [name.strip() for name in os.environ.get(VISIBLE, "").split(",") if name.strip()]

@@ -158,7 +158,7 @@ class Study:
 
     def check_arms(self) -> None:
         """Raise UserError for a config that cannot work, seen from the middle of each arm's space."""
-        check(self.middles())
+        check(self.middles(), self.launcher)
 
     def middles(self) -> list[Job]:
         """A run of each arm, in the middle of its space."""
@@ -242,7 +242,7 @@ class Study:
 
     def settle(self, runs: Sequence[Words], title: str, watch: Watch) -> None:
         jobs = [self.job(words) for words in runs]
-        check(jobs)
+        check(jobs, self.launcher)
         by_folder = dict(zip((job.folder for job in jobs), runs, strict=True))
         total = expected_runs(self.protocol, self.tunings())
         for line in side_by_side(self.launcher, jobs):
