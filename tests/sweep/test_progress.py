@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from optlab.sweep.job import Job
 from optlab.sweep.progress import watching, watching_plan
 from optlab.sweep.progress.board import Board
 from optlab.sweep.progress.lines import state
@@ -86,6 +87,55 @@ def test_the_time_left_comes_from_epochs_and_not_only_from_whole_jobs(monkeypatc
     board.refresh()
     monkeypatch.setattr(time, "monotonic", lambda: began + 60)
     assert board.seconds_left() == pytest.approx(120)  # half a job took a minute, and two halves are left
+
+
+def test_the_time_left_is_counted_from_the_beginning_of_the_first_run_and_not_of_its_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    a, b = jobs = jobs_of("a", "b")
+    total = a.config.trainer.max_epochs
+    board = Board(jobs)
+    board.since -= 100  # the workers took that long to start
+    write(a, "running")
+    board.refresh()
+    assert board.began is None  # it imports what it needs
+    write(a, "running", timing={"setup_seconds": 2.0})
+    board.refresh()
+    assert board.began == pytest.approx(time.monotonic() - 2, abs=1)
+    assert board.seconds_left() is None
+    epochs(a.folder, total // 2)
+    board.refresh()
+    monkeypatch.setattr(time, "monotonic", lambda at=board.began: at + 10)
+    assert board.seconds_left() == pytest.approx(30)  # half a job took 10 s, and three halves are left
+    ended = Board([b])
+    ended.since -= 100
+    write(b, "finished", timing={"setup_seconds": 2.0, "began": time.time() - 20, "ended": time.time()})
+    ended.refresh()
+    assert ended.began == pytest.approx(time.monotonic() - 22, abs=1)
+
+
+def to_epoch(epoch: int, job: Job) -> Job:
+    return replace(job, overrides=(*job.overrides, f"until={epoch}"), config=job.config.with_(until=epoch))
+
+
+def test_each_rung_is_counted_by_its_own_runs_and_what_waits_there_is_not_stopped() -> None:
+    a, b = jobs_of("a", "b")
+    board = Board(total=3, spared=0.5)
+    board.add([to_epoch(1, a), to_epoch(1, b)])
+    for job in (a, b):
+        write(job, "stopped", epochs=1)
+        epochs(job.folder, 1)
+        board.refresh()
+    assert board.counted == (2, 2)
+    assert board.stopped == 0
+    before = board.work
+    board.add([to_epoch(2, a)])
+    assert board.counted == (0, 1)
+    assert board.stopped == 1
+    assert board.work == before
+    finish(a)
+    board.add([a])
+    assert board.counted == (2, 3)
 
 
 def test_a_pipe_gets_a_line_for_each_job() -> None:

@@ -262,7 +262,7 @@ def test_survivors_are_the_runs_of_the_full_study_and_a_study_that_is_broken_off
     halved = study(HALVED)
     assert halved.code == 0, halved.err
     assert "of the 4 go on: the best 2 behind epoch 1, the best 1 behind epoch 2" in halved.out
-    assert "stopped at epoch 1, val/acc 0." in halved.out + halved.err
+    assert "paused at epoch 1, val/acc 0." in halved.out + halved.err
     plan = yaml.safe_load(Path("outputs/sweeps/halved/protocol.yaml").read_text())
     assert (plan["stopping"]["rungs"], plan["stopping"]["kept"]) == ([1, 2], [2, 1])
     assert "stopping: halving at epochs [1, 2] there, none here" in study().err  # it goes on with none of it

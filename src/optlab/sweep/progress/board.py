@@ -1,7 +1,7 @@
 """What the run folders of a sweep say, kept up to date by looking at what changed."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from optlab.errors import UserError
@@ -39,7 +39,9 @@ class Board:
         self.title = ""
         self.seen: dict[Job, Seen] = {}
         self.best: RunRecord | None = None
-        self.began = time.monotonic()
+        self.rung: list[Job] = []  # those that the study takes to a rung now
+        self.since = time.monotonic()  # this process looks
+        self.began: float | None = None  # the first run since then, which may be long after its worker
         self.work_before = 0.0  # done by earlier processes
         self.add(jobs)
 
@@ -55,16 +57,29 @@ class Board:
                 self.work_before += share_of(job, seen) if before is None else 0.0
                 if seen.final:
                     self.compare(seen.record)
+        self.rung = [job for job in jobs if any(each.config.until is not None for each in jobs)]
+
+    def begin(self) -> None:
+        """Nothing was under way before: the time left is told by what comes from now on."""
+        self.since, self.began = time.monotonic(), None
 
     def refresh(self) -> list[Job]:
         """Look at every job that is not over; returns those that ended since the last look, in that order."""
         going = [job for job, seen in self.seen.items() if not seen.final]
         for job in going:
             look(job, self.seen[job])
+        if self.began is None:
+            self.began = self.first_beginning(going)
         ended = [job for job in going if self.seen[job].final]
         for job in ended:
             self.compare(self.seen[job].record)
         return sorted(ended, key=lambda job: self.seen[job].stamp or 0)
+
+    def first_beginning(self, going: Iterable[Job]) -> float | None:
+        """When the first of these runs began to set up, by this process' clock; None while none has."""
+        now = time.monotonic()
+        begun = [began for job in going if (began := beginning(self.seen[job])) is not None]
+        return min(max(now - (time.time() - min(begun)), self.since), now) if begun else None
 
     def compare(self, record: RunRecord | None) -> None:
         value = value_of(record)
@@ -92,15 +107,29 @@ class Board:
         return sum(seen.final for seen in self.seen.values())
 
     @property
+    def counted(self) -> tuple[int, int]:
+        """How many runs are done and of how many: of a rung its own, as they are not over, and else of the plan."""
+        if self.rung:
+            return sum(self.seen[job].final for job in self.rung), len(self.rung)
+        return self.done, self.total
+
+    @property
     def running(self) -> int:
         return sum(seen.alive and not seen.final for seen in self.seen.values())
 
     @property
     def left(self) -> int:
-        return self.total - self.done
+        done, total = self.counted
+        return total - done
+
+    @property
+    def stopped(self) -> int:
+        """The runs that a rung stopped for good; of those at the rung of now nobody knows yet."""
+        at_rung = set(self.rung)
+        return sum(status_of(seen) == "stopped" and job not in at_rung for job, seen in self.seen.items())
 
     def count(self, status: str) -> int:
-        return sum(seen.record is not None and seen.record.status == status for seen in self.seen.values())
+        return sum(status_of(seen) == status for seen in self.seen.values())
 
     @property
     def work(self) -> float:
@@ -109,6 +138,8 @@ class Board:
 
     def seconds_left(self) -> float | None:
         """An estimate from the speed since this process looks; None before there is one."""
+        if self.began is None:
+            return None
         left = max(self.total - self.spared - self.work, 0.0)
         return time_left(time.monotonic() - self.began, self.work - self.work_before, left)
 
@@ -136,9 +167,27 @@ def changed_at(job: Job, name: str) -> int | None:
         return None
 
 
+def status_of(seen: Seen) -> str | None:
+    return None if seen.record is None else seen.record.status
+
+
+def beginning(seen: Seen) -> float | None:
+    """When a run that moves, or ended just now, began to set up (UTC, seconds), which its process may do much later.
+
+    None while nobody knows; 0, the beginning of time, of one that ended without saying so.
+    """
+    if seen.record is None or seen.stamp is None or seen.record.status == "failed":
+        return None
+    timing = seen.record.timing
+    setup = float(timing.get("setup_seconds") or 0.0)
+    if seen.final:
+        return float(timing.get("began") or setup) - setup
+    # A process writes the record first, imports what it needs, and writes it again when the run is set up.
+    return seen.stamp / 1e9 - setup if seen.alive and "setup_seconds" in timing else None
+
+
 def share_of(job: Job, seen: Seen) -> float:
-    stopped = seen.record is not None and seen.record.status == "stopped"
-    return share(seen.epochs, job.config.trainer.max_epochs, over=seen.final and not stopped)
+    return share(seen.epochs, job.config.trainer.max_epochs, over=seen.final and status_of(seen) != "stopped")
 
 
 def value_of(record: RunRecord | None) -> float | None:

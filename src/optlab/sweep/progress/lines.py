@@ -27,7 +27,7 @@ class LiveLine:
             TextColumn("{task.fields[state]}", table_column=rest),
         )
         self.line = Progress(*columns, console=console, transient=True, expand=True, auto_refresh=False)
-        self.task = self.line.add_task(title(board), total=board.total, state="")
+        self.task = self.line.add_task(title(board), total=board.total - board.spared, state="")
         self.line.start()
 
     def show(self, ended: Sequence[Job]) -> None:
@@ -42,7 +42,7 @@ class LiveLine:
             self.task,
             description=title(board),
             completed=board.work,
-            total=board.total,
+            total=board.total - board.spared,
             state=done(board),
             refresh=True,
         )
@@ -57,7 +57,7 @@ class NotebookLine:
     def __init__(self, board: Board) -> None:
         self.board = board
         self.bar = NotebookBar()
-        self.task = self.bar.add_task(title(board), total=board.total)
+        self.task = self.bar.add_task(title(board), total=board.total - board.spared)
         self.bar.start()
 
     def show(self, ended: Sequence[Job]) -> None:
@@ -66,7 +66,7 @@ class NotebookLine:
             self.task,
             description=title(board),
             completed=board.work,
-            total=board.total,
+            total=board.total - board.spared,
             running=done(board),
             refresh=True,
         )
@@ -83,11 +83,12 @@ class PlainLines:
         self.console = console
 
     def show(self, ended: Sequence[Job]) -> None:
-        total, title = str(self.board.total), f"{self.board.title} " if self.board.title else ""
-        for place, job in enumerate(ended, start=self.board.done - len(ended) + 1):
+        title = f"{self.board.title} " if self.board.title else ""
+        done, total = self.board.counted
+        for place, job in enumerate(ended, start=done - len(ended) + 1):
             record = self.board.seen[job].record
             assert record is not None
-            line = f"{title}{place:>{len(total)}}/{total}  {self.board.label(job)}  {result(record)}"
+            line = f"{title}{place:>{len(str(total))}}/{total}  {self.board.label(job)}  {result(record)}"
             if job is ended[-1] and self.board.left:
                 line += f"  ({state(self.board)})"
             self.console.print(line, markup=False, soft_wrap=True)
@@ -101,8 +102,9 @@ def title(board: Board) -> str:
 
 
 def done(board: Board) -> str:
-    """How many runs are over, and the state of the others."""
-    return f"{board.done}/{board.total} done, {state(board)}"
+    """How many runs are done, and the state of the others."""
+    number, total = board.counted
+    return f"{number}/{total} done, {state(board)}"
 
 
 def state(board: Board) -> str:
@@ -110,7 +112,7 @@ def state(board: Board) -> str:
     numbers = {
         "running": board.running,
         "left": board.left - board.running,
-        "stopped": board.count("stopped"),
+        "stopped": board.stopped,
         "diverged": board.count("diverged"),
         "failed": board.count("failed"),
     }
@@ -130,7 +132,7 @@ def result(record: RunRecord) -> str:
         return divergence(record.diverged)
     if record.status == "stopped":
         reached = record.metrics.get(str(record.data.get("metric")))
-        return f"stopped at epoch {record.epochs}" + (
+        return f"paused at epoch {record.epochs}" + (
             "" if reached is None else f", {record.data['metric']} {reached:.4f}"
         )
     value, seconds = value_of(record), record.timing.get("fit_seconds")

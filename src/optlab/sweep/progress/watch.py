@@ -1,7 +1,6 @@
 """Showing how a sweep gets on while its jobs run: a thread looks at the board and shows it."""
 
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -76,7 +75,7 @@ class Watch:
     def begin(self) -> None:
         self.announce()
         self.display = display_for(self.board, self.console)
-        self.board.began = time.monotonic()
+        self.board.begin()
         self.watcher.start()
 
     def announce(self) -> None:
