@@ -14,11 +14,13 @@ from optlab.analysis.judge.tuning import on_the_edge, spent
 from optlab.analysis.judge.verdict import Verdict, judge
 from optlab.analysis.read.plans import studies
 from optlab.analysis.show import replay as script
+from optlab.analysis.show.figures.search import best_against_budget
+from optlab.analysis.show.figures.sensitivity import lr_sensitivity
 from optlab.analysis.show.tables.tried import configurations
 from optlab.api import frames
 from optlab.record import Status, write_metrics
 from optlab.rules.stopping import Halving
-from tests.analysis.made import make_run
+from tests.analysis.made import make_run, subject
 
 HORIZON = 8
 RULE = Halving.of(4, HORIZON, 2)  # 2 behind epoch 2, 1 behind epoch 4
@@ -70,6 +72,20 @@ def test_what_was_saved_is_said_and_stopped_trials_are_kept_shown_and_never_comp
     assert frame["stopped"].tolist() == [1, 1, 1, 0]
     assert frame["n"].tolist() == [0, 0, 0, 1]
     assert read_runs([tmp_path]).counts()["stopped"] == 3
+
+
+def test_figures_of_trials_say_that_those_that_were_stopped_are_not_in_them(tmp_path: Path) -> None:
+    halved(tmp_path, [0.4, 0.35, 0.5, 0.5], LATE)
+    trial(tmp_path, 0.1, LATE)  # another that went on to the end
+    for lr in LRS[:2]:
+        make_run(tmp_path, "sgd", lr, 0, epochs=HORIZON, phase="tune", config=LENGTH)
+        make_run(tmp_path, "sgd", lr, 1, epochs=HORIZON, phase="confirm", config=LENGTH)
+    [contest] = contests(read_runs([tmp_path]))
+    found, budget = lr_sensitivity(subject(contest)), best_against_budget(subject(contest))
+    assert found is not None
+    assert budget is not None
+    assert "Of 7 trials, 3 were stopped early and have no final value: only those that went on" in found.note
+    assert budget.note.endswith("Without adam, whose trials were stopped early and have no final value.")
 
 
 @pytest.mark.parametrize(("third", "place"), [([0.4, 0.45, 0.5, 0.5], 2), ([0.3, 0.35, 0.5, 0.5], None)])

@@ -2,6 +2,7 @@
 
 from optlab.analysis.judge.contest import Contender
 from optlab.analysis.judge.metric import Metric
+from optlab.analysis.judge.qualify import some
 from optlab.analysis.show.colors import Palette
 from optlab.analysis.show.figures import series
 from optlab.analysis.show.figures.description import Axis, Figure, Line, Panel
@@ -24,11 +25,13 @@ def best_against_budget(subject: Subject) -> Figure | None:
     if not found:
         return None
     note = "Expected best of k trials drawn at random from those that ran (Dodge et al. 2019): who leads depends on k."
+    names = [c.name for c in contest.contenders if c not in whole]
+    without = [f"Without {some(names)}, whose trials were stopped early and have no final value."] if names else []
     return Figure(
         id="budget",
         file="best_against_budget",
         title="Best so far against budget",
-        note=" ".join([note, *about_seconds(subject.verdict)]),
+        note=" ".join([note, *without, *about_seconds(subject.verdict)]),
         x=COSTS,
         panels={
             metric.name: Panel(

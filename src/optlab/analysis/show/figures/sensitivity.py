@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from optlab.analysis.judge.contest import Configuration, Contender, constants
+from optlab.analysis.judge.contest import Configuration, Contender, Contest, constants
 from optlab.analysis.judge.metric import Metric
 from optlab.analysis.judge.searched import Scale, Value, settings_of, value_of, without, word
 from optlab.analysis.show.figures.description import Axis, Band, Figure, Mark, Panel, Points, Span
@@ -53,7 +53,7 @@ def lr_sensitivity(subject: Subject) -> Figure | None:
         id="lr",
         file="lr_sensitivity",
         title="Sensitivity to the learning rate",
-        note=NOTE.format(of="learning rate"),
+        note=" ".join([NOTE.format(of="learning rate"), *left_out(subject.contest)]),
         key=KEY,
         x={"lr": across.axis},
         panels={subject.contest.selection.name: panel},
@@ -76,7 +76,20 @@ def key_sensitivity(subject: Subject) -> Figure | None:
         found = {c: points for c in contest.contenders if (points := slice_of(c, name, contest.selection))}
         if found:
             panels[name] = panel_over(subject, found, name, contest.selection)
-    return figure_of("sensitivity", "sensitivity", panels, NOTE.format(of="value") + " All else is as chosen.")
+    note = " ".join([NOTE.format(of="value"), "All else is as chosen.", *left_out(contest)])
+    return figure_of("sensitivity", "sensitivity", panels, note)
+
+
+def left_out(contest: Contest) -> list[str]:
+    """What to say where trials were stopped early: those that are drawn are the ones that were ahead."""
+    stopped = [configuration for c in contest.contenders for configuration in c.tried if configuration.count("stopped")]
+    if not stopped:
+        return []
+    tried = sum(len(c.tried) for c in contest.contenders)
+    return [
+        f"Of {plural(tried, 'trial')}, {len(stopped)} were stopped early and have no final value: only those that went "
+        "on to the end are drawn, and for an optimizer with such trials no best so far against budget."
+    ]
 
 
 def slice_of(contender: Contender, name: str, metric: Metric) -> list[Point]:
