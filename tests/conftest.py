@@ -26,6 +26,7 @@ def words_of(*overrides: str) -> list[str]:
 # Those that wait for other processes begin first: one of them begun last would leave the other workers idle.
 SLOW = (
     "sweep/test_launchers.py",
+    "sweep/test_launchers_stopped.py",
     "test_bench.py",
     "sweep/test_study.py",
     "sweep/test_multirun.py",

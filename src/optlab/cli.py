@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from optlab import exits
 from optlab.adapters import composing as composing_adapter
 from optlab.adapters import hydra as hydra_adapter
-from optlab.adapters import process
+from optlab.adapters import loggers, process
 from optlab.adapters.output import outliving_its_reader
 from optlab.config import completion, places, resolve
 from optlab.config import overrides as typed
@@ -119,7 +119,7 @@ def task(cfg: DictConfig) -> float | None:
     folder = Path(hydra.runtime.output_dir)
     first_process = is_first_process()
     if not first_process:
-        process.log_only_warnings("optlab")
+        loggers.log_only_warnings("optlab")
     with hydra_adapter.as_the_user_set_it() as full_error:
         unresolved = OmegaConf.to_container(cfg)
         wants_traceback = full_error or (isinstance(unresolved, dict) and unresolved.get("traceback") is True)

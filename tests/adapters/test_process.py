@@ -1,7 +1,6 @@
 """What is told to this process as a whole, each looked at from outside."""
 
 import gc
-import logging
 import os
 import platform
 import signal
@@ -249,23 +248,6 @@ def test_a_variable_is_set_unless_the_user_chose_it(monkeypatch: pytest.MonkeyPa
     assert (os.environ["CHOSEN"], os.environ["FREE"]) == ("mine", "1")
 
 
-def test_the_other_processes_of_a_run_and_the_jobs_of_a_sweep_tell_warnings_alone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    logger = logging.getLogger("of_this_test")
-    logger.setLevel(logging.INFO)
-    process.log_only_warnings("of_this_test")
-    assert (logger.isEnabledFor(logging.INFO), logger.isEnabledFor(logging.WARNING)) == (False, True)
-    with process.telling_errors_alone("of_this_test"):  # ten steps that are measured are no run
-        assert not logger.isEnabledFor(logging.WARNING)
-    assert logger.isEnabledFor(logging.WARNING)
-    console, file = logging.NullHandler(), logging.NullHandler()
-    console.name, file.name = "console", "file"
-    monkeypatch.setattr(logging.getLogger(), "handlers", [console, file])
-    process.quiet_console()
-    assert (console.level, file.level) == (logging.WARNING, logging.NOTSET)
-
-
 def test_a_job_looks_like_a_single_run_and_leaves_the_environment_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["train.py", "-m", "seed=1,2"])
     monkeypatch.setenv("KEPT", "before")
@@ -304,33 +286,6 @@ def test_another_process_of_python_m_optlab_is_started_by_m_too() -> None:
         print(__spec__.name)
     """
     assert python(program) == "optlab.__main__"
-
-
-def test_what_optlab_tells_is_printed_unless_the_program_logs_itself_else_it_is_lost_or_told_twice(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    logger = logging.getLogger("optlab.told_here")
-    monkeypatch.setattr(logging.getLogger(), "handlers", [])
-    with process.telling("optlab"):
-        logger.info("chosen for you")
-    logger.info("later")
-    with process.telling("optlab", wanted=False):
-        logger.info("unwanted")
-    assert capsys.readouterr().out == "chosen for you\n"
-    monkeypatch.setattr(logging.getLogger(), "handlers", [logging.NullHandler()])
-    with process.telling("optlab"):
-        logger.info("logged by the program")
-    assert capsys.readouterr().out == ""
-
-
-def test_loggers_are_as_they_were_else_a_notebook_prints_each_line_twice_after_a_sweep() -> None:
-    root, own = logging.getLogger(), logging.getLogger("optlab")
-    before = list(root.handlers), root.level, own.level
-    with process.keeping_logging():
-        root.addHandler(logging.StreamHandler())
-        root.setLevel(logging.ERROR)
-        own.setLevel(logging.DEBUG)
-    assert (root.handlers, root.level, own.level) == before
 
 
 def test_a_process_exists_until_it_has_ended() -> None:

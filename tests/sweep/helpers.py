@@ -19,6 +19,12 @@ from tests.metrics import read_metrics
 SIGNAL = "+callbacks.signal._target_=tests.sweep.troubles.Signal"
 HOLD = "+callbacks.hold._target_=tests.sweep.troubles.Hold"
 LOG = "+callbacks.log._target_=tests.sweep.troubles.Log"
+LOCAL = ("auto", "submitit_local", "ray")  # launchers with processes of this machine
+
+
+def by(launcher: str, at_a_time: int) -> tuple[str, ...]:
+    """Through this launcher, so many runs at a time, with one thread each as the test process has."""
+    return (f"hydra/launcher={launcher}", f"hydra.launcher.n_jobs={at_a_time}", "hydra.launcher.threads=1")
 
 
 def words_of(*words: str, name: str = "first") -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from optlab.adapters import process
+from optlab.adapters import loggers
 from optlab.api.training import prepared
 from optlab.api.words import words_of
 from optlab.config import compose
@@ -32,7 +32,7 @@ def find_lr(*, overrides: Sequence[str] = (), progress: bool = True, **settings:
     cfg = compose([*words, "mode=find_lr"])
     if cfg.mode != "find_lr":
         raise UserError("mode: optlab.find_lr has its own; leave it out")
-    with process.telling("optlab", wanted=progress):
+    with loggers.telling("optlab", wanted=progress):
         return FoundLr(measured(cfg, words))
 
 

@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from optlab import cli, objects
 from optlab.adapters import hydra as hydra_adapter
-from optlab.adapters import process
+from optlab.adapters import loggers, process
 from optlab.api.results import Results, read
 from optlab.api.words import words_of
 from optlab.config import overrides as typed
@@ -132,7 +132,7 @@ def prepared(words: Sequence[str], progress: bool) -> Iterator[list[str]]:
         stack.enter_context(silent("words") if progress else silent("words", "progress"))
         stack.enter_context(places.using(found := typed.places_of(list(words))))
         stack.enter_context(process.importing_from(found.import_paths))
-        stack.enter_context(process.keeping_logging())
+        stack.enter_context(loggers.keeping_logging())
         stack.enter_context(hydra_adapter.offering(objects.all_options()))
         yield [word for word in typed.prepare(["-m", *words]) if word != "-m"]
 

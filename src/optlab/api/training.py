@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from omegaconf import DictConfig
 
 from optlab import cli, notebook
-from optlab.adapters import process
+from optlab.adapters import loggers
 from optlab.api.words import words_of
 from optlab.config import compose, places, resolve
 from optlab.config import overrides as typed
@@ -64,7 +64,7 @@ def run(
     if cfg.get("mode", "train") != "train":
         raise UserError(f"mode={cfg['mode']}: optlab.run trains; leave mode out")
     where = folder_of(cfg, folder)
-    with process.telling("optlab", wanted=progress):
+    with loggers.telling("optlab", wanted=progress):
         record = run_config(shown(cfg, progress), where, overrides=words, sources=sources)
     if record.status == "interrupted":
         last = where / CHECKPOINT_FOLDER / "last.ckpt"

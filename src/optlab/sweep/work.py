@@ -17,7 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from optlab.adapters import hydra as hydra_adapter
-from optlab.adapters import process
+from optlab.adapters import loggers, process
 from optlab.config import resolve
 from optlab.config.overrides import quoted
 from optlab.config.schema import Config
@@ -56,7 +56,7 @@ def run_job(
             return None if before.status == "failed" else objective(before)
         config = prepared(config, folder, overrides, before)
         if not wants_output(overrides):
-            process.quiet_console()
+            loggers.quiet_console()
         record = RunRecord.begin(config.plain, overrides)
         if before is not None and config.ckpt is not None:
             record.continued_from, record.data = before.continued_from, before.data

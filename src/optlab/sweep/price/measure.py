@@ -15,7 +15,8 @@ import torch
 
 from optlab.adapters.generators import keeping_generators
 from optlab.adapters.lightning import callbacks_of
-from optlab.adapters.process import freeing_memory, telling_errors_alone
+from optlab.adapters.loggers import telling_errors_alone
+from optlab.adapters.process import freeing_memory
 from optlab.adapters.torch import on_threads, set_float32_precision
 from optlab.callbacks import Interruption
 from optlab.check import check_config
