@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from optlab.console import silent
 from optlab.sweep.launchers.parcel import Ending
 from optlab.sweep.launchers.pool import Backend, run_all
 from optlab.sweep.launchers.slots import Slot
@@ -147,11 +148,18 @@ def test_the_pool_runs_as_many_jobs_at_a_time_as_there_are_slots_and_keeps_their
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_a_job_whose_process_died_goes_on_before_those_that_wait_and_a_second_death_is_the_end() -> None:
+def test_a_job_whose_process_died_goes_on_before_those_that_wait_and_a_second_death_is_the_end(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     backend = Clockwork(1, dies="abb")
     endings = run_all(backend, [[name] for name in "abc"], first=0)
     assert [line[0] for line in backend.log] == [*"aabbc"]
     assert [(ending.how, ending.value) for ending in endings] == [("returned", 0), ("died", 2), ("returned", 0)]
+    said = "a worker died without a word (out of memory?); its run goes on or begins again: "
+    assert capsys.readouterr().out.splitlines() == [said + "a", said + "b"]
+    with silent("progress"):
+        run_all(Clockwork(1, dies="a"), [["a"]], first=0)
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.usefixtures("no_waiting")

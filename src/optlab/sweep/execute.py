@@ -15,6 +15,7 @@ from optlab.record import RECORD_FILE, RunRecord, cannot_write
 from optlab.sweep.folder import locked
 from optlab.sweep.job import Job, Outcome, SweepInterrupted, outcome, unique
 from optlab.sweep.progress import watching
+from optlab.sweep.progress.lines import say_again
 
 ATTEMPTS = 2  # beginnings of a job whose process dies without a word, before that counts as its failure
 SECONDS_BETWEEN_LOOKS = 0.5  # at jobs that another process is running
@@ -92,6 +93,8 @@ def settle(launcher: Launcher, jobs: Sequence[Job], numbers: dict[Job, int]) -> 
             deaths[job] += error.times if isinstance(error, ProcessDied) else 1
             if deaths[job] >= ATTEMPTS:
                 give_up(job)
+            else:
+                say_again(job.folder.name)
 
 
 def wait_for_free(jobs: Iterable[Job]) -> list[Job]:

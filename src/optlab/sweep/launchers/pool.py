@@ -9,6 +9,7 @@ from optlab.adapters.process import ctrl_c_waits
 from optlab.errors import Interrupted
 from optlab.sweep.launchers.parcel import Ending
 from optlab.sweep.launchers.slots import Slot
+from optlab.sweep.progress.lines import say_again
 
 SECONDS_BETWEEN_LOOKS = 0.1
 STARTS = 2  # of a job whose process dies
@@ -90,6 +91,7 @@ def run_all(backend: Backend, jobs: Sequence[Sequence[str]], first: int) -> list
                     endings[job] = Ending("died", deaths[job])
                     if deaths[job] < STARTS:
                         waiting.insert(0, job)
+                        say_again(" ".join(jobs[job]))
             if busy and not (free and waiting):
                 backend.wait([handle for _, handle in busy.values()])
         except (Interrupted, KeyboardInterrupt) as request:

@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
+from optlab.console import console_for
 from optlab.notebook import NotebookBar
 from optlab.record import RunRecord
 from optlab.rules.words import divergence, duration, failure
@@ -95,6 +96,17 @@ class PlainLines:
 
     def close(self) -> None:
         pass
+
+
+def say_again(run: str) -> None:
+    """One line where the process of a run died and the run is started once more.
+
+    Args:
+        run: its folder's name, or the words that tell it from others.
+    """
+    if not console_for("progress").quiet:
+        # Not by a console: what is shown live takes over `sys.stdout`, and puts what is printed there above itself.
+        print(f"a worker died without a word (out of memory?); its run goes on or begins again: {run}", flush=True)
 
 
 def title(board: Board) -> str:
