@@ -42,6 +42,7 @@ class Board:
         self.rung: list[Job] = []  # those that the study takes to a rung now
         self.since = time.monotonic()  # this process looks
         self.began: float | None = None  # the first run since then, which may be long after its worker
+        self.said = False  # by a run that ended
         self.work_before = 0.0  # done by earlier processes
         self.add(jobs)
 
@@ -61,22 +62,25 @@ class Board:
 
     def begin(self) -> None:
         """Nothing was under way before: the time left is told by what comes from now on."""
-        self.since, self.began = time.monotonic(), None
+        self.since, self.began, self.said = time.monotonic(), None, False
 
     def refresh(self) -> list[Job]:
         """Look at every job that is not over; returns those that ended since the last look, in that order."""
         going = [job for job, seen in self.seen.items() if not seen.final]
         for job in going:
             look(job, self.seen[job])
-        if self.began is None:
-            self.began = self.first_beginning(going)
         ended = [job for job in going if self.seen[job].final]
+        if not self.said:  # the first that end know best when training began
+            began = self.first_beginning(ended)
+            self.said = began is not None
+            if self.said or self.began is None:
+                self.began = began if self.said else self.first_beginning(going)
         for job in ended:
             self.compare(self.seen[job].record)
         return sorted(ended, key=lambda job: self.seen[job].stamp or 0)
 
     def first_beginning(self, going: Iterable[Job]) -> float | None:
-        """When the first of these runs began to set up, by this process' clock; None while none has."""
+        """When the first of these runs began to train, by this process' clock; None while none has."""
         now = time.monotonic()
         begun = [began for job in going if (began := beginning(self.seen[job])) is not None]
         return min(max(now - (time.time() - min(begun)), self.since), now) if begun else None
@@ -172,18 +176,17 @@ def status_of(seen: Seen) -> str | None:
 
 
 def beginning(seen: Seen) -> float | None:
-    """When a run that moves, or ended just now, began to set up (UTC, seconds), which its process may do much later.
+    """When a run that moves, or ended just now, began to train (UTC, seconds): its process may be much older.
 
     None while nobody knows; 0, the beginning of time, of one that ended without saying so.
     """
     if seen.record is None or seen.stamp is None or seen.record.status == "failed":
         return None
     timing = seen.record.timing
-    setup = float(timing.get("setup_seconds") or 0.0)
     if seen.final:
-        return float(timing.get("began") or setup) - setup
+        return float(timing.get("began") or 0.0)
     # A process writes the record first, imports what it needs, and writes it again when the run is set up.
-    return seen.stamp / 1e9 - setup if seen.alive and "setup_seconds" in timing else None
+    return seen.stamp / 1e9 if seen.alive and "setup_seconds" in timing else None
 
 
 def share_of(job: Job, seen: Seen) -> float:
