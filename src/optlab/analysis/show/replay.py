@@ -26,7 +26,7 @@ from optlab.rules.words import plural
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python scripts/replay_stopping.py",
+        prog="scripts/replay_stopping.py",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
