@@ -27,6 +27,7 @@ def words_of(*overrides: str) -> list[str]:
 SLOW = (
     "sweep/test_launchers.py",
     "sweep/test_launchers_stopped.py",
+    "sweep/test_auto.py",
     "test_bench.py",
     "sweep/test_study.py",
     "sweep/test_multirun.py",

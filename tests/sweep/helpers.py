@@ -39,8 +39,13 @@ def multirun(*words: str, name: str = "first") -> Result:
 
 def start(*words: str, name: str = "first") -> "subprocess.Popen[str]":
     """A quick multirun in a process of its own."""
+    return begin(*words_of(*words, name=name))
+
+
+def begin(*words: str) -> "subprocess.Popen[str]":
+    """`python train.py WORDS` in a process of its own, with one thread as the test process has."""
     return subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), *here(words_of(*words, name=name))],
+        [sys.executable, str(ROOT / "train.py"), *here(words)],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -231,19 +231,6 @@ def stopping(name: str, step: int) -> list[str]:
     ]  # fmt: skip
 
 
-def test_a_killed_sweep_goes_on_and_is_the_sweep_that_was_never_killed() -> None:
-    words = stopping("SIGKILL", 30)
-    Path("armed").touch()
-    killed = start(*words)
-    killed.communicate()
-    assert killed.returncode == -signal.SIGKILL
-    assert record_of(0.2).status == "running"
-    assert multirun(*words).code == 0
-    assert [(lr, epochs) for lr, epochs, _ in trained()] == [(0.1, 0), (0.2, 0), (0.2, 1), (0.3, 0)]
-    assert multirun(*words, "optimizer.lr=0.2", name="whole").code == 0
-    assert_same_run(0.2, "first", "whole")
-
-
 def test_a_job_that_was_killed_in_its_first_epoch_starts_over() -> None:
     words = ("optimizer.lr=0.1", LOG)
     multirun(*words)

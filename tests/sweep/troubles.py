@@ -45,9 +45,15 @@ class Signal(Callback):
 
 
 class Hold(Callback):
-    """Waits in the second epoch to be asked to stop, while there is no file `asked`: the run is not over before."""
+    """Waits in the second epoch to be asked to stop, while there is no file `asked`: the run is not over before.
+
+    A line with its process is then in the file `held`.
+    """
 
     def on_train_batch_start(self, trainer: Any, *_: Any) -> None:
+        if trainer.current_epoch == 1 and not Path("asked").exists():
+            with Path("held").open("a", encoding="utf-8") as file:
+                file.write(f"{os.getpid()}\n")
         end = time.monotonic() + 120
         while trainer.current_epoch == 1 and not Path("asked").exists() and time.monotonic() < end:
             if any(getattr(callback, "signum", None) for callback in trainer.callbacks):
