@@ -12,6 +12,7 @@ from benchmark.turns import PROJECT, contestant
 TRAIN = str(PROJECT / "train.py")
 GATE = "+callbacks.gate._target_=benchmark.gate.Gate"
 NOT_COLLECTING = "import gc; gc.disable(); import torch, lightning; gc.enable(); gc.freeze()"  # process.importing
+AS_A_RUN = "from optlab.adapters import process\nwith process.importing(): import torch, lightning"  # without plots
 QUIET = ["logger=csv", "callbacks.progress=null"]
 
 
@@ -53,6 +54,7 @@ def start_up(rounds: int) -> dict[str, list[float]]:
             "--cfg job": lambda: seconds_of([TRAIN, "--cfg", "job"]),
             "import torch, lightning": lambda: seconds_of(["-c", "import torch, lightning"]),
             "the same, not collecting": lambda: seconds_of(["-c", NOT_COLLECTING]),
+            "the same, as a run imports them": lambda: seconds_of(["-c", AS_A_RUN]),
             "first step": seconds_to_first_step,
         },
         rounds,

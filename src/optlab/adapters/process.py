@@ -21,6 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from optlab.adapters.torchmetrics import without_plots_and_signals
 from optlab.errors import Interrupted
 
 # From glibc's malloc.h.
@@ -37,6 +38,8 @@ STOPS = (signal.SIGINT, signal.SIGTERM, *HANG_UP)
 def importing() -> Iterator[None]:
     """Around the imports of torch and Lightning: collect no garbage, and look through what they made never again.
 
+    Torchmetrics, which Lightning imports, does without what few of its metrics need.
+
     Importing makes millions of objects that live to the end: looking through them again and again takes a quarter of
     the time from the shell to the first step, and once more at exit. Once a process: what a sweep's first run leaves
     behind is to be collected before the second.
@@ -46,7 +49,8 @@ def importing() -> Iterator[None]:
         return
     gc.disable()
     try:
-        yield
+        with without_plots_and_signals():
+            yield
     finally:
         gc.enable()
     gc.freeze()
