@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import numpy as np
 import torch
 from pydantic import Field
 
+from optlab.adapters.sklearn import read_digits
 from optlab.data.arrays import Arrays, DataInfo, Source, images_from_nhwc
 from optlab.data.images import ImageSize, height_width
 from optlab.data.sources.channel_statistics import Mean, Std, channel_statistics
@@ -22,13 +22,8 @@ def digits(*, mean: Mean | None = None, std: Std | None = None) -> Source:
     Args:
         mean, std: of the channel, on the [0, 1] scale; None measures them on the 1,437.
     """
-    from sklearn.datasets import load_digits
-
-    raw = load_digits()
-    everything = Arrays(
-        images_from_nhwc(raw.images.astype(np.uint8)[..., None]),
-        torch.from_numpy(raw.target.astype(np.int64)),
-    )
+    images, target = read_digits()
+    everything = Arrays(images_from_nhwc(images[..., None]), torch.from_numpy(target))
     classes = tuple(str(digit) for digit in range(10))
     unscaled = DataInfo("digits", "classification", (1, 8, 8), classes, 10, None, None, pixel_max=16.0)
     train, test = holdout(everything, DIGITS_TEST_SIZE, 0, unscaled)
