@@ -1,6 +1,5 @@
 """Optimizers: from the settings of a yaml to what a torch optimizer class takes, checked before data is loaded."""
 
-import difflib
 import inspect
 from typing import Any, get_type_hints
 
@@ -13,6 +12,7 @@ from optlab.config.schema import Optimizer as Settings
 from optlab.config.signature import check_value, locate, unknown_argument
 from optlab.errors import UserError
 from optlab.rules.commands import install
+from optlab.rules.nearest import nearest
 
 ACCELERATED = ("fused", "capturable")
 COMPUTES_BY = (*ACCELERATED, "foreach", "differentiable")  # how a step is computed, not what
@@ -260,7 +260,7 @@ def _check_allowed(name: str) -> None:
         raise UserError(
             f"pytorch_optimizer.{name}: its licence forbids commercial use (CC BY-NC-SA 4.0): use another one"
         )
-    close = difflib.get_close_matches(name, PYTORCH_OPTIMIZER_ALLOWED, n=3, cutoff=0.5)
+    close = nearest(name, PYTORCH_OPTIMIZER_ALLOWED, n=3, cutoff=0.5)
     names = ", ".join(close or sorted(PYTORCH_OPTIMIZER_ALLOWED))
     raise UserError(
         f"pytorch_optimizer.{name}: not among the classes that pass the conformance tests; "

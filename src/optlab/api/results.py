@@ -3,7 +3,6 @@
 The numbers are those of the report, by the same functions.
 """
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from html import escape
@@ -23,6 +22,7 @@ from optlab.analysis.show.tables.write import latex, markdown
 from optlab.api import frames
 from optlab.errors import UserError
 from optlab.record import finite, shortest
+from optlab.rules.nearest import nearest
 from optlab.rules.words import plural
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def check_exists(folder: Path) -> None:
     beside = [folder.parent, Path("outputs", "sweeps"), Path("outputs", "runs")]
     found = [path for parent in beside if parent.is_dir() for path in parent.iterdir() if path.is_dir()]
     by_name = {path.name: path for path in reversed(found)}
-    close = difflib.get_close_matches(folder.name, by_name, n=1)
+    close = nearest(folder.name, by_name)
     hint = f"did you mean {by_name[close[0]]}?" if close else "name a run or a sweep, as in outputs/sweeps/first"
     raise UserError(f"{folder}: there is no such folder; {hint}")
 
@@ -140,7 +140,7 @@ class Results:
         known = self._figures
         if name not in known:
             inside = [each for each in known if name in each]
-            close = inside[:1] or difflib.get_close_matches(name, known, n=1)
+            close = inside[:1] or nearest(name, known)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise UserError(f"figure({name!r}): there is no such figure; known: {', '.join(known)}{hint}")
         return picture_of(known[name])

@@ -3,11 +3,11 @@
 The modules are imported when they are called: a report takes no Hydra, and `optlab --help` none of them.
 """
 
-import difflib
 from collections.abc import Sequence
 from importlib import import_module
 
 from optlab.errors import UserError
+from optlab.rules.nearest import nearest
 
 COMMANDS = {
     "report": "read sweeps and say what they show",
@@ -27,7 +27,7 @@ def called(arguments: Sequence[str]) -> str | None:
     word = arguments[0] if arguments else ""
     if word in COMMANDS:
         return word
-    if word.isidentifier() and (close := difflib.get_close_matches(word, COMMANDS, n=1, cutoff=0.7)):
+    if word.isidentifier() and (close := nearest(word, COMMANDS, cutoff=0.7)):
         raise UserError(f"{word}: there is no such command; did you mean {close[0]}? known: {', '.join(COMMANDS)}")
     return None
 

@@ -6,20 +6,18 @@ optlab conformance Lion Adan                      classes of pytorch_optimizer, 
 optlab conformance                                all of them: which may be used, and why the others may not
 """
 
-import argparse
 import inspect
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from optlab.errors import UserError
+from optlab.rules.arguments import Parser
 from optlab.rules.commands import program, tool
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=tool("conformance"), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser() -> Parser:
+    parser = Parser(tool("conformance"), __doc__)
     parser.add_argument("words", nargs="*", metavar="CLASS", help="package.Class, with its arguments as key=value")
     return parser
 

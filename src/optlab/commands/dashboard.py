@@ -13,13 +13,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from optlab.errors import UserError
+from optlab.rules.arguments import Parser
 from optlab.rules.commands import install, tool
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=tool("dashboard"), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser() -> Parser:
+    parser = Parser(tool("dashboard"), __doc__)
     parser.add_argument("sweep", type=Path, metavar="SWEEP", help="a folder like outputs/sweeps/first")
     parser.add_argument(
         "--entity", help="a user or a team; default: that of the runs, of WANDB_ENTITY, or of the account"

@@ -4,7 +4,6 @@ optlab init mine && cd mine
 optlab model=mine dataset=mine
 """
 
-import argparse
 import shlex
 import sys
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from optlab.errors import UserError
+from optlab.rules.arguments import Parser
 from optlab.rules.commands import program, tool
 from optlab.rules.words import plural
 
@@ -19,10 +19,8 @@ from optlab.rules.words import plural
 FILES = ("README.md", "mine.py", "conf/model/mine.yaml", "conf/dataset/mine.yaml", "test_mine.py")
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=tool("init"), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser() -> Parser:
+    parser = Parser(tool("init"), __doc__)
     parser.add_argument(
         "folder", nargs="?", type=Path, default=Path(), metavar="FOLDER", help="where to write; default: here"
     )

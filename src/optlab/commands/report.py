@@ -14,13 +14,12 @@ from pathlib import Path
 
 from optlab.errors import UserError
 from optlab.record import shortest
+from optlab.rules.arguments import Parser
 from optlab.rules.commands import tool
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=tool("report"), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser() -> Parser:
+    parser = Parser(tool("report"), __doc__)
     parser.add_argument("sweeps", nargs="+", type=Path, metavar="SWEEP", help="a folder like outputs/sweeps/first")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="where to write; default: the folder of a sweep, or outputs/reports/"

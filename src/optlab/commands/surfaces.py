@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from optlab.errors import UserError
 from optlab.record import shortest
+from optlab.rules.arguments import Parser
 from optlab.rules.commands import tool
 
 if TYPE_CHECKING:
@@ -26,10 +27,8 @@ DEFAULT = "sgd,momentum,adam,rmsprop"
 MOST_STEPS = 10_000
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=tool("surfaces"), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser() -> Parser:
+    parser = Parser(tool("surfaces"), __doc__)
     parser.add_argument("--optimizers", default=DEFAULT, metavar="NAMES", help=f"default: {DEFAULT}")
     parser.add_argument("--surface", metavar="NAMES", help="rosenbrock, rastrigin, beale, ravine, saddle; default: all")
     parser.add_argument("--steps", default="200", help="of each path; default: 200")

@@ -1,6 +1,5 @@
 """The groups of the config folders, their options, and the keys that may be typed below them. Light at import."""
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,6 +8,7 @@ from optlab.adapters.hydra import Override, matching
 from optlab.config import places
 from optlab.config.places import groups, options
 from optlab.errors import UserError
+from optlab.rules.nearest import nearest
 
 MAY_BE_NULL = ("experiment", "debug", "module")
 OF_CLASSES = ("dataset", "loss", "lr", "model", "module", "optimizer")  # groups whose options are a class's arguments
@@ -52,7 +52,7 @@ def unknown_option(group: str, value: Any) -> str:
     if group == "lr" and isinstance(value, (int, float)):
         return f"lr={value}: lr is the group of schedules ({', '.join(options('lr'))}); type optimizer.lr={value}"
     names = [*options(group), *(["true"] if group == "debug" else [])]
-    close = difflib.get_close_matches(str(value), names, n=1, cutoff=0.5)
+    close = nearest(str(value), names, cutoff=0.5)
     hint = f"; did you mean {group}={close[0]}?" if close else ""
     if group in OF_CLASSES and re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", str(value)):
         hint = f"; a class is typed as {group}._target_={value}"

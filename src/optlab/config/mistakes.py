@@ -1,6 +1,5 @@
 """What Hydra and the system say of a mistake, in one line for a person that names what to type. Light at import."""
 
-import difflib
 import re
 from collections.abc import Sequence
 
@@ -9,6 +8,7 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 
 from optlab.config.groups import groups, keys_of, option_of, options, sweeper
 from optlab.errors import UserError, own_line
+from optlab.rules.nearest import nearest
 
 OF_HYDRA = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.searchpath", "hydra.verbose")
 
@@ -60,7 +60,7 @@ def unknown_plugin(kind: str, name: str) -> str:
     """For a launcher or sweeper that there is not: those there are, and the nearest one."""
     known = options(f"hydra/{kind}")
     known = known if kind == "sweeper" or "basic" in known else ["basic", *known]
-    close = difflib.get_close_matches(name, known, n=1)
+    close = nearest(name, known)
     hint = f"; did you mean hydra/{kind}={close[0]}?" if close else ""
     return f"hydra/{kind}={name}: there is no such {kind}; known: {', '.join(known)}{hint}"
 
@@ -81,11 +81,11 @@ def unknown_key(path: str, words: Sequence[str]) -> str:
             f"({', '.join(['basic', *options('hydra/launcher')])})"
         )
     if not names:
-        close = difflib.get_close_matches(group.partition(".")[0], groups(), n=1)
+        close = nearest(group.partition(".")[0], groups())
         if close and close[0] != group.partition(".")[0]:
             return f"{path}: there is no such group; did you mean {close[0]}.{key}?"
         return f"{path}: there is no such key; add it with +{word}"
-    close = difflib.get_close_matches(key, names, n=1)
+    close = nearest(key, names)
     hint = f"; did you mean {group + '.' if group else ''}{close[0]}?" if close else ""
     if not group:
         modes = [mode for mode in ("trace", "find_lr") if f"mode={mode}" in words]  # whose keys are meant first

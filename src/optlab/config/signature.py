@@ -1,6 +1,5 @@
 """Values from config against the signature of the class or function that they are for, in words for a person."""
 
-import difflib
 import importlib
 import inspect
 import traceback
@@ -17,6 +16,7 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnno
 from optlab.config import places
 from optlab.errors import UserError
 from optlab.record import shortest
+from optlab.rules.nearest import nearest
 
 NOT_ARGUMENTS = ("name", "_target_", "_convert_")  # keys of a group's option that its callable never sees
 
@@ -63,7 +63,7 @@ def not_imported(module: str, error: Exception) -> str:
     """Why a module of the user's could not be imported, with the file and line where that is known."""
     if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == module.partition(".")[0]:
         places = ", ".join(shortened(folder) for folder in searched())
-        close = difflib.get_close_matches(module, [file.stem for each in searched() for file in each.glob("*.py")], n=1)
+        close = nearest(module, [file.stem for each in searched() for file in each.glob("*.py")])
         hint = f"; did you mean {close[0]}?" if close and close[0] != module else ""
         return f"No module named {error.name!r} in {places}, nor installed{hint}"
     what = " ".join(f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}".split())
@@ -80,7 +80,7 @@ def lacks(found: Any, parts: Sequence[str], number: int) -> str:
     own = any((folder / f"{parts[0]}.py").exists() for folder in searched())  # perhaps hidden by what is installed
     where = f" ({shortened(Path(file))})" if file and own else ""
     before = ".".join(parts[:number])
-    close = difflib.get_close_matches(parts[number], dir(found), n=1)
+    close = nearest(parts[number], dir(found))
     hint = f"; did you mean {'.'.join([before, close[0], *parts[number + 1 :]])}?" if close else ""
     return f"{before}{where} has no {parts[number]!r}{hint}"
 
@@ -218,7 +218,7 @@ def wanted(hint: Any) -> str:
 
 def unknown_argument(group: str, target: Callable[..., Any], key: str, names: Sequence[str]) -> str:
     """`optimizer.beta: Adam takes no 'beta'; it takes lr, betas, ...; did you mean betas?`"""
-    close = difflib.get_close_matches(key, names, n=1)
+    close = nearest(key, names)
     hint = f"did you mean {group}.{close[0]}?" if close else f"~{group}.{key} leaves it out"
     name = getattr(target, "__qualname__", str(target)).removesuffix(".__init__")
     return f"{group}.{key}: {name} takes no {key!r}; it takes {', '.join(names) or 'no arguments'}; {hint}"

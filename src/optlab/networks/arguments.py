@@ -3,7 +3,6 @@
 What a user types for such a name counts instead. What the signature does not take is left out.
 """
 
-import difflib
 import inspect
 import math
 import typing
@@ -17,6 +16,7 @@ from optlab.config.schema import Model, Option
 from optlab.config.signature import check_call, locate
 from optlab.data.arrays import DataInfo
 from optlab.errors import UserError
+from optlab.rules.nearest import nearest
 
 OWN = fields(Model).keys() - fields(Option).keys()  # keys of the group that are no arguments of the network
 
@@ -153,7 +153,7 @@ def builder_of(target: Any, options: Mapping[str, Any]) -> Any:
     if ":" in name or "/" in name:  # from a hub or a folder, which says itself what it is
         return None
     if not is_model(name):
-        close = difflib.get_close_matches(name, list_models(), n=3)
+        close = nearest(name, list_models(), n=3)
         hint = f"did you mean {', '.join(close)}?" if close else "timm.list_models() lists them"
         raise UserError(f"model.model_name={name}: timm has no such network; {hint}")
     return model_entrypoint(name)

@@ -1,6 +1,5 @@
 """Parts of a network that do not learn."""
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ from torch import nn
 
 from optlab.adapters.torch import keeps_statistics
 from optlab.errors import UserError
+from optlab.rules.nearest import nearest
 
 SHOWN = 12  # names in a message
 
@@ -63,7 +63,7 @@ def unknown(name: str, known: list[str], network: nn.Module) -> str:
     while len(children := list(parts.named_children())) == 1 and not list(parts.parameters(recurse=False)):
         prefix, parts = f"{prefix}{children[0][0]}.", children[0][1]
     inside = [f"{prefix}{each}" for each, _ in (*parts.named_children(), *parts.named_parameters(recurse=False))]
-    close = difflib.get_close_matches(name, known, n=1)
+    close = nearest(name, known)
     hint = f"; did you mean {close[0]}?" if close else ""
     more = ", ..." if len(inside) > SHOWN else ""
     return f"model.freeze={name}: the network has no such part; it has {', '.join(inside[:SHOWN])}{more}{hint}"

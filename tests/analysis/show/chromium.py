@@ -35,13 +35,16 @@ def browser() -> Iterator[Any]:
 
 
 def opened(browser: Any, path: Path) -> Any:
+    browser.get(path.as_uri())
+    until(browser, "return document.documentElement.dataset.ready === 'yes'")
+    return browser
+
+
+def until(page: Any, script: str) -> None:
+    """Wait until a script returns true, for 20 s: a page does some things later than it is told to."""
     from selenium.webdriver.support.ui import WebDriverWait
 
-    browser.get(path.as_uri())
-    WebDriverWait(browser, 20).until(
-        lambda d: d.execute_script("return document.documentElement.dataset.ready") == "yes"
-    )
-    return browser
+    WebDriverWait(page, 20).until(lambda page: page.execute_script(script))
 
 
 def click(page: Any, selector: str) -> None:

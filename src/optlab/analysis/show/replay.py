@@ -5,7 +5,6 @@ what that would have cost in the metric that was chosen by, and how many epochs 
 trial, over all combinations of those that the sweep has. Nothing is trained, and nothing is written.
 """
 
-import argparse
 import math
 import sys
 from collections.abc import Sequence
@@ -20,16 +19,13 @@ from optlab.analysis.judge.replay import Replayed, replay
 from optlab.analysis.read.plans import studies
 from optlab.analysis.read.runs import read_runs
 from optlab.errors import UserError
+from optlab.rules.arguments import Parser
 from optlab.rules.stopping import Halving
 from optlab.rules.words import plural
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="scripts/replay_stopping.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def parser() -> Parser:
+    parser = Parser("scripts/replay_stopping.py", __doc__)
     parser.add_argument("sweeps", nargs="+", type=Path, metavar="FOLDER", help="of a sweep whose runs are over")
     parser.add_argument("--reduction", type=int, default=2, metavar="N", help="one in N trials goes on; default: 2")
     parser.add_argument("--first", type=int, metavar="EPOCH", help="the first rung; default: a fourth of the epochs")

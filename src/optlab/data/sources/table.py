@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from optlab.data.sources.saved import existing
 from optlab.data.split import divide
 from optlab.errors import UserError
 from optlab.rules.commands import install
+from optlab.rules.nearest import nearest
 from optlab.rules.tasks import TaskName
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _columns(path: Path, frame: pd.DataFrame, wanted: Sequence[str], key: str) -
     known = list(frame.columns)
     for name in wanted:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
+            close = nearest(name, known)
             lower = [each for each in known if each.lower() == name.lower()]
             hint = f"did you mean {(lower or close)[0]}?" if lower or close else f"it has {listed(known, 12)}"
             raise UserError(f"{key}: {path} has no column {name}; {hint}")

@@ -5,7 +5,6 @@ loss ...), and its suggestion stands beside the lr that the study chose. That on
 its neighbours that are as good but for the spread over seeds.
 """
 
-import argparse
 import math
 import statistics
 import sys
@@ -23,6 +22,7 @@ from optlab.analysis.read.runs import read_runs
 from optlab.console import console_for
 from optlab.errors import UserError
 from optlab.record import shortest
+from optlab.rules.arguments import Parser
 from optlab.teaching.finder.find import measured
 from optlab.teaching.finder.finding import Finding
 from optlab.teaching.finder.write import range_of, shown
@@ -136,9 +136,7 @@ def table_of(rows: Sequence[Row]) -> Table:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="scripts/find_lr.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser("scripts/find_lr.py", __doc__)
     parser.add_argument("--against", nargs="+", type=Path, required=True, metavar="STUDY", help="folders of studies")
     parser.add_argument(
         "--seeds", type=int, default=1, help="range tests of each optimizer, by their median; default 1"

@@ -1,6 +1,5 @@
 """The one weight that is followed through a step: which it is, and what the optimizer keeps about it."""
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from optlab.errors import UserError
 from optlab.optimizers import COMPUTES_BY
+from optlab.rules.nearest import nearest
 from optlab.teaching.trace.record import Followed, Histogram, Weight
 from optlab.teaching.trace.watch import Seen
 
@@ -29,7 +29,7 @@ def typed(text: str, parameters: Mapping[str, Tensor]) -> Followed:
     match = WEIGHT.fullmatch(text.strip())
     name = match["name"] if match else text
     if name not in parameters:
-        close = difflib.get_close_matches(name, parameters, n=1)
+        close = nearest(name, parameters)
         hint = f"; did you mean {close[0]}?" if close else ""
         raise UserError(f"trace.weight={text}: there is no such parameter; known: {shapes_of(parameters)}{hint}")
     shape = list(parameters[name].shape)
