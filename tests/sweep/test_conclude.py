@@ -5,13 +5,20 @@ import html
 import importlib
 import json
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from omegaconf import OmegaConf
 
+from hydra_plugins.optlab_launchers.auto import AutoLauncher
+from optlab.adapters.hydra import runs_elsewhere
+from optlab.sweep import conclude as concluding
 from optlab.sweep.conclude import conclude
 from optlab.sweep.job import Outcome, SweepInterrupted, outcome
+from optlab.sweep.launchers import forked
 from tests.commandline import command
 from tests.sweep.helpers import SIGNAL, finish, jobs_of, multirun, write
 from tests.sweep.test_study import SMALL as STUDY
@@ -156,3 +163,42 @@ def test_a_study_ends_with_a_report_that_says_who_won_and_who_is_tuned() -> None
     assert all(html.escape(said["text"]) in page for said in verdict["qualifiers"])
     assert "hydra/sweeper=study" in page[page.index('id="reproduce"') :]
     assert list((folder / "figures").glob("*.png"))
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "figures", "expected"),
+    [
+        (True, True, ["optlab.analysis", "optlab.analysis.show.figures.to_matplotlib"]),
+        (True, False, ["optlab.analysis"]),
+        (False, True, []),  # the jobs run in this process, and would wait for it
+    ],
+)
+def test_the_report_is_imported_while_others_import_what_runs_need(
+    elsewhere: bool, figures: bool, expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported: list[str] = []
+    done = threading.Event()
+    if not expected:
+        done.set()
+
+    def import_module(name: str) -> None:
+        imported.append(name)
+        if name == expected[-1]:
+            done.set()
+            raise ModuleNotFoundError(name)  # which the report's own import will tell
+
+    monkeypatch.setattr(concluding, "import_module", import_module)
+    with concluding.drawing(figures):
+        concluding.import_meanwhile(SimpleNamespace(elsewhere=elsewhere))  # type: ignore[arg-type]
+    assert done.wait(10)
+    assert imported == expected
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_auto_runs_jobs_elsewhere_where_it_has_workers(n_jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forked, "ForkServer", lambda *_: SimpleNamespace(close=lambda: None))
+    launcher = AutoLauncher(n_jobs)
+    config = OmegaConf.create({"trainer": {}})
+    launcher.setup(hydra_context=None, task_function=None, config=config)  # type: ignore[arg-type]
+    assert runs_elsewhere(launcher) is (n_jobs == 2)
+    launcher.close()

@@ -25,6 +25,7 @@ class ProcessLauncher(Launcher):
     name = ""  # as typed: hydra/launcher=NAME
     package = ""  # and the extra of pyproject.toml that brings it
     on_this_machine = True  # all processes, so that they can share a data set in memory
+    elsewhere = True  # whether jobs run in other processes than this one
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.check()

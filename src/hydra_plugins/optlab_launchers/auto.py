@@ -38,6 +38,7 @@ class AutoLauncher(ProcessLauncher):
         if (server := server_for(config, self.n_jobs)) is not None:
             self.to_the_end.callback(server.close)
         self.server = server
+        self.elsewhere = server is not None
 
     def backend(self, content: bytes) -> Backend:
         from optlab.sweep.launchers.forked import Forked

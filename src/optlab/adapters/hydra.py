@@ -232,6 +232,11 @@ def line_of(launcher: Launcher, jobs: int) -> str | None:
     return None if say is None else str(line) if (line := say(jobs)) is not None else None
 
 
+def runs_elsewhere(launcher: Launcher) -> bool:
+    """Whether a launcher runs jobs in other processes, while this one waits; Hydra's own are not asked."""
+    return getattr(launcher, "elsewhere", False) is True
+
+
 @contextmanager
 def closing(launcher: Launcher) -> Iterator[Launcher]:
     """Let go of a launcher's processes behind the block; Hydra knows no end of a launcher, and its own need none."""

@@ -3,14 +3,18 @@
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
+from hydra.plugins.launcher import Launcher
 from rich.console import Console
 
+from optlab.adapters.hydra import runs_elsewhere
 from optlab.console import console_for
 from optlab.errors import UserError
 from optlab.planned import Planned
@@ -108,6 +112,22 @@ def summarize(folder: Path, console: Console | None = None) -> "tuple[Summary, s
             trouble = f"{shortest(folder)}: {cause.strerror or cause}"
     analysis.print_table(summary, console, written=trouble is None)
     return summary, trouble
+
+
+def import_meanwhile(launcher: Launcher) -> None:
+    """Begin to import what the report needs, where this process only waits for others that import what runs need.
+
+    It takes a second, which would otherwise pass behind the last run.
+    """
+    if runs_elsewhere(launcher):
+        modules = ["optlab.analysis", *(["optlab.analysis.show.figures.to_matplotlib"] if _figures.get() else [])]
+        Thread(target=_import, args=(modules,), daemon=True).start()
+
+
+def _import(modules: Sequence[str]) -> None:
+    with suppress(ImportError):  # whoever writes the report says what is missing
+        for module in modules:
+            import_module(module)
 
 
 @contextmanager

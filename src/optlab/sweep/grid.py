@@ -11,7 +11,7 @@ from optlab.adapters.hydra import ConfigLoader, Override, choices, combinations,
 from optlab.console import console_for
 from optlab.errors import UserError
 from optlab.sweep import lengthen
-from optlab.sweep.conclude import conclude
+from optlab.sweep.conclude import conclude, import_meanwhile
 from optlab.sweep.execute import execute, side_by_side
 from optlab.sweep.folder import open_sweep, write_plan, write_planned
 from optlab.sweep.job import Job, Outcome, check, plan, unique
@@ -29,6 +29,8 @@ def sweep(config_loader: ConfigLoader, config: DictConfig, launcher: Launcher, a
     with open_sweep(config) as folder:
         if (folder / "protocol.yaml").exists():
             raise UserError(f"{folder} holds a study, which other runs would spoil; type sweep=NAME for another folder")
+        if not config.dry_run:
+            import_meanwhile(launcher)
         lists = combinations(arguments, config_loader)
         if not lists:
             raise UserError(f"{' '.join(arguments)}: no run comes of these values; type some, as in seed=0,1,2")

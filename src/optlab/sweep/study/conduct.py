@@ -22,7 +22,7 @@ from optlab.rules.messages import Message
 from optlab.rules.metrics import part_of
 from optlab.rules.stopping import score_at
 from optlab.rules.warnings import study_warnings
-from optlab.sweep.conclude import conclude
+from optlab.sweep.conclude import conclude, import_meanwhile
 from optlab.sweep.execute import execute, side_by_side
 from optlab.sweep.folder import LOCKS, open_sweep, write_plan, write_planned
 from optlab.sweep.job import Job, Outcome, SweepInterrupted, check, plan
@@ -63,6 +63,8 @@ def sweep(
     options = Options.parse(settings)
     presets = [f"{key}={listed(value)}" for key, value in (options.params or {}).items()]
     typed = command.read(parse(arguments, config_loader), parse(presets, config_loader))
+    if not config.dry_run:
+        import_meanwhile(launcher)
     with open_sweep(config) as folder:
         planned = command.build(
             typed,

@@ -145,7 +145,13 @@ def draw_all(figures: Described, labels: Sequence[str], folder: Path, *, pdf: bo
 
 
 def save(picture: Picture, stem: Path, suffixes: Sequence[str] = (".png", ".svg")) -> list[Path]:
-    """Write a picture whole in each format; the same numbers give the same bytes."""
+    """Write a picture whole in each format; the same numbers give the same bytes.
+
+    It is laid out once for all formats, which takes as long as drawing it.
+    """
+    with mpl.rc_context(STYLE):
+        picture.draw_without_rendering()
+    picture.set_layout_engine("none")
     paths = []
     for suffix in suffixes:
         buffer = io.BytesIO()
