@@ -18,6 +18,7 @@ from optlab.data.arrays import DataInfo, Samples, Source, Splits
 from optlab.data.augment import augmentation
 from optlab.data.batches import DeviceBatches
 from optlab.data.shared import SharedSources
+from optlab.data.sources import there
 from optlab.data.sources.wrapped import Options, source_of
 from optlab.data.split import split
 from optlab.data.streamed import OwnOrderBatches, Stream, Streamed, StreamedBatches, size_of
@@ -66,6 +67,15 @@ def load_data(config: Config, sources: Sources | None = None) -> Splits:
         raise UserError("dataset.class_weights=balanced counts classes, and an IterableDataset cannot be; type a list")
     weights = class_weights(dataset.class_weights, splits.train.targets, splits.info)
     return replace(splits, info=replace(splits.info, class_weights=weights))
+
+
+def missing(config: Config) -> str | None:
+    """What has to be downloaded before a run of this config, in words; None for nothing. Nothing is read.
+
+    Raises:
+        UserError: files of the data set are missing that cannot be fetched.
+    """
+    return there.missing(locate("dataset", config.dataset.target), config.dataset.arguments)
 
 
 def loaded(key: str, make: Callable[[], Source], sources: Sources | None) -> Source:

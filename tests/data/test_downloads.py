@@ -18,6 +18,7 @@ import torch
 import torchvision.datasets as tv
 
 from optlab.data import Source, cifar10, cifar100, fashion_mnist, mnist
+from optlab.data.sources.downloads import to_download
 from optlab.errors import UserError
 
 NO_SERVER = "http://127.0.0.1:9/"  # the discard port, closed
@@ -100,6 +101,25 @@ def test_a_cifar_archive_placed_by_hand_is_used_without_the_network(cifar: Cifar
     assert (source.info.name, source.info.input_shape, source.info.outputs) == ("cifar10", (3, 32, 32), 10)
     assert (source.info.mean, source.info.std) == ((0.4, 0.5, 0.6), (0.2, 0.2, 0.2))
     assert sorted(path.name for path in root.iterdir()) == ["cifar-10-batches-py", "cifar-10-python.tar.gz"]
+
+
+def test_what_is_there_is_seen_without_reading_it(cifar: Cifar, idx: Idx, tmp_path: Path) -> None:
+    name, load = idx[0].__name__, idx[0]
+    assert to_download("cifar10", cifar[0]) is None, "the archive"
+    assert to_download(name, idx[1]) is None
+    cifar10(root=cifar[0])
+    load(root=idx[1])
+    for archive in cifar[0].rglob("*.gz"):
+        archive.unlink()
+    assert to_download("cifar10", cifar[0], download=False) is None, "what was unpacked"
+    assert to_download(name, idx[1], download=False) is None
+    next(cifar[0].rglob("data_batch_3")).unlink()
+    said = f"cifar10 is not in {cifar[0]}: it is downloaded first (cifar-10-python.tar.gz)"
+    assert to_download("cifar10", cifar[0]) == said
+    for missing in ("cifar10", "cifar100", "mnist", "fashion_mnist"):
+        with pytest.raises(UserError, match=f"{missing} is missing or damaged in .*type dataset.download=true, place"):
+            to_download(missing, tmp_path / "elsewhere", download=False)
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_unpacked_cifar_files_are_enough(cifar: Cifar) -> None:

@@ -33,11 +33,14 @@ def test_a_sweep_has_its_configs_looked_at_by_a_worker(monkeypatch: pytest.Monke
 def test_the_answer_is_that_of_the_check_and_a_worker_that_dies_gives_none() -> None:
     good = Config.parse(resolve(compose(words_of())))
     bad = good.with_(callbacks=good.callbacks | {"mine": {"_target_": "nowhere.Mine"}})
+    lost = Config.parse(resolve(compose(words_of("dataset=image_folder", "dataset.root=lost"))))
     server = ForkServer(WORK, IMPORTS)
     try:
         assert check_in_worker(server, [good])
         with pytest.raises(UserError, match=r"nowhere"):
             check_in_worker(server, [good, bad])
+        with pytest.raises(UserError, match=r"dataset\.root=lost is no folder"):
+            check_in_worker(server, [good, lost])
     finally:
         server.close()
     server = ForkServer("nowhere:work", [])

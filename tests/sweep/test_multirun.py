@@ -125,10 +125,16 @@ def test_a_job_says_its_advice_in_its_own_log_and_the_sweep_stays_quiet() -> Non
 
 
 def test_a_mistake_in_any_combination_is_one_line_before_anything_runs() -> None:
+    Path("x.npy").touch()
     for words, expected in {
         ("optimizer=sgd,adm",): "optimizer=adm: there is no such optimizer",
         ("optimizer=momentum,adam", "optimizer.momentum=0.5,0.9"): "optimizer.momentum: optimizer=adam has no",
         ("optimizer.lr=0.1,-0.1",): "optimizer.lr=-0.1",
+        ("dataset=image_folder", "dataset.root=lost"): "dataset.root=lost is no folder",
+        ("dataset=table", "dataset.file=lost.csv", "dataset.target=a"): "dataset.file=lost.csv: no such file",
+        ("dataset=arrays", "dataset.file=x.npy", "dataset.targets=y.npy"): "dataset.targets=y.npy: no such file",
+        ("dataset=huggingface", "dataset.path=lost"): "dataset.path=lost: no such folder",
+        ("dataset=cifar10", "dataset.download=false", "seed=0,1"): "cifar10 is missing or damaged in data",
         ("batch_size=32,many",): "batch_size=many",
         ("mode=test", "seed=0,1"): "mode=test: a multirun trains",
         ("mode=trace", "seed=0,1"): "mode=trace: a multirun trains; leave out -m; several at once: trace.compare=",

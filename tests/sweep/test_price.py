@@ -104,6 +104,18 @@ def test_dry_run_is_no_part_of_a_runs_identity() -> None:
     assert run_id(config_of().plain) == run_id(config_of("dry_run=true").plain)
 
 
+@pytest.mark.parametrize("sweeper", ["grid", "study"])
+def test_a_download_is_announced_and_not_made(sweeper: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("optlab.data.sources.downloads._fetch", None)  # raises, where it is called
+    monkeypatch.setattr("optlab.sweep.threads.cores", lambda: 64)  # which asks for the work of a step
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    result = multirun(f"hydra/sweeper={sweeper}", "dataset=cifar10", "dry_run=true")
+    assert result.code == 0, result.err
+    assert "data     cifar10 is not in data: it is downloaded first (cifar-10-python.tar.gz)\n" in result.out
+    assert "time     not known, as sgd could not be measured" in result.out
+    assert files() == []
+
+
 # -- a measurement
 
 

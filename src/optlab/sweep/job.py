@@ -153,7 +153,7 @@ def unique(jobs: Iterable[Job]) -> list[Job]:
 
 
 def check(jobs: Iterable[Job], launcher: Launcher | None = None) -> None:
-    """Raise UserError for the first job that cannot work, so that a typo costs a line and not a night.
+    """Raise UserError for the first job that cannot work, or lacks its data: a typo costs a line and not a night.
 
     Jobs that are settled already are not looked at: a complete sweep needs no torch to see that it is complete.
 
@@ -163,9 +163,12 @@ def check(jobs: Iterable[Job], launcher: Launcher | None = None) -> None:
     left = [job.config for job in jobs if not outcome(job).settled]
     if left and not hydra_adapter.checked_by(launcher, left):
         from optlab.check import check_config
+        from optlab.inputs import missing
 
         for config in left:
             check_config(config)
+            if getattr(launcher, "on_this_machine", True):  # elsewhere there may be other files
+                missing(config)
 
 
 def outcome(job: Job, *, skipped: bool = False) -> Outcome:

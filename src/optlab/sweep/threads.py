@@ -77,15 +77,15 @@ def decide(folder: Path, config: DictConfig, configs: Sequence[Config], runs: in
         return Threads(begun, said(begun, "as this sweep began with"))
     if len(there) == 1:
         return Threads(there[0], said(there[0], "as the runs that are there"))
-    decided = by_plan(configs, runs)
+    decided = by_plan(configs, runs, offline=bool(config.dry_run))
     if not there:
         return decided
     mixed = f"those that are there have {' or '.join(map(str, there))}, so bits differ among them"
     return Threads(decided.number, f"{decided.line}; {mixed}")
 
 
-def by_plan(configs: Sequence[Config], runs: int) -> Threads:
-    """What the plan of a new sweep gives, on this machine."""
+def by_plan(configs: Sequence[Config], runs: int, *, offline: bool = False) -> Threads:
+    """What the plan of a new sweep gives, on this machine; offline without downloading data to know a step's work."""
     on_cpu = all(each.trainer.accelerator == "cpu" for each in configs)
     many, gpus = cores(), 0 if on_cpu else len(visible_gpus())
     side_by_side = plural(runs, "run")
@@ -97,7 +97,7 @@ def by_plan(configs: Sequence[Config], runs: int) -> Threads:
         return Threads(1, said(1, f"as {OMP} says"))
     if not needs_work(runs, many):
         return Threads(1, said(1, plan))
-    flops, unknown = work(configs)
+    flops, unknown = work(configs, offline=offline)
     number = min(threads_of(runs, many, flops), allowed() or many)
     if flops is None:
         return Threads(number, said(number, f"{plan}, and at most {UNKNOWN} as a step's work is not known ({unknown})"))
@@ -114,13 +114,16 @@ def said(number: int, why: str) -> str:
     return f"{plural(number, 'thread')} a run: {why}"
 
 
-def work(configs: Sequence[Config]) -> tuple[float | None, str]:
+def work(configs: Sequence[Config], *, offline: bool = False) -> tuple[float | None, str]:
     """The floating-point operations of the largest step; None, and why, where they are not known of one."""
     from optlab.flops import flops_of_step  # with torch, which most sweeps can do without here
+    from optlab.inputs import missing
 
     kinds = {json.dumps([each.plain.get(key) for key in KINDS], sort_keys=True): each for each in configs}
     sources: Sources = {}
     try:
+        if offline and any(missing(each) is not None for each in kinds.values()):
+            return None, "its data are not here yet"
         return max(flops_of_step(each, sources) for each in kinds.values()), ""
     except Exception as error:  # of anyone's network or data: the runs themselves say what is wrong
         return None, " ".join(str(error).split()) or type(error).__name__

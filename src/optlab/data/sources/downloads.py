@@ -49,9 +49,7 @@ def cifar10(
     Raises:
         UserError: files that are missing and cannot be fetched, or damaged.
     """
-    from torchvision.datasets import CIFAR10
-
-    return _cifar("cifar10", CIFAR10, Path(root), download, mean, std)
+    return _cifar("cifar10", root, download, mean, std)
 
 
 def cifar100(
@@ -61,9 +59,7 @@ def cifar100(
 
     Arguments and errors as for `cifar10`; the archive is `cifar-100-python.tar.gz`.
     """
-    from torchvision.datasets import CIFAR100
-
-    return _cifar("cifar100", CIFAR100, Path(root), download, mean, std)
+    return _cifar("cifar100", root, download, mean, std)
 
 
 def mnist(
@@ -73,9 +69,7 @@ def mnist(
 
     Arguments and errors as for `cifar10`; the four `*-ubyte.gz` files belong in `root/MNIST/raw`.
     """
-    from torchvision.datasets import MNIST
-
-    return _mnist("mnist", MNIST, Path(root), download, mean, std)
+    return _mnist("mnist", root, download, mean, std)
 
 
 def fashion_mnist(
@@ -85,9 +79,7 @@ def fashion_mnist(
 
     Arguments and errors as for `cifar10`; the four `*-ubyte.gz` files belong in `root/FashionMNIST/raw`.
     """
-    from torchvision.datasets import FashionMNIST
-
-    return _mnist("fashion_mnist", FashionMNIST, Path(root), download, mean, std)
+    return _mnist("fashion_mnist", root, download, mean, std)
 
 
 @dataclass(frozen=True)
@@ -100,6 +92,15 @@ class _Files:
     unpacked: Path  # the folder it reads from
     archives: dict[Path, str]  # what is downloaded, with its MD5
 
+    @property
+    def names(self) -> str:
+        return ", ".join(path.name for path in self.archives)
+
+    @property
+    def by_hand(self) -> str:
+        folder = next(iter(self.archives)).parent
+        return f"place {self.names} in {folder} by hand, or type dataset=digits, which needs no download"
+
     def read(self) -> tuple[Any, Any]:
         """The training and the test set; raises one of _DAMAGED when files are missing or damaged."""
         parts = self.dataset(self.root, train=True), self.dataset(self.root, train=False)
@@ -107,6 +108,10 @@ class _Files:
             if len(part.data) != len(part.targets) or len(part.data) == 0:
                 raise ValueError(f"{len(part.data)} images with {len(part.targets)} labels")
         return parts
+
+    def are_there(self) -> bool:
+        """Whether nothing has to be downloaded, as far as their names say."""
+        return all(path.exists() or path.with_suffix("").exists() for path in self.archives)
 
     def only_unpacked(self) -> bool:
         """Whether every .gz was unpacked and deleted: torchvision keeps such files, whatever they hold."""
@@ -116,6 +121,10 @@ class _Files:
 @dataclass(frozen=True)
 class _CifarFiles(_Files):
     """As torchvision reads them, but with one copy of the training images in memory instead of three."""
+
+    def are_there(self) -> bool:
+        unpacked = [self.unpacked / name for name, _ in (*self.dataset.train_list, *self.dataset.test_list)]
+        return all(map(Path.exists, self.archives)) or all(map(Path.exists, unpacked))
 
     def read(self) -> tuple[Any, Any]:
         test = self.dataset(self.root, train=False)  # this checks the training files too
@@ -134,18 +143,41 @@ class _CifarFiles(_Files):
         return SimpleNamespace(data=pixels, targets=targets, classes=test.classes), test
 
 
-def _cifar(name: str, dataset: Any, root: Path, download: bool, mean: Mean | None, std: Std | None) -> Source:
-    root = root.expanduser()
-    files = _CifarFiles(name, dataset, root, root / dataset.base_folder, {root / dataset.filename: dataset.tgz_md5})
-    train, test = _load(files, download)
+def to_download(name: str, root: str | Path = "data", download: bool = True) -> str | None:
+    """What has to be downloaded before a data set can be read, in words; None where nothing is missing.
+
+    Args:
+        name: of one of the functions above.
+
+    Raises:
+        UserError: it is missing, and may not be fetched.
+    """
+    files = _files(name, root)
+    if files.are_there():
+        return None
+    if not download:
+        raise _missing(files)
+    return f"{name} is not in {files.root}: it is downloaded first ({files.names})"
+
+
+def _files(name: str, root: str | Path) -> _Files:
+    from torchvision import datasets
+
+    dataset = getattr(datasets, {"fashion_mnist": "FashionMNIST"}.get(name, name.upper()))
+    root = Path(root).expanduser()
+    if "mnist" in name:
+        raw = root / dataset.__name__ / "raw"
+        return _Files(name, dataset, root, raw, {raw / file: md5 for file, md5 in dataset.resources})
+    return _CifarFiles(name, dataset, root, root / dataset.base_folder, {root / dataset.filename: dataset.tgz_md5})
+
+
+def _cifar(name: str, root: str | Path, download: bool, mean: Mean | None, std: Std | None) -> Source:
+    train, test = _load(_files(name, root), download)
     return _source(name, train, test, tuple(train.classes), mean, std)
 
 
-def _mnist(name: str, dataset: Any, root: Path, download: bool, mean: Mean | None, std: Std | None) -> Source:
-    root = root.expanduser()
-    raw = root / dataset.__name__ / "raw"
-    files = _Files(name, dataset, root, raw, {raw / file: md5 for file, md5 in dataset.resources})
-    train, test = _load(files, download)
+def _mnist(name: str, root: str | Path, download: bool, mean: Mean | None, std: Std | None) -> Source:
+    train, test = _load(_files(name, root), download)
     # MNIST's own names repeat themselves ("7 - seven").
     return _source(name, train, test, tuple(c.split(" - ")[0] for c in train.classes), mean, std)
 
@@ -180,15 +212,17 @@ def _damaged(files: _Files, error: Exception) -> UserError:
     )
 
 
+def _missing(files: _Files) -> UserError:
+    return UserError(
+        f"{files.name} is missing or damaged in {files.root}, and dataset.download is false; type "
+        f"dataset.download=true, {files.by_hand}"
+    )
+
+
 def _fetch(files: _Files, download: bool) -> tuple[Any, Any]:
     """Unpacks the archives, downloading those that are missing, and reads what they hold."""
-    names, folder = ", ".join(path.name for path in files.archives), next(iter(files.archives)).parent
-    by_hand = f"place {names} in {folder} by hand, or type dataset=digits, which needs no download"
     if not download and not all(path.exists() for path in files.archives):
-        raise UserError(
-            f"{files.name} is missing or damaged in {files.root}, and dataset.download is false; type "
-            f"dataset.download=true, {by_hand}"
-        )
+        raise _missing(files)
     try:
         with _alone(files), _timeout(_SILENCE_SECONDS):
             with suppress(*_DAMAGED):
@@ -198,7 +232,7 @@ def _fetch(files: _Files, download: bool) -> tuple[Any, Any]:
             log.info("%s %s in %s", doing, files.name, files.root)
             files.dataset(files.root, download=True)
     except (*_DAMAGED, HTTPException, RecursionError) as error:
-        raise UserError(f"{files.name} could not be downloaded ({_reason(error)}); {by_hand}") from error
+        raise UserError(f"{files.name} could not be downloaded ({_reason(error)}); {files.by_hand}") from error
     try:
         return files.read()
     except _DAMAGED as error:

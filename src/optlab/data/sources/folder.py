@@ -63,7 +63,7 @@ def image_folder(
         UserError: no such folder, fewer than two classes, a class without images, parts with different
             classes, a file that cannot be read, or more images than fit into memory.
     """
-    files = _find_parts(_folder(root))
+    files = _find_parts(existing_folder(root))
     classes = tuple(files["train"])
     _check_same_classes(files)
     unscaled = DataInfo(
@@ -125,7 +125,8 @@ def _shape(channels: int, image_size: ImageSize) -> tuple[int, int, int]:
     return (channels, *height_width(image_size))
 
 
-def _folder(root: str | Path | None) -> Path:
+def existing_folder(root: str | Path | None) -> Path:
+    """The folder of images, which is there; raises UserError."""
     if root is None or str(root) in ("???", ""):
         raise UserError("dataset=image_folder needs a folder; type dataset.root=FOLDER")
     path = Path(root).expanduser()

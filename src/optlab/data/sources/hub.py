@@ -70,12 +70,18 @@ class _Rows(Dataset[Any]):
         return row[self.columns[0]], row[self.columns[1]]
 
 
-def _load(path: str | Path | None) -> dict[str, Any]:
+def existing_folder(path: str | Path | None) -> Path:
+    """The folder that `save_to_disk` wrote, as far as there is one; raises UserError."""
     if path is None or str(path) in ("???", ""):
         raise UserError("dataset=huggingface needs a folder; type dataset.path=FOLDER")
     folder = Path(path).expanduser()
     if not folder.is_dir():
         raise UserError(f"dataset.path={path}: no such folder; write one with datasets' save_to_disk")
+    return folder
+
+
+def _load(path: str | Path | None) -> dict[str, Any]:
+    folder = existing_folder(path)
     try:
         from datasets import DatasetDict, load_from_disk
     except ImportError as error:

@@ -19,6 +19,10 @@ from optlab.data.sources.channel_statistics import Mean, Std
 from optlab.errors import UserError
 from optlab.rules.tasks import TaskName
 
+# For `existing`.
+FILE = "dataset=arrays", "dataset.file=data.npz"
+TARGETS_FILE = "dataset.targets", "dataset.targets=y.npy"
+
 INPUTS = ("x", "X", "inputs", "images", "data", "features")
 TARGETS = ("y", "Y", "targets", "labels", "target", "label")
 PARTS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
@@ -57,12 +61,12 @@ def saved_arrays(
         UserError: no such file, one that is damaged or holds objects, no arrays of these names, of different lengths,
             or more than fits into memory.
     """
-    path = existing(file, "dataset=arrays", "dataset.file=data.npz")
+    path = existing(file, *FILE)
     content = read(path)
     if path.suffix == ".npy":
         if targets is None:
             raise UserError(f"dataset.file={file} holds one array; type dataset.targets=FILE.npy for its targets")
-        other = existing(targets, "dataset.targets", "dataset.targets=y.npy")
+        other = existing(targets, *TARGETS_FILE)
         content = {"x": only(content), "y": only(read(other))}
     elif targets is not None:
         raise UserError(

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# For `existing`.
+FILE = "dataset=table", "dataset.file=data.csv"
+TEST_FILE = "dataset.test_file", "dataset.test_file=test.csv"
+
 MOST_LEVELS = 100  # of a category; a column with more is a name or a text
 MOST_CLASSES = 20  # whole numbers 0, 1, 2 ... up to here are classes, and beyond a quantity
 
@@ -64,7 +68,7 @@ def table(
     Raises:
         UserError: no such file or column, targets that are missing, a column of texts, or more than fits into memory.
     """
-    path = existing(file, "dataset=table", "dataset.file=data.csv")
+    path = existing(file, *FILE)
     if target in (None, "???", "") or not target:
         raise UserError("dataset=table needs the column to predict; type dataset.target=COLUMN")
     names = [target] if isinstance(target, str) else list(target)
@@ -72,7 +76,7 @@ def table(
     features = _features(path, frame, names, ignore)
     frames = {"train": frame}
     if test_file is not None:
-        frames["test"] = _read(existing(test_file, "dataset.test_file", "dataset.test_file=test.csv"), separator)
+        frames["test"] = _read(existing(test_file, *TEST_FILE), separator)
         _columns(Path(test_file), frames["test"], [*features, *names], "dataset.test_file")
     return of_frames(
         path.stem,

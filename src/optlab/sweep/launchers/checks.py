@@ -27,13 +27,15 @@ class Checks:
     def refusal(self) -> str | None:
         """Why the first of them that cannot work does not; None where all can. For a worker of its own."""
         from optlab.check import check_config
+        from optlab.inputs import missing
 
         become_worker(self.parent)
         self.place.enter(os.environ)
         try:
             with composing(self.found):
                 for config in self.configs:
-                    check_config(Config.parse(config))
+                    check_config(parsed := Config.parse(config))
+                    missing(parsed)
         except UserError as error:
             return str(error)
         return None

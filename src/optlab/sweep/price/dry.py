@@ -14,7 +14,7 @@ from optlab.folders import PARENTS
 from optlab.sweep import lengthen
 from optlab.sweep.job import MODES, Job
 from optlab.sweep.price.plan import Planned, planned
-from optlab.sweep.price.quote import Rounds, quote
+from optlab.sweep.price.quote import Rounds, downloads, quote
 from optlab.sweep.price.show import print_price
 from optlab.sweep.price.study import seen_from_here
 
@@ -76,8 +76,10 @@ def of_run(plain: Mapping[str, Any]) -> None:
 
 def say(rounds: Rounds, folder: Path, launcher: Launcher | None, name: str, retry: bool, console: Console) -> None:
     """Print the price of what is left of these rounds, and that nothing was done."""
-    found = quote(rounds, launcher, name, retry=retry)
+    found = quote(rounds, launcher, name, retry=retry, offline=True)
     console.print()
     price = found.price()
     print_price(price, folder, console)
+    for line in downloads(rounds, retry=retry):
+        console.print(f"data     {line}", markup=False, soft_wrap=True)
     console.print(NOTHING + (BEGINS if price.left else SHOWS), markup=False, soft_wrap=True)

@@ -55,7 +55,15 @@ class Quote:
         return slowdown(workers)
 
 
-def quote(rounds: Rounds, launcher: Launcher | None, name: str, *, retry: bool = False, strict: bool = True) -> Quote:
+def quote(
+    rounds: Rounds,
+    launcher: Launcher | None,
+    name: str,
+    *,
+    retry: bool = False,
+    strict: bool = True,
+    offline: bool = False,
+) -> Quote:
     """Look at what is on disk, and measure what is not.
 
     Args:
@@ -63,6 +71,7 @@ def quote(rounds: Rounds, launcher: Launcher | None, name: str, *, retry: bool =
         name: of the launcher, as typed.
         retry: failed runs are to be made again.
         strict: a configuration that its run would refuse is refused, and else one that is not known.
+        offline: nothing is downloaded, so that a configuration whose data are not here yet is not known.
 
     Raises:
         UserError: see `strict`.
@@ -75,7 +84,7 @@ def quote(rounds: Rounds, launcher: Launcher | None, name: str, *, retry: bool =
     sources: dict[str, Any] = {}
     for run in (run for each in to_do for run in each):
         if (key := configuration(run.config)) not in costs:
-            costs[key] = cost_of(run, sources, workers.threads, strict=strict)
+            costs[key] = cost_of(run, sources, workers.threads, strict=strict, offline=offline)
     known = [cost for cost in costs.values() if isinstance(cost, Measured)]
     if launcher is not None and hasattr(launcher, "runs_take") and known:
         launcher.runs_take(most(cost.host_mib for cost in known), most(cost.device_mib for cost in known))
@@ -87,11 +96,26 @@ def most(values: Iterable[float | None]) -> float | None:
     return max((value for value in values if value is not None), default=None)
 
 
-def cost_of(run: Planned, sources: dict[str, Any], threads: int | None, *, strict: bool) -> Measured | str:
+def downloads(rounds: Rounds, *, retry: bool = False) -> list[str]:
+    """What has to be downloaded before the runs that are left, a line for each data set."""
+    if not (to_do := left(rounds, retry=retry)):
+        return []
+    from optlab.inputs import missing  # with torch, which a complete sweep does without
+
+    found = dict.fromkeys(missing(run.config) for each in to_do for run in each)
+    return [line for line in found if line is not None]
+
+
+def cost_of(
+    run: Planned, sources: dict[str, Any], threads: int | None, *, strict: bool, offline: bool
+) -> Measured | str:
     """From ten steps; a text where these cannot be taken."""
+    from optlab.inputs import missing
     from optlab.sweep.price.measure import NotMeasured, measure  # with torch, which a complete sweep does without
 
     try:
+        if offline and missing(run.config) is not None:
+            return "its data are not here yet"
         return measure(run.config, sources, threads)
     except NotMeasured as reason:
         return str(reason)

@@ -26,7 +26,7 @@ from optlab.sweep.conclude import conclude, import_meanwhile
 from optlab.sweep.execute import execute, side_by_side
 from optlab.sweep.folder import LOCKS, open_sweep, write_plan, write_planned
 from optlab.sweep.job import Job, Outcome, SweepInterrupted, check, plan
-from optlab.sweep.price.quote import quote
+from optlab.sweep.price.quote import downloads, quote
 from optlab.sweep.price.show import estimate_lines
 from optlab.sweep.price.study import seen_from_here
 from optlab.sweep.progress import Watch, watching_plan
@@ -195,6 +195,8 @@ class Study:
         retry, name = bool(self.config.retry), str(choices(self.config)["hydra/launcher"])
         rounds = seen_from_here(self, retry=retry)
         try:
+            for line in downloads(rounds, retry=retry):
+                console.print(line, markup=False, soft_wrap=True)
             seen = quote(rounds, self.launcher, name, retry=retry, strict=is_new)
         except UserError as error:
             raise Refused(f"no run of this study can be made: {error}") from error
