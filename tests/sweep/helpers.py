@@ -1,8 +1,5 @@
 """What the tests of sweeps share: quick jobs, and what they leave on disk."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +9,8 @@ from optlab.config import compose, resolve
 from optlab.config.schema import Config
 from optlab.record import RunRecord
 from optlab.sweep.job import Job
-from tests.commandline import ROOT, Result, command, here
+from tests import forked
+from tests.commandline import Result, command
 from tests.conftest import QUICK, SMALL
 from tests.metrics import read_metrics
 
@@ -37,20 +35,9 @@ def multirun(*words: str, name: str = "first") -> Result:
     return command(*words_of(*words, name=name))
 
 
-def start(*words: str, name: str = "first") -> "subprocess.Popen[str]":
+def start(*words: str, name: str = "first") -> forked.Typed:
     """A quick multirun in a process of its own."""
-    return begin(*words_of(*words, name=name))
-
-
-def begin(*words: str) -> "subprocess.Popen[str]":
-    """`python train.py WORDS` in a process of its own, with one thread as the test process has."""
-    return subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), *here(words)],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return forked.start(*words_of(*words, name=name))
 
 
 def folder_of(lr: object, name: str = "first") -> Path:
@@ -61,6 +48,12 @@ def folder_of(lr: object, name: str = "first") -> Path:
 
 def record_of(lr: object, name: str = "first") -> RunRecord:
     return RunRecord.read(folder_of(lr, name))
+
+
+def data_sets_shared(name: str = "first") -> int:
+    """How many runs say that they put their data set where the others find it."""
+    logs = (path.read_text() for path in Path("outputs/sweeps", name).glob("*/train.log"))
+    return sum("shared with the other runs" in text for text in logs)
 
 
 def rows(lr: object, name: str = "first") -> list[dict[str, Any]]:

@@ -2,15 +2,16 @@
 
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
+from optlab.adapters.process import exists
 from optlab.sweep.conclude import drawing
+from tests import forked
 from tests.commandline import Result, command
-from tests.sweep.helpers import HOLD, LOG, SIGNAL, assert_same_run, begin, by, multirun, record_of, start
+from tests.sweep.helpers import HOLD, LOG, SIGNAL, assert_same_run, by, multirun, record_of, start
 from tests.sweep.test_stopping import HALVED, STUDY, chosen, ends, folders, rows
 from tests.sweep.troubles import trained
 
@@ -18,12 +19,12 @@ AUTO = "hydra/launcher=auto"
 
 
 @pytest.fixture(autouse=True)
-def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+def two_cores(shared_workers: None, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("optlab.sweep.threads", "optlab.sweep.launchers.slots", "optlab.sweep.launchers.forked"):
         monkeypatch.setattr(f"{module}.cores", lambda: 2)
 
 
-def kill(sweep: "subprocess.Popen[str]", *, workers: bool) -> None:
+def kill(sweep: forked.Typed, *, workers: bool) -> None:
     """`kill -9` of a sweep when two of its runs wait in their second epoch (see `Hold`); later ones will not.
 
     Args:
@@ -31,12 +32,14 @@ def kill(sweep: "subprocess.Popen[str]", *, workers: bool) -> None:
     """
     held: list[int] = []
     while len(held) < 2:
-        assert sweep.poll() is None, sweep.communicate()
+        assert not sweep.is_over(), sweep.printed
         time.sleep(0.02)
         held = [int(line) for line in Path("held").read_text().split()] if Path("held").exists() else []
     for process in [sweep.pid, *(held if workers else [])]:
         os.kill(process, signal.SIGKILL)
-    sweep.communicate()
+    assert sweep.wait() is None
+    while any(exists(process) for process in held):
+        time.sleep(0.02)
     Path("asked").touch()
 
 
@@ -69,7 +72,7 @@ def test_a_study_that_was_killed_chooses_the_same_and_a_finished_one_only_writes
         with drawing(figures=False):
             return command(*typed(name, *launcher))
 
-    kill(begin(*typed("killed", AUTO, "hydra.launcher.n_jobs=2")), workers=False)
+    kill(forked.start(*typed("killed", AUTO, "hydra.launcher.n_jobs=2")), workers=False)
     assert "stopped" in {status for status, *_ in ends("killed").values()}, "behind the first rung"
     again = study("killed", AUTO)
     assert again.code == 0, again

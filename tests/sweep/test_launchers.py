@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from optlab.adapters.forkserver import ForkServer, can_fork
+from optlab.adapters.forkserver import can_fork
 from optlab.errors import UserError
 from optlab.sweep.launchers import gpus, slots
-from optlab.sweep.launchers.forked import IMPORTS
 from optlab.sweep.launchers.queue import Queued
 from optlab.sweep.launchers.slots import Room, Slot, Takes, share_out
+from tests import forked
 from tests.sweep.helpers import (
-    LOCAL,
     LOG,
     SIGNAL,
     assert_same_run,
     by,
+    data_sets_shared,
     folder_of,
     multirun,
     record_of,
@@ -96,22 +96,20 @@ def check(lrs: str, *launcher: str, words: tuple[str, ...] = ()) -> None:
     assert os.getpid() not in {process for *_, process in trained()[here:]}
 
 
-@pytest.mark.parametrize("launcher", LOCAL)
+# That submitit's jobs survive too is tested where a sweep is stopped: each takes a process that imports torch anew.
+@pytest.mark.parametrize("launcher", ["auto", "ray"])
 def test_a_launcher_trains_what_the_basic_one_trains_and_survives_a_job_that_is_killed(
     launcher: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path(tmp_path, "memory").mkdir()
     monkeypatch.setattr("optlab.sweep.shelf.MEMORY", tmp_path / "memory")
     kill = (SIGNAL, "+callbacks.signal.signame=SIGKILL", "+callbacks.signal.lr=0.3", "+callbacks.signal.step=3")
-    # submitit starts a process for each job: those that raise or diverge are left to the others
-    lrs = "0.3,0.1" if launcher == "submitit_local" else "0.3,0.1,0.2,1e18"
-    check(lrs, *by(launcher, 2), words=(*kill, "+callbacks.signal.once=false"))
+    check("0.3,0.1,0.2,1e18", *by(launcher, 2), words=(*kill, "+callbacks.signal.once=false"))
     assert record_of(0.3).status == "failed"
     assert (record_of(0.3).error or {})["type"] == "ProcessDied"
     assert [lr for lr, *_ in trained()].count(0.3) == 1 + 2  # here, and the two attempts there
     assert [lr for lr, *_ in trained()].count(0.1) == 1 + 1
-    logs = [path.read_text() for path in Path("outputs/sweeps/first").glob("*/train.log")]
-    assert sum("shared with the other runs" in text for text in logs) == (launcher != "ray")
+    assert data_sets_shared() == (launcher != "ray")
     assert not list(tmp_path.glob("memory/*"))
 
 
@@ -131,9 +129,8 @@ def test_a_job_of_two_processes_follows_one_that_failed() -> None:
     Path("there/conf/lr/mine.yaml").write_text("defaults: [constant]\nname: mine\n")
     own = ("--config-dir=there/conf", "lr=mine", "trainer.max_epochs=1")  # which every process of every job must find
     process = start(*words, *own, *by("joblib", 1))
-    printed = process.communicate(timeout=300)
-    assert process.returncode == 1, printed
-    assert [record_of(lr).status for lr in (0.2, 0.1)] == ["failed", "finished"], printed
+    assert process.wait(300) == 1, process.printed
+    assert [record_of(lr).status for lr in (0.2, 0.1)] == ["failed", "finished"], process.printed
     assert record_of(0.1).environment["devices"] == 2
     assert sorted(lr for lr, *_ in trained()) == [0.1] * 2 + [0.2] * 2  # each job in two processes
 
@@ -323,11 +320,9 @@ def ask(pipe: Any) -> None:
 @pytest.mark.skipif(not can_fork(), reason="no worker is forked here")
 def test_workers_are_forked_from_one_thread_that_has_not_touched_cuda() -> None:
     """CUDA that was begun before a fork cannot be used in it, and what counted its devices would not count again."""
-    server = ForkServer(f"{__name__}:ask", IMPORTS)
-    worker = server.start()
+    worker = forked.shared().start(f"{__name__}:ask")
     worker.pipe.send("1,3")
     begun, seen, threads = worker.answer()
-    server.close()
     assert begun == (False, False, None)
     assert seen == [1, 3]
     assert threads == 1

@@ -13,7 +13,7 @@ from optlab.console import silent
 from optlab.sweep.launchers.parcel import Ending
 from optlab.sweep.launchers.pool import Backend, run_all
 from optlab.sweep.launchers.slots import Slot
-from tests.sweep.helpers import HOLD, LOCAL, LOG, SIGNAL, assert_same_run, by, multirun, record_of
+from tests.sweep.helpers import HOLD, LOCAL, LOG, SIGNAL, assert_same_run, by, data_sets_shared, multirun, record_of
 from tests.sweep.troubles import trained
 
 pytestmark = [
@@ -58,10 +58,12 @@ STOPPED = {"auto": (0.1, 0.2), "submitit_local": (0.1,), "ray": (0.1,)}  # auto 
 
 
 @pytest.mark.parametrize("launcher", LOCAL)
-@pytest.mark.usefixtures("ctrl_c")
+@pytest.mark.usefixtures("ctrl_c", "shared_workers")
 def test_ctrl_c_saves_what_is_under_way_and_the_same_command_goes_on_though_a_process_dies(
-    launcher: str, request: pytest.FixtureRequest
+    launcher: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    Path(tmp_path, "memory").mkdir()
+    monkeypatch.setattr("optlab.sweep.shelf.MEMORY", tmp_path / "memory")
     if launcher == "ray":
         request.getfixturevalue("one_ray")
     lrs = STOPPED[launcher]
@@ -78,6 +80,8 @@ def test_ctrl_c_saves_what_is_under_way_and_the_same_command_goes_on_though_a_pr
     assert [epochs for lr, epochs, _ in trained() if lr == 0.1] == [0, 1, 2]  # begun, gone on, and again
     assert [epochs for lr, epochs, _ in trained() if lr == 0.2] in ([], [0, 1])
     assert os.getpid() not in {process for *_, process in trained()}
+    assert bool(data_sets_shared()) == (launcher != "ray")
+    assert not list(tmp_path.glob("memory/*"))
     assert multirun(*words, name="whole").code == 0
     for lr in lrs:
         assert_same_run(lr, "first", "whole")

@@ -26,7 +26,7 @@ STUDY = (
 
 
 @pytest.fixture(autouse=True)
-def four_cores(no_report: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def four_cores(no_report: None, shared_workers: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine on which two runs have two threads each, as any step is worth a thread of the least work."""
     machine(monkeypatch, cores=4)
     monkeypatch.setattr("optlab.rules.threads.FLOPS_A_THREAD", 1.0)
