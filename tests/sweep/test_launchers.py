@@ -234,6 +234,26 @@ def test_each_job_is_pinned_to_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Slot(1, ("1", "3")).environment()["CUDA_VISIBLE_DEVICES"] == "1,3"
 
 
+@pytest.mark.parametrize(
+    ("there", "typed", "said"),
+    [
+        ([], "[0]", "gpus=[0]: torch sees no GPU on this machine; leave it out"),
+        (["0", "1"], "[1,2]", "gpus=[1,2]: torch sees the GPUs 0, 1; leave it out"),
+        (["0", "1"], "[]", "gpus=[]: torch sees the GPUs 0, 1"),
+        (["0", "1"], "1", "gpus=1: must be a list, as [0,1]"),
+    ],
+)
+def test_a_gpu_that_is_not_there_is_refused(
+    there: list[str], typed: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "visible_gpus", lambda: there)
+    refused = multirun("hydra/launcher=auto", f"hydra.launcher.gpus={typed}")
+    assert (refused.code, refused.err.count("\n")) == (1, 1), refused.err
+    assert f"hydra.launcher.{said}" in refused.err
+    assert not Path("outputs").exists()
+    slots.check_gpus([int(name) for name in there] or None)
+
+
 def test_gpus_keep_the_names_that_the_user_gave_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     monkeypatch.setattr(slots, "DRIVERS", ["/dev/null"])

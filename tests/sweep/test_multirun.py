@@ -133,6 +133,8 @@ def test_a_mistake_in_any_combination_is_one_line_before_anything_runs() -> None
         ("dataset=image_folder", "dataset.root=lost"): "dataset.root=lost is no folder",
         ("dataset=table", "dataset.file=lost.csv", "dataset.target=a"): "dataset.file=lost.csv: no such file",
         ("dataset=arrays", "dataset.file=x.npy", "dataset.targets=y.npy"): "dataset.targets=y.npy: no such file",
+        ("dataset=cifar10,mnist", "dataset.download=false"): "type ++dataset.download=false",
+        ("+optimizer.lr=0.1",): "+optimizer.lr=0.1: there is such a key; type optimizer.lr=0.1",
         ("dataset=huggingface", "dataset.path=lost"): "dataset.path=lost: no such folder",
         ("dataset=cifar10", "dataset.download=false", "seed=0,1"): "cifar10 is missing or damaged in data",
         ("batch_size=32,many",): "batch_size=many",

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from optlab.planned import Planned
 from optlab.record import RunRecord
 from optlab.rules.commands import run_words
 from optlab.rules.threads import FLOPS_A_THREAD, threads_of
+from optlab.sweep.threads import Threads
 from tests.commandline import Result, command
 from tests.conftest import QUICK, Train, words_of
 from tests.sweep.helpers import assert_same_run, multirun, record_of
@@ -117,6 +119,16 @@ def test_what_is_typed_wins_and_is_one_number() -> None:
         assert (refused.code, refused.err.count("\n")) == (1, 1), refused.err
         assert "type one number" in refused.err
     assert not Path("outputs/sweeps/third").exists()
+
+
+def test_more_threads_than_the_machine_has_cores_are_said() -> None:
+    here = import_module("hydra_plugins.optlab_launchers.auto").AutoLauncher()
+    elsewhere = import_module("hydra_plugins.optlab_launchers.ray").RayLauncher()
+    many, few = (Threads(number, f"{number} threads a run: as typed") for number in (64, 4))
+    said = "64 threads a run: as typed; this machine has 4 cores, for which they take turns"
+    assert many.beside(here).line == said
+    assert many.beside(elsewhere) == many
+    assert few.beside(here) == few
 
 
 def test_workers_compute_on_the_threads_of_the_plan() -> None:

@@ -46,9 +46,10 @@ class ProcessLauncher(Launcher):
 
         if find_spec(self.package) is None:
             raise UserError(f"hydra/launcher={self.name} needs a package: {install(self.package)}")
-        from optlab.sweep.launchers.slots import check_counts
+        from optlab.sweep.launchers.slots import check_counts, check_gpus
 
         check_counts(**{name: value for name, value in vars(self).items() if name in ("n_jobs", "threads")})
+        check_gpus(vars(self).get("gpus"))
 
     @abstractmethod
     def backend(self, content: bytes) -> Backend:

@@ -38,8 +38,11 @@ def explain(error: Exception, words: Sequence[str]) -> str:
         return f"cannot write {system.filename}: {system.strerror}; choose another folder with {key}=FOLDER"
     if isinstance(error, (HydraException, OmegaConfBaseException)):
         text = f"{error}\n{error.__cause__ or ''}"
-        if match := re.search(r"Could not (?:override|append to config\. An item is already at) '([^']+)'", text):
+        if match := re.search(r"Could not override '([^']+)'", text):
             return unknown_key(match[1], words)
+        if match := re.search(r"Could not append to config\. An item is already at '([^']+)'", text):
+            word = next((word for word in words if word.startswith(f"+{match[1]}=")), f"+{match[1]}=VALUE")
+            return f"{word}: there is such a key; type {word.removeprefix('+')}"
         if match := re.search(r"Could not find 'hydra/(launcher|sweeper)/([^']+)'", text):
             return unknown_plugin(*match.groups())
         if isinstance(error, InterpolationResolutionError):
@@ -85,6 +88,8 @@ def unknown_key(path: str, words: Sequence[str]) -> str:
         if close and close[0] != group.partition(".")[0]:
             return f"{path}: there is no such group; did you mean {close[0]}.{key}?"
         return f"{path}: there is no such key; add it with +{word}"
+    if key in names and any(re.match(rf"{re.escape(group)}=.*,", typed) for typed in words):
+        return f"{path}: while {group} is swept over, Hydra looks for its keys in the default option; type ++{word}"
     close = nearest(key, names)
     hint = f"; did you mean {group + '.' if group else ''}{close[0]}?" if close else ""
     if not group:

@@ -240,6 +240,7 @@ PHRASES: dict[str, Template] = {
     "nor_seconds": "Nor do their seconds compare.",
     "probably_other_work": "probably the machine did other work",
     "as_side_by_side": "{beside} of {runs} trained beside others on the same device, up to {most} at a time",
+    "and_unlike": "and runs were computed in several ways ({differences})",
     "pairs_of": "{pairs} of {all} pairs",
     "ended_early_of": "{name} {part} of {seeds} after epoch {epochs} ({reasons})",
     "seeds_of": "{name} ({part} of {seeds} seeds)",

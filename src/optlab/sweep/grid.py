@@ -38,7 +38,7 @@ def sweep(config_loader: ConfigLoader, config: DictConfig, launcher: Launcher, a
         jobs = unique(every)
         finds = of_one_mode(jobs) == "find_lr"
         check(jobs, launcher)
-        threads = decide(folder, config, [job.config for job in every], len(jobs))
+        threads = decide(folder, config, [job.config for job in every], len(jobs)).beside(launcher)
         threads.tell(launcher)
         jobs = [job.on_threads(threads.number) for job in jobs]
         if config.dry_run:

@@ -7,7 +7,7 @@ run. So the same sweep gives the same bits wherever its jobs run, however many a
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,12 @@ class Threads:
 
     number: int | None
     line: str
+
+    def beside(self, launcher: Launcher) -> "Threads":
+        """With a word on what the user may not have meant: more threads than this machine, where runs are here."""
+        if self.number is None or self.number <= cores() or not getattr(launcher, "on_this_machine", True):
+            return self
+        return replace(self, line=f"{self.line}; this machine has {plural(cores(), 'core')}, for which they take turns")
 
     def tell(self, launcher: Launcher) -> None:
         """Let a launcher share out the machine by it: so many runs at a time as leave each its threads."""

@@ -131,6 +131,16 @@ def test_runs_that_were_slowed_down_by_each_other_are_told_so_once(tmp_path: Pat
     assert "other work" not in said
 
 
+def test_runs_that_were_slowed_down_and_on_several_hosts_are_one_warning(tmp_path: Path) -> None:
+    for at, name in enumerate(("adam", "sgd")):
+        for seed, seconds in enumerate((1.0, 0.2)):
+            make_run(tmp_path, name, seed=seed, began=1000.0 + 9 * seed, seconds=seconds, host=f"host-{at}")
+    verdict = verdict_of(tmp_path)
+    assert warnings_of(verdict) == ["disturbed"]
+    said = text_of(verdict, "disturbed")
+    assert "other work, and runs were computed in several ways (host host-0 and host-1). Undisturbed" in said
+
+
 @pytest.mark.parametrize(
     ("differs", "kinds", "words"),
     [

@@ -68,25 +68,28 @@ def step_milliseconds(run: Run) -> float | None:
 
 
 def about_seconds(contest: Contest, said: Collection[str] = ()) -> list[Message]:
-    """Why the seconds of contenders do not compare; each reason once.
+    """Why the seconds of contenders do not compare; each reason once, and where there are two, in one warning.
 
     Args:
         said: what runs differ in, as far as the comparison warns of it anyway.
     """
     if len(contest.contenders) < 2:
         return disturbed(contest)
-    return [*unlike(contest, said), *disturbed(contest)]
+    differences = unlike(contest, said)
+    if slowed := disturbed(contest, differences):
+        return slowed
+    return [message("seconds_unlike", differences=differences)] if differences else []
 
 
-def unlike(contest: Contest, said: Collection[str] = ()) -> list[Message]:
-    """Runs on several hosts, or that were computed in ways that take different times."""
+def unlike(contest: Contest, said: Collection[str] = ()) -> str:
+    """What runs differ in that takes different times, hosts too; empty where there is nothing."""
     found = []
     for name in ("host", *HOW):
         values = list(dict.fromkeys(str(value) for run in contest.runs if (value := told(run, name)) is not None))
         if len(values) > 1 and name not in said:
             shown = [*values[:SHOWN], "..."] if len(values) > SHOWN else values
             found.append(phrase("numerics_of", name=name, values=enumerated(shown)))
-    return [message("seconds_unlike", differences="; ".join(found))] if found else []
+    return "; ".join(found)
 
 
 def told(run: Run, name: str) -> Any:
@@ -94,11 +97,16 @@ def told(run: Run, name: str) -> Any:
     return run.record.environment.get("host") if name == "host" else run.record.numerics.get(name)
 
 
-def disturbed(contest: Contest) -> list[Message]:
-    """Contenders whose steps took different times in runs computed alike, with what is known of the reason."""
+def disturbed(contest: Contest, differences: str = "") -> list[Message]:
+    """Contenders whose steps took different times in runs computed alike, with what is known of the reason.
+
+    Args:
+        differences: in how runs were computed, which is said besides.
+    """
     times: Sequence[tuple[str, StepTime | None]] = [(c.name, step_time(c)) for c in contest.contenders]
     together = beside_others(contest)
     why = phrase("as_side_by_side", **together) if together else phrase("probably_other_work")
+    why += f", {phrase('and_unlike', differences=differences)}" if differences else ""
     return [
         message("disturbed", name, fastest=time.fastest, slowest=time.slowest, why=why)
         for name, time in times

@@ -140,6 +140,19 @@ def check_counts(**counts: object) -> None:
             raise UserError(f"hydra.launcher.{name}={value}: must be 1 or more, or null to share out what is there")
 
 
+def check_gpus(gpus: object) -> None:
+    """Raise UserError for `hydra.launcher.gpus` that names one that there is not."""
+    if gpus is None:
+        return
+    if isinstance(gpus, str) or not isinstance(gpus, Sequence):
+        raise UserError(f"hydra.launcher.gpus={gpus}: must be a list, as [0,1], or null for all that there are")
+    there = visible_gpus()
+    if not gpus or any(str(gpu) not in there for gpu in gpus):
+        said = f"torch sees the GPUs {', '.join(there)}" if there else "torch sees no GPU on this machine"
+        typed = ",".join(map(str, gpus))
+        raise UserError(f"hydra.launcher.gpus=[{typed}]: {said}; leave it out to use what is there")
+
+
 def share(devices: Sequence[str], place: int, places: int) -> tuple[str, ...] | None:
     """The GPUs of one place: every `places`-th, or one of them in turn where there are more places than GPUs."""
     if not devices:

@@ -175,7 +175,7 @@ class Study:
     def decide_threads(self) -> Threads:
         """On how many CPU threads each run computes; its words say so from here on."""
         configs = [job.config for job in self.middles()]
-        threads = decide(self.folder, self.config, configs, self.protocol.side_by_side)
+        threads = decide(self.folder, self.config, configs, self.protocol.side_by_side).beside(self.launcher)
         threads.tell(self.launcher)
         self.threads, self.jobs = threads.number, {}
         return threads
