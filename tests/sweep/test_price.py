@@ -40,6 +40,9 @@ COST = Measured(
 )
 
 
+MADE = "dataset._target_=tests.data.made_datasets"
+
+
 # -- dry_run
 
 
@@ -141,6 +144,10 @@ def test_a_measurement_draws_no_random_number_and_counts_the_whole_epoch() -> No
         ["lr=onecycle", "trainer.max_epochs=1"],
         ["trainer.max_steps=7", "trainer.max_epochs=-1"],
         ["trainer.accumulate_grad_batches=3", "engine=eager", "callbacks=instruments"],
+        ["module=custom", "module._target_=tests.lit.LitDigits"],
+        ["module=custom", "module._target_=tests.lit.ByHand", "optimizer=own"],
+        ["dataset=torch", f"{MADE}.Vectors", "dataset.memory=false", "batch_size=16"],
+        ["dataset=torch", f"{MADE}.Flow", "dataset.val_size=0", "trainer.max_steps=9", "trainer.max_epochs=-1"],
     ],
     ids=lambda words: " ".join(words),
 )
@@ -149,6 +156,7 @@ def test_every_way_of_training_is_measured(words: list[str]) -> None:
     cost = measure(config)
     assert cost.step_ms > 0
     assert cost.seconds(config) > 0
+    assert files() == []
 
 
 def test_a_run_of_several_processes_is_not_measured() -> None:

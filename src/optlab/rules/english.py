@@ -304,6 +304,7 @@ PHRASES: dict[str, Template] = {
     "epochs_saved": (
         "Successive halving stopped {trials} early: {epochs:,} of {whole:,} tuning epochs ({share:.0f} %) were saved."
     ),
+    "no_budget_figure": "The best so far against budget is not drawn, as it takes the final value of every trial.",
     "rates": "Learning rates: {rates}.",
     "rates_chosen": "Learning rates chosen on {metric}: {rates}.",
     "apart": "{gap} apart",

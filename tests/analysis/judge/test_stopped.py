@@ -55,9 +55,11 @@ LATE = [0.3, 0.4, 0.6, 0.8, 0.85, 0.9, 0.91, 0.92]
 
 def test_what_was_saved_is_said_and_stopped_trials_are_kept_shown_and_never_compared(tmp_path: Path) -> None:
     contest, verdict = halved(tmp_path, [0.4, 0.35, 0.5, 0.5], LATE)
-    assert verdict.sentences[-1] == (
-        "Successive halving stopped 3 trials early: 16 of 32 tuning epochs (50 %) were saved."
-    )
+    assert verdict.sentences[-2:] == [
+        "Successive halving stopped 3 trials early: 16 of 32 tuning epochs (50 %) were saved.",
+        "The best so far against budget is not drawn, as it takes the final value of every trial.",
+    ]
+    assert best_against_budget(subject(contest)) is None
     [adam] = contest.contenders
     assert adam.chosen is not None
     assert adam.chosen.lr == LRS[3]
@@ -84,6 +86,7 @@ def test_figures_of_trials_say_that_those_that_were_stopped_are_not_in_them(tmp_
     found, budget = lr_sensitivity(subject(contest)), best_against_budget(subject(contest))
     assert found is not None
     assert budget is not None
+    assert not any("is not drawn" in sentence for sentence in judge(contest).sentences)
     assert "Of 7 trials, 3 were stopped early and have no final value: only those that went on" in found.note
     assert budget.note.endswith("Without adam, whose trials were stopped early and have no final value.")
 

@@ -38,13 +38,15 @@ def saved(contest: Contest) -> Saved | None:
 
 
 def in_words(contest: Contest) -> list[str]:
-    """The sentence of a verdict on that."""
+    """What a verdict says of that, and which figure it takes."""
     found = saved(contest)
     if found is None:
         return []
     tried = plural(found.trials, "trial")
     share = 100 * found.epochs / found.whole
-    return [phrase("epochs_saved", trials=tried, epochs=found.epochs, whole=found.whole, share=share)]
+    said = [phrase("epochs_saved", trials=tried, epochs=found.epochs, whole=found.whole, share=share)]
+    everywhere = all(any(each.count("stopped") for each in c.tried) for c in contest.contenders)
+    return [*said, phrase("no_budget_figure")] if everywhere else said
 
 
 def crossed(contest: Contest, found: Sequence[Study]) -> list[Message]:

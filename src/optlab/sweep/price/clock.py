@@ -37,6 +37,7 @@ class Clock(Callback):
         self._validations: list[float] = []  # seconds of each
         self._began = self._epoch = self._validation = self._inside = 0.0
         self._mark: tuple[float, int] | None = None  # when so many batches of the epoch were done
+        self._last: tuple[float, int] | None = None  # the same of the last batch that is not counted yet
 
     @property
     def step_seconds(self) -> float:
@@ -61,7 +62,7 @@ class Clock(Callback):
         self.end_epoch(now)
         if len(self._besides) >= EPOCHS and now - self._began > SECONDS:
             raise Enough
-        self._epoch, self._inside, self._mark = now, 0.0, None
+        self._epoch, self._inside, self._mark, self._last = now, 0.0, None, None
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         if batch_idx == 0 and self._besides:  # the very first step makes what the others find
@@ -74,15 +75,26 @@ class Clock(Callback):
         if self._mark is None:
             self._mark = now, done
             return
-        since, before = self._mark
+        self._last = now, done
         waited = now - self._began > PATIENCE
-        if done > before and (waited or done >= self.batches):
-            self._steps.append((now - since) / (done - before))
-            self._inside += now - since
+        if waited or done >= self.batches:
+            self.count()
         if self._steps and waited:
             if self.checkpoint is not None and not self.checkpoint.exists():
                 trainer.save_checkpoint(self.checkpoint)
             raise Enough
+
+    def count(self) -> None:
+        """Take the time of the steps since the mark."""
+        if self._mark is None or self._last is None or self._last[1] <= self._mark[1]:
+            return
+        seconds = self._last[0] - self._mark[0]
+        self._steps.append(seconds / (self._last[1] - self._mark[1]))
+        self._inside += seconds
+        self._last = None
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.count()  # data that do not say how many samples they have may end before the short epoch does
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._validation = self.now(pl_module)
