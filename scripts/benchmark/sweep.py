@@ -142,15 +142,15 @@ def speed_beside_loops_meanwhile(plan: Plan, *more: str) -> float:
 def measure(rounds: int, *, quick: bool) -> Iterator[tuple[str, list[float]]]:
     """What the bench shows, one figure after the other: its name, and its value in each round."""
     plan, small = Plan(16 if quick else 64, 30), Plan(16, 20)
-    many = f"hydra.launcher.n_jobs={2 * CORES}"
+    many, kernels = f"hydra.launcher.n_jobs={2 * CORES}", "cpu_kernels=true"
     name = f"sweep of {plan.runs} runs of {plan.epochs} epochs"
     times = range(rounds)
-    yield f"{name}, samples/s / {CORES} loops alone", [speed_beside_loops_alone(plan) for _ in times]
     yield f"{name}, samples/s / {CORES} loops meanwhile", [speed_beside_loops_meanwhile(plan) for _ in times]
-    yield (
-        f"the same with {many}, samples/s / {CORES} loops alone",
-        [speed_beside_loops_alone(plan, many) for _ in times],
-    )
+    yield f"{name}, samples/s / {CORES} loops alone", [speed_beside_loops_alone(plan) for _ in times]
+    seconds_of(Plan(4, 1), kernels)  # which compiles them
+    for words in (many, kernels):
+        alone = [speed_beside_loops_alone(plan, words) for _ in times]
+        yield f"the same with {words}, samples/s / {CORES} loops alone", alone
     pairs = [(seconds_of(small), seconds_of(small, "hydra/launcher=basic")) for _ in times]
     name = f"{small.runs} runs of {small.epochs} epochs"
     yield f"{name}, auto, s", [auto for auto, _ in pairs]
