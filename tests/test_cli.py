@@ -13,6 +13,7 @@ import pytest
 
 from optlab.record import RunRecord
 from optlab.rules import instruments
+from tests import forked
 from tests.commandline import ROOT, command
 from tests.conftest import SMALL, Train, words_of
 from tests.metrics import read_metrics
@@ -161,11 +162,10 @@ def test_two_processes_give_the_losses_of_one() -> None:
         "+callbacks.instruments._target_=optlab.callbacks.Instruments",
         "hydra.run.dir=",
     )
-    two = python(*words, "hydra.run.dir=two", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
-    output = two.communicate(timeout=120)[0]
-    assert two.returncode == 0, output
-    assert "Traceback" not in output
-    assert "warn" not in output.lower()
+    two = forked.start(*words, "hydra.run.dir=two", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
+    assert two.wait() == 0, two.printed
+    assert "Traceback" not in two.printed
+    assert "warn" not in two.printed.lower()
     assert command(*words, "hydra.run.dir=one", "trainer=cpu").code == 0
     one_record, two_record = RunRecord.read(Path("one")), RunRecord.read(Path("two"))
     assert two_record.environment["devices"] == 2

@@ -1,19 +1,20 @@
 """scripts/report.py as it is typed: without torch, with clear errors, on a sweep that still runs."""
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 from tests.analysis.made import make_run, make_study, make_sweep
+from tests.commandline import Result, in_process
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "report.py"
 
 
-def typed(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(SCRIPT), *words], cwd=folder, capture_output=True, text=True, check=False
-    )
+def typed(*words: str) -> Result:
+    """`python scripts/report.py WORDS` in this process."""
+    return in_process(lambda: runpy.run_path(str(SCRIPT), run_name="__main__") and None, str(SCRIPT), *words)
 
 
 def test_it_imports_no_torch_and_no_hydra(tmp_path: Path) -> None:
@@ -30,21 +31,21 @@ def test_it_imports_no_torch_and_no_hydra(tmp_path: Path) -> None:
     assert (tmp_path / "s" / "figures" / "learning_curves.svg").exists()
 
 
-def test_help_explains_every_option(tmp_path: Path) -> None:
-    done = typed("--help", folder=tmp_path)
-    assert done.returncode == 0
+def test_help_explains_every_option() -> None:
+    done = typed("--help")
+    assert done.code == 0
     for option in ("SWEEP", "--out", "--metric", "--target", "--reference"):
-        assert option in done.stdout
+        assert option in done.out
 
 
 def test_a_running_sweep_is_read_as_far_as_it_got(tmp_path: Path) -> None:
     make_study(tmp_path / "s", seeds=2)
     make_run(tmp_path / "s", "adam", 0.001, seed=50, status="running", phase="confirm")
     (make_run(tmp_path / "s", "sgd", seed=51) / "run.json").write_text("{")
-    done = typed("s", "--no-figures", "--out", "o", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "Provisional" in done.stdout
-    assert "skipped" in done.stdout
+    done = typed("s", "--no-figures", "--out", "o")
+    assert done.code == 0, done.err
+    assert "Provisional" in done.out
+    assert "skipped" in done.out
     assert (tmp_path / "o" / "report.html").exists()
     assert not (tmp_path / "s" / "report.html").exists()
 
@@ -52,10 +53,10 @@ def test_a_running_sweep_is_read_as_far_as_it_got(tmp_path: Path) -> None:
 def test_bad_input_is_one_line_and_writes_nothing(tmp_path: Path) -> None:
     make_sweep(tmp_path / "s", {"adam": [0.9]})
     for words in (["nowhere"], ["s", "--metric", "val/recall"], ["s", "--reference", "none.csv"]):
-        done = typed(*words, "--out", "o", folder=tmp_path)
-        assert done.returncode == 1
-        assert done.stderr.startswith("optlab: ")
-        assert done.stderr.count("\n") == 1
+        done = typed(*words, "--out", "o")
+        assert done.code == 1
+        assert done.err.startswith("optlab: ")
+        assert done.err.count("\n") == 1
     assert not (tmp_path / "o").exists()
 
 
@@ -65,6 +66,6 @@ def test_a_report_of_runs_of_no_sweep_is_not_written_among_them(tmp_path: Path) 
     (tmp_path / "runs" / "multirun.yaml").unlink()
     for folder, name in ((tmp_path / "runs", "runs"), (one, one.name)):
         before = sorted(folder.iterdir())
-        assert typed(str(folder), "--no-figures", folder=tmp_path).returncode == 0
+        assert typed(str(folder), "--no-figures").code == 0
         assert (tmp_path / "outputs" / "reports" / name / "report.html").exists()
         assert sorted(folder.iterdir()) == before
