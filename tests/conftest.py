@@ -2,11 +2,13 @@
 
 import signal
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from lightning.fabric.utilities import registry
 
 from optlab.config import compose
 from optlab.record import RunRecord
@@ -73,6 +75,14 @@ def signals_are_heard() -> Iterator[None]:
     yield
     for signum in ignored:
         signal.signal(signum, signal.SIG_IGN)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def packages_stay() -> Iterator[None]:
+    """Each trainer asks all installed packages for callbacks, which takes a tenth of a quick run; ask them once."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(registry, "entry_points", cache(registry.entry_points))
+        yield
 
 
 @pytest.fixture(autouse=True)

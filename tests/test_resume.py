@@ -1,6 +1,7 @@
 """A run that was interrupted and continued is the run that never stopped, bit for bit on the CPU."""
 
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,23 +46,27 @@ def without_time(folder: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if k != "seconds"} for row in read_metrics(folder / "metrics.csv")]
 
 
-def assert_continues(tmp_path: Path, train: Train, steps: int, *overrides: str) -> None:
+END_OF_EPOCH, WITHIN_EPOCH = 21, 30
+
+
+def assert_continues(tmp_path: Path, train: Train, steps: Sequence[int], *overrides: str) -> None:
+    """A run that stops behind any of these steps, and goes on, is the run that never stopped."""
     overrides = ("trainer.max_epochs=3", *overrides)
     whole = train(*overrides, folder="whole")
-    stopped = interrupted(tmp_path / "stopped", steps, *overrides)
-    assert stopped.status == "interrupted"
-    continued = train(*overrides, f"ckpt={tmp_path}/stopped/checkpoints/last.ckpt", folder="continued")
-    assert continued.status == whole.status == "finished"
-    assert without_time(tmp_path / "continued") == without_time(tmp_path / "whole")
-    assert continued.metrics == whole.metrics
-    expected, actual = weights(tmp_path / "whole"), weights(tmp_path / "continued")
-    assert all(torch.equal(actual[name], expected[name]) for name in expected)
+    for step in steps:
+        folder = tmp_path / f"stopped{step}"
+        assert interrupted(folder, step, *overrides).status == "interrupted"
+        continued = train(*overrides, f"ckpt={folder}/checkpoints/last.ckpt", folder=f"continued{step}")
+        assert continued.status == whole.status == "finished"
+        assert without_time(tmp_path / f"continued{step}") == without_time(tmp_path / "whole"), step
+        assert continued.metrics == whole.metrics, step
+        expected, actual = weights(tmp_path / "whole"), weights(tmp_path / f"continued{step}")
+        assert all(torch.equal(actual[name], expected[name]) for name in expected), step
 
 
-@pytest.mark.parametrize("steps", [21, 30], ids=["end_of_epoch", "within_epoch"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_every_optimizer_continues_bit_for_bit(optimizer: str, steps: int, tmp_path: Path, train: Train) -> None:
-    assert_continues(tmp_path, train, steps, f"optimizer={optimizer}")
+def test_every_optimizer_continues_bit_for_bit(optimizer: str, tmp_path: Path, train: Train) -> None:
+    assert_continues(tmp_path, train, (END_OF_EPOCH, WITHIN_EPOCH), f"optimizer={optimizer}")
 
 
 class Dropout(torch.nn.Module):
@@ -90,8 +95,8 @@ class Dropout(torch.nn.Module):
 )
 def test_every_way_to_train_continues_bit_for_bit(words: list[str], tmp_path: Path, train: Train) -> None:
     # With accumulation 4, step 7 is taken within the second epoch, and SIGINT arrives between two batches of step 8.
-    steps = 7 if "accumulate" in words[0] else 30
-    assert_continues(tmp_path, train, steps, *words)
+    step = 7 if "accumulate" in words[0] else WITHIN_EPOCH
+    assert_continues(tmp_path, train, [step], *words)
 
 
 def test_the_best_checkpoint_survives_an_interruption(tmp_path: Path, train: Train) -> None:
@@ -115,8 +120,7 @@ def test_a_stop_of_the_system_saves_as_ctrl_c_does(stop: signal.Signals, tmp_pat
     assert content["global_step"] == 31  # the signal came when step 30 had been looked at
 
 
-@pytest.mark.parametrize("steps", [21, 30], ids=["end_of_epoch", "within_epoch"])
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_every_schedule_continues_bit_for_bit(schedule: str, steps: int, tmp_path: Path, train: Train) -> None:
+def test_every_schedule_continues_bit_for_bit(schedule: str, tmp_path: Path, train: Train) -> None:
     warmup = [] if schedule in ("constant", "plateau") else ["lr.warmup_fraction=0.2"]
-    assert_continues(tmp_path, train, steps, "optimizer=momentum", f"lr={schedule}", *warmup)
+    assert_continues(tmp_path, train, (END_OF_EPOCH, WITHIN_EPOCH), "optimizer=momentum", f"lr={schedule}", *warmup)

@@ -14,7 +14,11 @@ SCRIPT = ROOT / "scripts" / "report.py"
 
 def typed(*words: str) -> Result:
     """`python scripts/report.py WORDS` in this process."""
-    return in_process(lambda: runpy.run_path(str(SCRIPT), run_name="__main__") and None, str(SCRIPT), *words)
+
+    def main() -> None:
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+
+    return in_process(main, str(SCRIPT), *words)
 
 
 def test_it_imports_no_torch_and_no_hydra(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from optlab.inputs import augmentation, load_data
 from optlab.rules.instruments import ALL, QUANTITIES, Row, of_layer, read
 from optlab.seeds import derive
 from tests.conftest import Train, words_of
-from tests.test_resume import assert_continues, interrupted, weights, without_time
+from tests.test_resume import END_OF_EPOCH, WITHIN_EPOCH, assert_continues, interrupted, weights, without_time
 
 ON = "+callbacks.instruments._target_=optlab.callbacks.Instruments"
 EVERY = "+callbacks.instruments.every="
@@ -267,18 +267,15 @@ def test_one_at_the_end_of_each_epoch_and_the_first_and_fast_engines_take_them_a
     assert [row.step for row in of_layer(rows_of("short"))] == [1, 6, 13]
 
 
-@pytest.mark.parametrize("steps", [21, 30], ids=["end_of_epoch", "within_epoch"])
 @pytest.mark.parametrize("loaded", [False, True], ids=["drawn", "loaded"])
-def test_a_run_that_goes_on_keeps_its_rows_and_its_initial_weights(
-    steps: int, loaded: bool, tmp_path: Path, train: Train
-) -> None:
+def test_a_run_that_goes_on_keeps_its_rows_and_its_initial_weights(loaded: bool, tmp_path: Path, train: Train) -> None:
     words = [ON, f"{EVERY}7", "model=linear", "trainer.gradient_clip_val=1.4"]
     if loaded:
         torch.save({"weight": torch.ones(10, 64), "bias": torch.ones(10)}, "mine.pt")
         words += ["model._target_=tests.callbacks.test_instruments.line", "model.weights=mine.pt"]
-    assert_continues(tmp_path, train, steps, *words)
+    assert_continues(tmp_path, train, (END_OF_EPOCH, WITHIN_EPOCH), *words)
     whole = rows_of("whole")
-    assert rows_of("continued") == whole
+    assert rows_of(f"continued{END_OF_EPOCH}") == rows_of(f"continued{WITHIN_EPOCH}") == whole
     assert [row.step for row in of_layer(whole)] == [1, *range(7, 64, 7)]
     assert min(row["distance"] or 0.0 for row in whole) > 0
     assert {row["clipped"] for row in of_layer(whole)} - {0.0, 1.0}  # of some of the steps between two looks
