@@ -234,6 +234,13 @@ def sweep(rounds: int) -> dict[str, Any]:
     return {name: spread(values) for name, values in measured}
 
 
+def threads(rounds: int) -> dict[str, Any]:
+    """What a second thread brings: two rounds in five are enough."""
+    from benchmark.threads import measure
+
+    return {name: spread(values) for name, values in measure(-(-2 * rounds // 5))}
+
+
 def memory(rounds: int) -> dict[str, Any]:
     return {"peak of a run on 60,000 images of 32x32, MiB": spread([start.peak_of_cifar10()])}
 
@@ -247,6 +254,7 @@ SECTIONS = {
     "start": starting,
     "fixed_cost": fixed_cost,
     "sweep": sweep,
+    "threads": threads,
     "wandb": wandb,
     "memory": memory,
     "instruments": instruments,
