@@ -74,15 +74,20 @@ class BufferedStep:
         """The step over batch number `index` of the epoch, without the buffers: also over a last batch of fewer."""
         if self._together == 1:
             self.learn_from(self.order[self.batches.mine(index)], self.batches.draw(index))
-            return
+        else:
+            inputs, targets = self.gathered(index)
+            learn(self.module, Batch(inputs, targets, len(targets)), self.optimizer, self.precision)
+
+    def gathered(self, index: int) -> tuple[Tensor, Tensor]:
+        """Inputs, normalised, and targets of batch number `index`; those of the next ones are gathered with it."""
+        size = self.batches.batch_size
         if self._gathered is None or not self._first <= index < self._first + self._together:
-            size = self._together * self.batches.batch_size
-            self._first, begin = index, index * self.batches.batch_size
-            inputs, targets = self.batches.gather(self.order[begin : begin + size])
+            self._first = index
+            inputs, targets = self.batches.gather(self.order[index * size : (index + self._together) * size])
             self._gathered = self.batches.prepare(inputs, {}), targets
-        begin = (index - self._first) * self.batches.batch_size
-        inputs, targets = (each[begin : begin + self.batches.batch_size] for each in self._gathered)
-        learn(self.module, Batch(inputs, targets, len(targets)), self.optimizer, self.precision)
+        begin = (index - self._first) * size
+        inputs, targets = self._gathered
+        return inputs[begin : begin + size], targets[begin : begin + size]
 
     def learn_from(self, chosen: Tensor, draws: dict[str, Tensor]) -> None:
         inputs, targets = self.batches.gather(chosen)
