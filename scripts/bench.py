@@ -234,6 +234,14 @@ def sweep(rounds: int) -> dict[str, Any]:
     return {name: spread(values) for name, values in measured}
 
 
+def turns(rounds: int) -> dict[str, Any]:
+    """What workers gain that compute for long at a time, where others want their cores."""
+    from benchmark.sweep import CORES
+    from benchmark.sweep import turns as measure
+
+    return {f"{2 * CORES} loops on {CORES} cores, turns of 100 ms / the system's own": spread(measure(rounds))}
+
+
 def threads(rounds: int) -> dict[str, Any]:
     """What a second thread brings: two rounds in five are enough."""
     from benchmark.threads import measure
@@ -255,6 +263,7 @@ SECTIONS = {
     "fixed_cost": fixed_cost,
     "sweep": sweep,
     "threads": threads,
+    "turns": turns,
     "wandb": wandb,
     "memory": memory,
     "instruments": instruments,

@@ -22,6 +22,7 @@ import numpy as np
 from benchmark.protocol import EPOCHS
 from benchmark.start import QUIET, TRAIN
 from benchmark.turns import PROJECT, Contestant, Failed, contestant
+from optlab.adapters.scheduler import LONGEST, take_turns
 
 SAMPLES = 1293  # of the digits that a run trains on, with its own tenth for validation
 EPOCHS_A_TURN = 10
@@ -106,7 +107,7 @@ def samples_between(one: Contestant, first: float, began: float, ended: float) -
 
 
 @contextmanager
-def loops() -> Iterator[Loops]:
+def loops(count: int = CORES) -> Iterator[Loops]:
     settings = {"network": "cnn", "optimizer": "sgd", "batch": 64, "samples": SAMPLES, "channels": 1, "size": 8}
     words = [str(PROJECT / "scripts" / "benchmark" / "rivals.py"), "bare_channels_last", "--cpu"]
     words += [f"--{key}={value}" for key, value in settings.items()]
@@ -114,7 +115,7 @@ def loops() -> Iterator[Loops]:
         one_thread = {EPOCHS: str(EPOCHS_A_TURN), "OMP_NUM_THREADS": "1"}
         running = [
             stack.enter_context(contestant(f"loop {core}", words, Path(folder, str(core)), **one_thread))
-            for core in range(CORES)
+            for core in range(count)
         ]
         for one in running:
             one.hear("ready")
@@ -137,6 +138,20 @@ def speed_beside_loops_meanwhile(plan: Plan, *more: str) -> float:
     with loops() as machine:
         rate, seconds = machine.rate_during(lambda: seconds_of(plan, *more))
         return plan.samples / seconds / rate
+
+
+def turns(rounds: int) -> list[float]:
+    """Twice as many loops as cores: what they train together in long turns, over what in the system's own."""
+    found = []
+    with loops(2 * CORES) as machine:
+        for _ in range(rounds):
+            rates = []
+            for nanoseconds in (0, LONGEST):
+                for one in machine.running:
+                    take_turns(nanoseconds, one.process.pid)
+                rates.append(machine.rate_alone())
+            found.append(rates[1] / rates[0])
+    return found
 
 
 def measure(rounds: int, *, quick: bool) -> Iterator[tuple[str, list[float]]]:

@@ -177,6 +177,9 @@ def test_hydras_own_launcher_runs_jobs_here_else_a_single_run_of_a_sweep_starts_
 def test_a_launcher_says_how_many_jobs_it_runs_at_a_time_else_the_user_has_to_guess(tmp_path: Path) -> None:
     own: Any = SimpleNamespace(line=lambda jobs: f"{jobs} at a time" if jobs > 1 else None)
     assert (adapter.line_of(own, 2), adapter.line_of(own, 1)) == ("2 at a time", None)
+    elsewhere: Any = SimpleNamespace(elsewhere=True)
+    assert adapter.runs_elsewhere(elsewhere)
+    assert not adapter.runs_elsewhere(own), "a launcher of somebody else's says nothing of it"
     config, context = multirun_of(tmp_path)
     assert adapter.line_of(adapter.basic_launcher(context, config, told), 2) is None
 

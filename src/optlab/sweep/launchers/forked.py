@@ -10,6 +10,7 @@ from typing import Any
 
 from optlab.adapters.forkserver import ForkServer, Worker
 from optlab.adapters.process import Place, become_worker, cores
+from optlab.adapters.scheduler import take_turns
 from optlab.sweep.launchers.checks import Checks
 from optlab.sweep.launchers.parcel import Ending, run_parcel
 from optlab.sweep.launchers.pool import Backend
@@ -125,6 +126,8 @@ def work(pipe: Connection) -> None:
         become_worker(parent)
         if threads is not None:
             use_threads(threads)
+        if threads == 1:  # several threads wait for each other, and so for whoever takes long turns
+            take_turns()
         while (job := pipe.recv()) is not None:
             overrides, number = job
             pipe.send(run_parcel(content, place, overrides, number, environment))
