@@ -1,12 +1,14 @@
 """What breaks, or is slow again, when an upgrade of Hydra takes away what it never promised."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import CachingConfigRepository
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -108,3 +110,44 @@ def test_the_same_options_are_merged_once_else_a_sweep_merges_them_for_each_of_i
         (tmp_path / "c.yaml").write_text("a: 9\n")
         with adapter.merging_once():
             assert composed()["a"] == 9
+
+
+def test_places_are_looked_for_once_and_a_typed_search_path_is_that_jobs_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    make = CachingConfigRepository.__init__
+
+    def noted(self: Any, delegate: Any) -> None:
+        made.append(1)
+        make(self, delegate)
+
+    monkeypatch.setattr(CachingConfigRepository, "__init__", noted)
+    for folder, option in (("here", "first"), ("there", "second")):
+        (tmp_path / folder / "group").mkdir(parents=True)
+        (tmp_path / folder / "group" / f"{option}.yaml").write_text(f"name: {option}\n")
+    (tmp_path / "here" / "c.yaml").write_text("defaults: [group: first]\n")
+    there = f"hydra.searchpath=[{tmp_path / 'there'}]"
+    with initialize_config_dir(str(tmp_path / "here"), version_base="1.3"), adapter.merging_once():
+        assert compose("c").group.name == "first"
+        assert compose("c", overrides=["group=second", there]).group.name == "second"
+        with pytest.raises(HydraException, match="second"):
+            compose("c", overrides=["group=second"])
+        assert compose("c", overrides=["group=second", there]).group.name == "second"
+        assert len(made) == 2
+
+
+def test_a_copy_of_a_config_is_that_config_with_its_flags_and_types_and_no_other_than_itself() -> None:
+    @dataclass
+    class Own:  # cannot be pickled
+        number: int = 1
+
+    for kept in (OmegaConf.create({"a": {"b": [1, "${c}"]}, "c": 2}), OmegaConf.structured(Own)):
+        OmegaConf.set_struct(kept, True)
+        copies = adapter.copying(kept)
+        first, second = copies(), copies()
+        assert first == kept
+        assert OmegaConf.is_struct(first)
+        assert OmegaConf.get_type(first) == OmegaConf.get_type(kept)
+        first.update({next(iter(first)): 5})
+        assert second == kept

@@ -50,6 +50,7 @@ def test_a_grid_is_priced_and_nothing_is_written_not_even_its_folder() -> None:
     result = multirun("optimizer.lr=0.1,0.01", "seed=0,1", "dry_run=true")
     assert result.code == 0, result.err
     assert "optimizer.lr  0.1, 0.01" in result.out
+    assert "1 thread a run: as OMP_NUM_THREADS says" in result.out
     assert "done     0 of 4 runs" in result.out
     assert "left     4 runs, one at a time" in result.out
     assert "time     about" in result.out

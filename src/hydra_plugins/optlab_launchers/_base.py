@@ -73,6 +73,13 @@ class ProcessLauncher(Launcher):
             self.free_mib = free_mib()
         return Room(self.takes or Takes(), self.free_mib)
 
+    def asks_what_runs_take(self, jobs: int) -> bool:
+        """Whether so many jobs are more than the GPUs here, and nothing yet says how many can share one."""
+        if not self.on_this_machine or self.takes is not None or getattr(self, "n_jobs", None) is not None:
+            return False
+        slots = self.slots(jobs)
+        return len(slots) < jobs and slots[0].gpus is not None
+
     def runs_take(self, host_mib: float | None, device_mib: float | None) -> None:
         """Share out the machine by what was measured of a run, in MiB, the largest of all; None: not measured."""
         from optlab.sweep.launchers.slots import Takes

@@ -4,10 +4,12 @@ Written against Hydra 1.3. `tests/adapters/test_composing.py` says what each fun
 import.
 """
 
-from collections.abc import Iterator, Sequence
+import pickle
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,13 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.defaults_list import DefaultsList, Overrides
 from hydra._internal.hydra import Hydra
 from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig
+
+SEARCH_PATH = "hydra.searchpath"
 
 
 @contextmanager
@@ -91,6 +96,15 @@ def merging_once(known: "Known | None" = None) -> Iterator[None]:
     module: Any = config_loader_impl
     loader: Any = ConfigLoaderImpl
     list_before, merge_before = module.create_defaults_list, loader._compose_config_from_defaults_list
+    parse_before = loader._parse_overrides_and_create_caching_repo
+    repos: dict[tuple[Any, ...], Any] = {}
+
+    def parse(self: Any, config_name: str | None, words: list[str]) -> tuple[list[Override], Any]:
+        key = (self, config_name, *(word for word in words if SEARCH_PATH in word))
+        if key not in repos:
+            parsed, repos[key] = parse_before(self, config_name, words)
+            return parsed, repos[key]
+        return OverridesParser.create().parse_overrides(words), repos[key]
 
     def create_list(repo: Any, config_name: str | None, overrides_list: Sequence[Override], **how: bool) -> Any:
         typed = Overrides(repo=repo, overrides_list=list(overrides_list))
@@ -107,14 +121,16 @@ def merging_once(known: "Known | None" = None) -> Iterator[None]:
     def merge(self: Any, defaults: Any, repo: Any) -> DictConfig:
         [merged] = (each for each in known.values() if each.defaults.defaults is defaults)
         if merged.config is None:
-            merged.config = merge_before(self, defaults=defaults, repo=repo)
-        return deepcopy(merged.config)
+            merged.config = copying(merge_before(self, defaults=defaults, repo=repo))
+        return merged.config()
 
     module.create_defaults_list, loader._compose_config_from_defaults_list = create_list, merge
+    loader._parse_overrides_and_create_caching_repo = parse
     try:
         yield
     finally:
         module.create_defaults_list, loader._compose_config_from_defaults_list = list_before, merge_before
+        loader._parse_overrides_and_create_caching_repo = parse_before
 
 
 @dataclass
@@ -122,7 +138,15 @@ class Merged:
     """The files of some options, in their order, and what they come to."""
 
     defaults: DefaultsList
-    config: DictConfig | None = None
+    config: Callable[[], DictConfig] | None = None  # a copy of it
+
+
+def copying(config: DictConfig) -> Callable[[], DictConfig]:
+    """Gives copies of a config: from its pickle, in a third of the time of a deepcopy, where it has one."""
+    try:
+        return partial(pickle.loads, pickle.dumps(config))
+    except (pickle.PicklingError, AttributeError, TypeError):  # of a user's class within a function
+        return partial(deepcopy, config)
 
 
 Known = dict[tuple[Any, ...], Merged]

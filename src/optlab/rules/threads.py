@@ -4,7 +4,7 @@ One number for all runs, as another number of threads gives other last bits. Run
 by side, and lose less to a neighbour: threads of one run wait for each other at every operator.
 """
 
-# Of a training step, below which one more thread costs more than it brings.
+# Of a training step, below which one more thread hardly brings anything (`python scripts/bench.py --only threads`).
 FLOPS_A_THREAD = 100e6
 UNKNOWN = 4  # at most, where the work of a step is not known
 ON_A_GPU = 8  # at most: they read and decode samples there, and compute nothing

@@ -15,6 +15,7 @@ from optlab.sweep.conclude import conclude, import_meanwhile
 from optlab.sweep.execute import execute, side_by_side
 from optlab.sweep.folder import open_sweep, write_plan, write_planned
 from optlab.sweep.job import Job, Outcome, check, plan, unique
+from optlab.sweep.price.quote import fit_to_gpus
 from optlab.sweep.progress import watching
 from optlab.sweep.threads import decide
 
@@ -29,24 +30,26 @@ def sweep(config_loader: ConfigLoader, config: DictConfig, launcher: Launcher, a
     with open_sweep(config) as folder:
         if (folder / "protocol.yaml").exists():
             raise UserError(f"{folder} holds a study, which other runs would spoil; type sweep=NAME for another folder")
-        if not config.dry_run:
-            import_meanwhile(launcher)
         lists = combinations(arguments, config_loader)
         if not lists:
             raise UserError(f"{' '.join(arguments)}: no run comes of these values; type some, as in seed=0,1,2")
         every = [plan(config_loader, config, overrides) for overrides in lists]
         jobs = unique(every)
         finds = of_one_mode(jobs) == "find_lr"
+        if not config.dry_run:
+            import_meanwhile(launcher)  # not beside the planning, which many runs would then wait for
         check(jobs, launcher)
         threads = decide(folder, config, [job.config for job in every], len(jobs)).beside(launcher)
         threads.tell(launcher)
         jobs = [job.on_threads(threads.number) for job in jobs]
+        said = [threads.line, *lengthen.lines(jobs)]
         if config.dry_run:
-            price_of(jobs, folder, config, launcher, parse(arguments, config_loader))
+            price_of(jobs, folder, config, launcher, parse(arguments, config_loader), said)
             return
+        fit_to_gpus(jobs, launcher, str(choices(config)["hydra/launcher"]), retry=bool(config.retry))
         write_plan(config, folder)
         write_planned(folder, (job.planned(folder) for job in jobs), threads=threads.number)
-        for line in [threads.line, *lengthen.lines(jobs), *side_by_side(launcher, jobs)]:
+        for line in [*said, *side_by_side(launcher, jobs)]:
             console_for("words").print(line, markup=False, soft_wrap=True)
         watch = partial(watching, title=config.sweep)
         work = partial(execute, launcher, jobs, retry=config.retry, watch=watch)
@@ -54,14 +57,19 @@ def sweep(config_loader: ConfigLoader, config: DictConfig, launcher: Launcher, a
 
 
 def price_of(
-    jobs: Sequence[Job], folder: Path, config: DictConfig, launcher: Launcher, overrides: Sequence[Override]
+    jobs: Sequence[Job],
+    folder: Path,
+    config: DictConfig,
+    launcher: Launcher,
+    overrides: Sequence[Override],
+    said: Sequence[str],
 ) -> None:
-    """Print what these jobs would take."""
+    """Print what these jobs would take, and what the sweep would say of itself before its first run."""
     from optlab.sweep.price.dry import of_grid
 
     swept = [each for each in overrides if each.is_sweep_override()]
     factors = {each.key_or_group: [str(value) for value in each.sweep_string_iterator()] for each in swept}
-    of_grid(jobs, folder, launcher, str(choices(config)["hydra/launcher"]), factors, bool(config.retry))
+    of_grid(jobs, folder, launcher, str(choices(config)["hydra/launcher"]), factors, said, bool(config.retry))
 
 
 def of_one_mode(jobs: Sequence[Job]) -> str:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from optlab.adapters import hydra as hydra_adapter
@@ -131,7 +131,9 @@ def plan(config_loader: ConfigLoader, sweep_config: DictConfig, overrides: Itera
     folder = sweep_folder.absolute() / subfolder
     if sweep_folder.resolve() not in folder.resolve().parents:
         raise UserError(f"hydra.sweep.subdir={subfolder}: a job's folder lies within that of its sweep; leave it out")
-    config = Config.parse(resolve(OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])))
+    with open_dict(composed), read_write(composed):
+        del composed["hydra"]
+    config = Config.parse(resolve(composed))
     if config.mode not in MODES:
         if config.mode == "trace":
             raise UserError("mode=trace: a multirun trains; leave out -m; several at once: trace.compare=[sgd,adam]")

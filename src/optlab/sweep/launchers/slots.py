@@ -10,7 +10,7 @@ from typing import Any
 from optlab.adapters.process import cores
 from optlab.errors import UserError
 from optlab.rules.words import plural
-from optlab.sweep.launchers.gpus import of_sharing, sharing
+from optlab.sweep.launchers.gpus import CONTEXT, of_sharing, sharing
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 DRIVERS = ("/dev/nvidiactl", "/dev/nvhost-ctrl", "/dev/dxg", "/dev/kfd")  # NVIDIA's, on Tegra, under Windows; AMD's
@@ -76,8 +76,8 @@ def share_out(
     Args:
         jobs: how many there are in all.
         config: of the sweep; with `trainer.accelerator` cpu no GPU is given out.
-        n_jobs: jobs at a time; by default as many as share a GPU (see `optlab.sweep.launchers.gpus`), or without a GPU
-            as many as the cores give their threads to and the memory has room for.
+        n_jobs: jobs at a time; by default as many as share a GPU (see `optlab.sweep.launchers.gpus`) and have a core
+            each, or without a GPU as many as the cores give their threads to and the memory has room for.
         threads: CPU threads a job, as the sweep's plan has it; without one the cores divided by the jobs at a time.
         gpus: the GPUs to use; by default all that there are. More jobs than GPUs share them in turn, with fewer jobs
             each has several.
@@ -90,8 +90,9 @@ def share_out(
     on_cpu = config["trainer"].get("accelerator") == "cpu"
     devices = [] if on_cpu else visible_gpus() if gpus is None else [str(gpu) for gpu in gpus]
     room = room or Room()
-    on_cores = max(1, cores() // (threads or 1))
-    wanted = min(len(devices) * sharing(devices, room.takes.device), max(on_cores, len(devices))) or on_cores
+    # on a GPU a run needs a core to launch kernels from; its other threads read samples, and wait for most of the time
+    shared = min(len(devices) * sharing(devices, room.takes.device), max(cores(), len(devices)))
+    wanted = shared or max(1, cores() // (threads or 1))
     at_a_time = min(n_jobs or min(wanted, room.runs or wanted), jobs)
     each = threads or max(1, cores() // max(1, at_a_time))  # no jobs, no slots: all of a round may be done already
     return [Slot(each, share(devices, place, at_a_time)) for place in range(at_a_time)]
@@ -107,11 +108,14 @@ def said(slots: Sequence[Slot], room: Room, *, chosen: bool) -> str:
     devices = sorted({gpu for slot in slots for gpu in slot.gpus or ()})
     on = plural(len(devices), "GPU") if devices else plural(cores(), "core")
     line = f"{many} on {on}"
-    if room.free is not None:
-        short = not chosen and room.runs == len(slots) < cores()
+    shared = len(slots) > len(devices) > 0
+    if shared and room.takes.device is not None:
+        line += f", {gigabytes(room.takes.device + CONTEXT)} GB of its memory each"
+    short = not chosen and room.runs == len(slots) < cores()
+    if room.free is not None and (short or not devices):
         line += f", {'as there is memory for no more' if short else 'memory'}: {gigabytes(room.takes.host)} GB each"
         line += f" of {gigabytes(room.free)} GB free"
-    if len(slots) > len(devices) > 0:
+    if shared:
         line += f"; {of_sharing()}"
     return line
 

@@ -11,7 +11,6 @@ from optlab.config.schema import Config
 from optlab.console import console_for
 from optlab.errors import UserError
 from optlab.folders import PARENTS
-from optlab.sweep import lengthen
 from optlab.sweep.job import MODES, Job
 from optlab.sweep.price.plan import Planned, planned
 from optlab.sweep.price.quote import Rounds, downloads, quote
@@ -27,20 +26,27 @@ SHOWS = "; the same command without it trains nothing and shows the results"
 
 
 def of_grid(
-    jobs: Sequence[Job], folder: Path, launcher: Launcher, name: str, factors: Mapping[str, Sequence[str]], retry: bool
+    jobs: Sequence[Job],
+    folder: Path,
+    launcher: Launcher,
+    name: str,
+    factors: Mapping[str, Sequence[str]],
+    said: Sequence[str],
+    retry: bool,
 ) -> None:
     """Print what a grid would take.
 
     Args:
         name: of the launcher, as typed.
         factors: what is compared, by key.
+        said: what the grid says of itself before its first run.
     """
     console = console_for("words")
     console.print(f"\n[bold]Sweep {folder.name}[/bold], {len(jobs)} runs", soft_wrap=True)
     width = max(map(len, factors), default=0)
     for key, values in factors.items():
         console.print(f"{key:<{width}}  {', '.join(values)}", markup=False, soft_wrap=True)
-    for line in lengthen.lines(jobs):
+    for line in said:
         console.print(line, markup=False, soft_wrap=True)
     say([[planned(job, retry=retry) for job in jobs]], folder, launcher, name, retry, console)
 

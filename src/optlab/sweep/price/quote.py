@@ -7,9 +7,10 @@ from typing import Any
 from hydra.plugins.launcher import Launcher
 
 from optlab.errors import UserError
+from optlab.sweep.job import Job
 from optlab.sweep.price.estimate import Costs, Price, estimate
 from optlab.sweep.price.measured import Measured, configuration
-from optlab.sweep.price.plan import Planned, left
+from optlab.sweep.price.plan import Planned, left, planned
 from optlab.sweep.price.recorded import recorded
 from optlab.sweep.price.workers import Workers, workers_of
 
@@ -90,6 +91,12 @@ def quote(
         launcher.runs_take(most(cost.host_mib for cost in known), most(cost.device_mib for cost in known))
         workers = workers_of(launcher, name, runs[0].config, at_once)  # as many as there is memory for
     return Quote(rounds, to_do, costs, workers)
+
+
+def fit_to_gpus(jobs: Sequence[Job], launcher: Launcher, name: str, *, retry: bool = False) -> None:
+    """Let a launcher share GPUs out by what runs take of them; without any, or with n_jobs typed, none is measured."""
+    if hasattr(launcher, "asks_what_runs_take") and launcher.asks_what_runs_take(len(jobs)):
+        quote([[planned(job, retry=retry) for job in jobs]], launcher, name, retry=retry, strict=False)
 
 
 def most(values: Iterable[float | None]) -> float | None:
