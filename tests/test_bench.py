@@ -1,8 +1,11 @@
 """The bench runs and says what it says it does; its figures are for people to judge."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -114,3 +117,29 @@ def test_a_sweep_is_told_against_what_loops_trained_meanwhile(monkeypatch: pytes
     a_second = sweep.EPOCHS_A_TURN * sweep.SAMPLES
     loop: Any = Loop()
     assert sweep.samples_between(loop, 10.0, 12.5, 20.25) == pytest.approx(7.75 * a_second)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells who started whom")
+def test_a_sweep_stands_still_with_all_that_it_started_and_that_time_is_not_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(BENCH).parent))
+    from benchmark import sweep
+
+    def states() -> list[str]:
+        return [Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()[0] for each in found]
+
+    def pause() -> None:
+        time.sleep(0.3)
+        during.extend(states())
+
+    during: list[str] = []
+    with subprocess.Popen(["sh", "-c", "(sleep 60 & sleep 60; true); true"]) as process:
+        while len(found := sweep.family(process.pid)) < 4:
+            time.sleep(0.01)
+        assert "T" not in states()
+        assert sweep.seconds_still(process.pid, pause) >= 0.3
+        assert during == ["T"] * len(found)
+        assert "T" not in states()
+        for each in found:
+            os.kill(each, signal.SIGKILL)

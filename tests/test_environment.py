@@ -2,6 +2,7 @@
 
 import json
 import platform
+import subprocess
 from pathlib import Path
 
 import torch
@@ -63,3 +64,23 @@ def test_the_processor_has_a_name() -> None:
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists() and platform.machine() == "x86_64":
         assert f": {name}\n" in cpuinfo.read_text()
+
+
+def test_the_state_of_the_code_is_its_commit_and_whether_files_of_it_were_changed(tmp_path: Path) -> None:
+    def git(*words: str) -> str:
+        author = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main")
+        command = ["git", "-C", str(tmp_path), *author, *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    file = tmp_path / "net.py"
+    file.write_text("first\n")
+    assert environment.git_state(tmp_path) is None, "no repository"
+    git("init")
+    assert environment.git_state(tmp_path) is None, "nothing is committed"
+    git("add", ".")
+    git("commit", "-m", "first")
+    (tmp_path / "other.py").write_text("not of it\n")
+    clean = {"commit": git("rev-parse", "HEAD"), "dirty": False}
+    assert environment.git_state(tmp_path) == clean
+    file.write_text("second\n")
+    assert environment.git_state(tmp_path) == clean | {"dirty": True}

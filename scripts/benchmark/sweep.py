@@ -1,21 +1,24 @@
 """A whole sweep on the CPU, from the command's start to its report, beside bare loops that use every core as well.
 
 Its speed is the samples that its runs train on, over the seconds of the wall; that of the machine is what as many bare
-channels_last loops with one thread as there are cores train together. It is told twice: beside loops that train alone,
-before the sweep and behind it, and beside loops that train all the while, so that each side has half of the machine and
-what neighbours take is taken from both.
+channels_last loops with one thread as there are cores train together. It is told beside loops that train all the while,
+so that each side has half of the machine and what neighbours take is taken from both. It is also told beside loops that
+train while the sweep stands still, and stand still while it runs, each for a few seconds in turn: so it has the whole
+machine, and neighbours take from both again.
 """
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import PIPE, STDOUT, Popen, TimeoutExpired
 
 import numpy as np
 
@@ -27,6 +30,8 @@ from optlab.adapters.scheduler import LONGEST, take_turns
 SAMPLES = 1293  # of the digits that a run trains on, with its own tenth for validation
 EPOCHS_A_TURN = 10
 TURNS_ALONE = 6
+TURNS_BETWEEN = 4
+SECONDS_A_TURN = 6.0
 MANY_TURNS = 10_000
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -49,22 +54,64 @@ class Plan:
         return self.runs * self.epochs * SAMPLES
 
 
-def seconds_of(plan: Plan, *more: str) -> float:
+def seconds_of(plan: Plan, *more: str, pause: Callable[[], object] | None = None) -> float:
     """From the command's start to its end, report and all.
+
+    Args:
+        pause: is called again and again while the sweep stands still, which does not count.
 
     Raises:
         Failed: a run did not finish, or trained on other samples than the loops.
     """
     with tempfile.TemporaryDirectory() as folder:
-        began = time.monotonic()
-        done = subprocess.run([sys.executable, *plan.command(*more)], cwd=folder, capture_output=True, text=True)
-        seconds = time.monotonic() - began
+        began, paused = time.monotonic(), 0.0
+        with Popen(
+            [sys.executable, *plan.command(*more)], cwd=folder, stdout=PIPE, stderr=STDOUT, text=True
+        ) as process:
+            while True:
+                try:
+                    printed, _ = process.communicate(timeout=None if pause is None else SECONDS_A_TURN)
+                    break
+                except TimeoutExpired:
+                    paused += seconds_still(process.pid, pause)
+        seconds = time.monotonic() - began - paused
         records = [json.loads(path.read_text()) for path in Path(folder).glob("outputs/sweeps/bench/*/run.json")]
     trained = sum(record["epochs"] * record["data"]["train"] for record in records)
-    if done.returncode or trained != plan.samples:
-        last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-12:])
+    if process.returncode or trained != plan.samples:
+        last = "\n".join(printed.strip().splitlines()[-12:])
         raise Failed(f"the sweep trained on {trained:,} samples and not on {plan.samples:,}:\n{last}")
     return seconds
+
+
+def seconds_still(process: int, pause: Callable[[], object] | None) -> float:
+    """Let a process and all that it started stand still during a pause, and tell how long that was."""
+    began = time.monotonic()
+    stopped: set[int] = set()
+    while new := family(process) - stopped:  # another may have been started while these were being stopped
+        for each in new:
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGSTOP)
+        stopped |= new
+    if pause is not None:
+        pause()
+    for each in stopped:
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGCONT)
+    return time.monotonic() - began
+
+
+def family(process: int) -> set[int]:
+    """A process, its children, theirs and so on, as Linux lists them."""
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended
+            _, parent, *_ = path.read_text().rpartition(")")[2].split()
+            children.setdefault(int(parent), []).append(int(path.parent.name))
+    found, left = set(), [process]
+    while left:
+        found.add(each := left.pop())
+        left += children.get(each, [])
+    return found
 
 
 # -- the loops
@@ -80,10 +127,10 @@ class Loops:
         for one in self.running:
             os.write(one.turns, b"g" * turns)
 
-    def rate_alone(self) -> float:
-        """Samples a second of all together, with nothing beside them."""
-        self.go(TURNS_ALONE)
-        seconds = [[one.hear("done")["seconds"] for _ in range(TURNS_ALONE)][1:-1] for one in self.running]
+    def rate_alone(self, turns: int = TURNS_ALONE) -> float:
+        """Samples a second of all together, with nothing beside them; the first turn and the last do not count."""
+        self.go(turns)
+        seconds = [[one.hear("done")["seconds"] for _ in range(turns)][1:-1] for one in self.running]
         return sum(SAMPLES / float(np.mean(each)) for each in seconds)
 
     def rate_during(self, work: Callable[[], float]) -> tuple[float, float]:
@@ -125,12 +172,12 @@ def loops(count: int = CORES) -> Iterator[Loops]:
 # -- what is told
 
 
-def speed_beside_loops_alone(plan: Plan, *more: str) -> float:
-    """The sweep's samples a second over those of loops that train before it and behind it."""
+def speed_beside_loops_in_turns(plan: Plan, *more: str) -> float:
+    """The sweep's samples a second over those of loops; a few seconds of one follow a few of the other."""
+    rates: list[float] = []
     with loops() as machine:
-        before = machine.rate_alone()
-        seconds = seconds_of(plan, *more)
-        return plan.samples / seconds / ((before + machine.rate_alone()) / 2)
+        seconds = seconds_of(plan, *more, pause=lambda: rates.append(machine.rate_alone(TURNS_BETWEEN)))
+    return plan.samples / seconds / float(np.mean(rates))
 
 
 def speed_beside_loops_meanwhile(plan: Plan, *more: str) -> float:
@@ -161,11 +208,11 @@ def measure(rounds: int, *, quick: bool) -> Iterator[tuple[str, list[float]]]:
     name = f"sweep of {plan.runs} runs of {plan.epochs} epochs"
     times = range(rounds)
     yield f"{name}, samples/s / {CORES} loops meanwhile", [speed_beside_loops_meanwhile(plan) for _ in times]
-    yield f"{name}, samples/s / {CORES} loops alone", [speed_beside_loops_alone(plan) for _ in times]
+    yield f"{name}, samples/s / {CORES} loops in turns", [speed_beside_loops_in_turns(plan) for _ in times]
     seconds_of(Plan(4, 1), kernels)  # which compiles them
     for words in (many, kernels):
-        alone = [speed_beside_loops_alone(plan, words) for _ in times]
-        yield f"the same with {words}, samples/s / {CORES} loops alone", alone
+        found = [speed_beside_loops_in_turns(plan, words) for _ in times]
+        yield f"the same with {words}, samples/s / {CORES} loops in turns", found
     pairs = [(seconds_of(small), seconds_of(small, "hydra/launcher=basic")) for _ in times]
     name = f"{small.runs} runs of {small.epochs} epochs"
     yield f"{name}, auto, s", [auto for auto, _ in pairs]

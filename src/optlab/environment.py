@@ -14,6 +14,8 @@ from lightning import Trainer
 from optlab.rules.commands import CHECKOUT
 from optlab.run_module import RunState
 
+COMMIT = "# branch.oid "  # so `git status --branch` begins the line that names it
+
 
 def describe(trainer: Trainer, tf32: bool) -> dict[str, Any]:
     """The record's `environment`."""
@@ -90,11 +92,13 @@ def cpu_model() -> str:
 def git_state(folder: Path) -> dict[str, Any] | None:
     """The commit that the code stands at and whether it was changed since; None outside a repository."""
 
-    def git(*words: str) -> str:
-        command = ["git", "-C", str(folder), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-
+    command = ["git", "-C", str(folder), "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
     try:
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "-uno"))}
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError):
         return None
+    lines = done.stdout.splitlines()
+    commit = next((line.removeprefix(COMMIT) for line in lines if line.startswith(COMMIT)), "")
+    if commit in ("", "(initial)"):  # nothing is committed yet
+        return None
+    return {"commit": commit, "dirty": not all(line.startswith("#") for line in lines)}

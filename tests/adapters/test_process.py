@@ -81,6 +81,22 @@ def test_the_collector_rests_while_torch_is_imported_and_works_as_usual_when_a_r
         gc.unfreeze()
 
 
+def test_a_process_that_is_about_to_need_torch_imports_it_as_quickly_as_a_run_does_and_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    imported: list[tuple[str, bool]] = []
+    monkeypatch.setattr(process, "import_module", lambda name: imported.append((name, gc.isenabled())))
+    gc.unfreeze()  # as in a new process
+    try:
+        process.import_lightning()
+        assert imported == [], "it is there already"
+        monkeypatch.delitem(sys.modules, "lightning.pytorch")
+        process.import_lightning()
+        assert imported == [("lightning.pytorch", False)], "the collector rests"
+    finally:
+        gc.unfreeze()
+
+
 class Held:
     """Refers to itself, so that only the collector frees it."""
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -54,6 +55,13 @@ def importing() -> Iterator[None]:
     finally:
         gc.enable()
     gc.freeze()
+
+
+def import_lightning() -> None:
+    """Import torch and Lightning in a process that is about to need them, as `importing` does; once."""
+    if "lightning.pytorch" not in sys.modules:
+        with importing():
+            import_module("lightning.pytorch")
 
 
 @contextmanager

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 SHARE = 50  # of so many steps of the run one may be spent on looking at their parts: 2 %
 CLOCKED = ("cpu", "cuda")  # devices whose time within a step can be told
-MOST = 8  # steps for that, the first of which is not counted
+MOST = 6  # steps for that, the first of which is not counted
 
 
 # -- the state of an optimizer

@@ -1,5 +1,6 @@
 """A job of a sweep: a list of overrides and the folder and identity that they lead to; and what became of it."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from optlab.adapters import hydra as hydra_adapter
 from optlab.adapters.hydra import ConfigLoader
+from optlab.adapters.process import import_lightning
 from optlab.config import resolve
 from optlab.config.mistakes import explain
 from optlab.config.schema import Config
@@ -162,8 +164,9 @@ def check(jobs: Iterable[Job], launcher: Launcher | None = None) -> None:
     Args:
         launcher: which may have them looked at where torch is imported already.
     """
-    left = [job.config for job in jobs if not outcome(job).settled]
+    left = apart_from_seeds(job.config for job in jobs if not outcome(job).settled)
     if left and not hydra_adapter.checked_by(launcher, left):
+        import_lightning()
         from optlab.check import check_config
         from optlab.inputs import missing
 
@@ -171,6 +174,14 @@ def check(jobs: Iterable[Job], launcher: Launcher | None = None) -> None:
             check_config(config)
             if getattr(launcher, "on_this_machine", True):  # elsewhere there may be other files
                 missing(config)
+
+
+def apart_from_seeds(configs: Iterable[Config]) -> list[Config]:
+    """The first of those that differ in nothing but the seed, which no check depends on."""
+    found: dict[str, Config] = {}
+    for config in configs:
+        found.setdefault(json.dumps(config.plain | {"seed": None}, default=str), config)
+    return list(found.values())
 
 
 def outcome(job: Job, *, skipped: bool = False) -> Outcome:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
-from optlab.adapters.process import cores
+from optlab.adapters.process import cores, import_lightning
 from optlab.config.schema import Config
 from optlab.errors import UserError
 from optlab.planned import Planned
@@ -122,7 +122,8 @@ def said(number: int, why: str) -> str:
 
 def work(configs: Sequence[Config], *, offline: bool = False) -> tuple[float | None, str]:
     """The floating-point operations of the largest step; None, and why, where they are not known of one."""
-    from optlab.flops import flops_of_step  # with torch, which most sweeps can do without here
+    import_lightning()  # which most sweeps can do without here
+    from optlab.flops import flops_of_step
     from optlab.inputs import missing
 
     kinds = {json.dumps([each.plain.get(key) for key in KINDS], sort_keys=True): each for each in configs}

@@ -6,6 +6,7 @@ from typing import Any
 
 from hydra.plugins.launcher import Launcher
 
+from optlab.adapters.process import import_lightning
 from optlab.errors import UserError
 from optlab.sweep.job import Job
 from optlab.sweep.price.estimate import Costs, Price, estimate
@@ -107,7 +108,8 @@ def downloads(rounds: Rounds, *, retry: bool = False) -> list[str]:
     """What has to be downloaded before the runs that are left, a line for each data set."""
     if not (to_do := left(rounds, retry=retry)):
         return []
-    from optlab.inputs import missing  # with torch, which a complete sweep does without
+    import_lightning()  # which a complete sweep does without
+    from optlab.inputs import missing
 
     found = dict.fromkeys(missing(run.config) for each in to_do for run in each)
     return [line for line in found if line is not None]
@@ -117,8 +119,9 @@ def cost_of(
     run: Planned, sources: dict[str, Any], threads: int | None, *, strict: bool, offline: bool
 ) -> Measured | str:
     """From ten steps; a text where these cannot be taken."""
+    import_lightning()  # which a complete sweep does without
     from optlab.inputs import missing
-    from optlab.sweep.price.measure import NotMeasured, measure  # with torch, which a complete sweep does without
+    from optlab.sweep.price.measure import NotMeasured, measure
 
     try:
         if offline and missing(run.config) is not None:

@@ -63,8 +63,6 @@ def sweep(
     options = Options.parse(settings)
     presets = [f"{key}={listed(value)}" for key, value in (options.params or {}).items()]
     typed = command.read(parse(arguments, config_loader), parse(presets, config_loader))
-    if not config.dry_run:
-        import_meanwhile(launcher)
     with open_sweep(config) as folder:
         planned = command.build(
             typed,
@@ -85,6 +83,7 @@ def sweep(
             price_of(study)
             return
         study.foresee(console, is_new=is_new)
+        import_meanwhile(launcher)
         write_plan(config, folder)
         write(planned, folder, threads.number)
         try:
