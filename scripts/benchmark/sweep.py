@@ -10,7 +10,6 @@ machine, and neighbours take from both again.
 import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -73,6 +72,7 @@ def seconds_of(plan: Plan, *more: str, pause: Callable[[], object] | None = None
                     printed, _ = process.communicate(timeout=None if pause is None else SECONDS_A_TURN)
                     break
                 except TimeoutExpired:
+                    assert pause is not None, "there was no limit"
                     paused += seconds_still(process.pid, pause)
         seconds = time.monotonic() - began - paused
         records = [json.loads(path.read_text()) for path in Path(folder).glob("outputs/sweeps/bench/*/run.json")]
@@ -83,20 +83,21 @@ def seconds_of(plan: Plan, *more: str, pause: Callable[[], object] | None = None
     return seconds
 
 
-def seconds_still(process: int, pause: Callable[[], object] | None) -> float:
+def seconds_still(process: int, pause: Callable[[], object]) -> float:
     """Let a process and all that it started stand still during a pause, and tell how long that was."""
     began = time.monotonic()
     stopped: set[int] = set()
-    while new := family(process) - stopped:  # another may have been started while these were being stopped
-        for each in new:
-            with suppress(ProcessLookupError):
-                os.kill(each, signal.SIGSTOP)
-        stopped |= new
-    if pause is not None:
+    try:
+        while new := family(process) - stopped:  # another may have been started while these were being stopped
+            for each in new:
+                with suppress(ProcessLookupError):
+                    os.kill(each, signal.SIGSTOP)
+            stopped |= new
         pause()
-    for each in stopped:
-        with suppress(ProcessLookupError):
-            os.kill(each, signal.SIGCONT)
+    finally:
+        for each in stopped:
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGCONT)
     return time.monotonic() - began
 
 
@@ -176,14 +177,15 @@ def speed_beside_loops_in_turns(plan: Plan, *more: str) -> float:
     """The sweep's samples a second over those of loops; a few seconds of one follow a few of the other."""
     rates: list[float] = []
     with loops() as machine:
+        rates.append(machine.rate_alone(TURNS_BETWEEN))
         seconds = seconds_of(plan, *more, pause=lambda: rates.append(machine.rate_alone(TURNS_BETWEEN)))
     return plan.samples / seconds / float(np.mean(rates))
 
 
-def speed_beside_loops_meanwhile(plan: Plan, *more: str) -> float:
+def speed_beside_loops_meanwhile(plan: Plan) -> float:
     """The sweep's samples a second over those of loops that train all the while."""
     with loops() as machine:
-        rate, seconds = machine.rate_during(lambda: seconds_of(plan, *more))
+        rate, seconds = machine.rate_during(lambda: seconds_of(plan))
         return plan.samples / seconds / rate
 
 

@@ -112,6 +112,21 @@ def test_the_same_options_are_merged_once_else_a_sweep_merges_them_for_each_of_i
             assert composed()["a"] == 9
 
 
+def test_what_one_job_chose_is_not_in_the_next_one_that_chose_something_else(tmp_path: Path) -> None:
+    (tmp_path / "group").mkdir()
+    (tmp_path / "group" / "first.yaml").write_text("name: first\nonly: 1\n")
+    (tmp_path / "group" / "second.yaml").write_text("name: second\n")
+    (tmp_path / "mode").mkdir()
+    (tmp_path / "mode" / "fast.yaml").write_text("# @package _global_\nnode: {fast: 2}\n")
+    (tmp_path / "mode" / "slow.yaml").write_text("# @package _global_\nnode: {slow: 3}\n")
+    (tmp_path / "c.yaml").write_text("defaults: [_self_, group: first, mode: fast]\ngroup: {a: 0}\nnode: {b: 0}\n")
+    lists: list[list[str]] = [[], ["group=second", "mode=slow"], ["mode=slow"], ["group=second"], []]
+    with initialize_config_dir(str(tmp_path), version_base="1.3"):
+        alone = [compose("c", overrides=words) for words in lists]
+        with adapter.reading_once(tmp_path), adapter.merging_once():
+            assert [compose("c", overrides=words) for words in lists] == alone
+
+
 def test_places_are_looked_for_once_and_a_typed_search_path_is_that_jobs_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ import importlib
 import os
 import stat
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,6 @@ from optlab.errors import UserError
 from optlab.sweep.launchers import gpus, slots
 from optlab.sweep.launchers.queue import Queued
 from optlab.sweep.launchers.slots import Room, Slot, Takes, share_out
-from optlab.sweep.price.measured import Measured
-from optlab.sweep.price.plan import Planned
 from tests import forked
 from tests.sweep.helpers import (
     LOG,
@@ -298,36 +297,14 @@ def test_small_runs_share_a_gpu_once_it_is_known_what_they_take_of_it(
     assert [slot.gpus for slot in six] == [("0",), ("GPU-b",)] * 3
     assert len(machine.shares(36, room=Room(Takes(device=100_000.0)))) == 2
     assert len(machine.shares(36, room=Room(Takes(device=1.0)))) == 16
-    few = Machine(monkeypatch, 4, "0", "GPU-b")
-    assert len(few.shares(36, threads=4, room=Room(Takes(device=1.0)))) == 4, "its threads wait, as a GPU computes"
+    as_before = Room(Takes(device=2000.0), free_on=cache(gpus.free_mib))
+    assert len(machine.shares(36, room=as_before)) == 6
     tool.write_text("#!/bin/sh\nexit 9\n")
+    assert len(machine.shares(36, room=as_before)) == 6, "what its workers hold by then is the sweep's own"
     assert len(machine.shares(36, room=Room(Takes(device=1.0)))) == 2
-
-
-@pytest.mark.usefixtures("shared_workers")
-def test_runs_of_a_grid_share_a_gpu_by_what_ten_steps_take_of_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    tool = tmp_path / "nvidia-smi"
-    tool.write_text("#!/bin/sh\necho 20000\n")
-    tool.chmod(0o700)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    Machine(monkeypatch, 4, "0")  # torch finds none, so the runs themselves are made on the CPU
-    asked: list[float] = []
-
-    def cost(run: Planned, *_: Any, **__: Any) -> Measured:
-        asked.append(run.config.plain["optimizer"]["lr"])
-        return Measured(10, 20, 50, 100, 30, host_mib=500, device_mib=8000, run_bytes=1000)
-
-    monkeypatch.setattr("optlab.sweep.price.quote.cost_of", cost)
-    words = ("optimizer.lr=0.1,0.2,0.3", "trainer.accelerator=auto", "trainer.max_epochs=1", "hydra/launcher=auto")
-    done = multirun(*words)
-    assert done.code == 0, done
-    assert "2 runs at a time on 1 GPU, 9.0 GB of its memory each; " in done.out
-    assert asked == [0.1], "once for the three, which differ in nothing that costs"
-    assert multirun(*words).code == 0
-    assert "3 runs at a time on 1 GPU; " in multirun(*words, "hydra.launcher.n_jobs=3", name="typed").out
-    assert len(asked) == 1, "of runs that are there, or where the user said how many, none is measured"
+    few = Machine(monkeypatch, 4, "0", "GPU-b")
+    freed = Room(Takes(device=1.0), free_on=lambda _: 9000.0)
+    assert len(few.shares(36, threads=4, room=freed)) == 4, "its threads wait, as a GPU computes"
 
 
 def test_mps_is_found_where_its_daemon_runs_and_named_where_it_would_help(

@@ -6,6 +6,7 @@ import weakref
 from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from omegaconf import DictConfig
 
 if TYPE_CHECKING:
     from optlab.adapters.hydra import JobReturn
+    from optlab.sweep.launchers.gpus import FreeOn
     from optlab.sweep.launchers.pool import Backend
     from optlab.sweep.launchers.slots import Room, Slot, Takes
 
@@ -34,6 +36,7 @@ class ProcessLauncher(Launcher):
         self.config = config
         self.running: Backend | None = None  # from the first launch on
         self.free_mib: float | None = None
+        self.free_on: FreeOn | None = None
         self.takes: Takes | None = None
         self.told = False
         self.to_the_end = ExitStack()
@@ -64,6 +67,7 @@ class ProcessLauncher(Launcher):
 
     def room(self) -> Room | None:
         """The memory of this machine, as it was before this sweep took of it; None where it does not matter."""
+        from optlab.sweep.launchers import gpus
         from optlab.sweep.launchers.slots import Room, Takes
         from optlab.sweep.price.machine import free_mib
 
@@ -71,14 +75,9 @@ class ProcessLauncher(Launcher):
             return None
         if self.free_mib is None:
             self.free_mib = free_mib()
-        return Room(self.takes or Takes(), self.free_mib)
-
-    def asks_what_runs_take(self, jobs: int) -> bool:
-        """Whether so many jobs are more than the GPUs here, and nothing yet says how many can share one."""
-        if not self.on_this_machine or self.takes is not None or getattr(self, "n_jobs", None) is not None:
-            return False
-        slots = self.slots(jobs)
-        return len(slots) < jobs and slots[0].gpus is not None
+        if self.free_on is None:
+            self.free_on = cache(gpus.free_mib)
+        return Room(self.takes or Takes(), self.free_mib, self.free_on)
 
     def runs_take(self, host_mib: float | None, device_mib: float | None) -> None:
         """Share out the machine by what was measured of a run, in MiB, the largest of all; None: not measured."""

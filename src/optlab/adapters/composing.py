@@ -7,7 +7,7 @@ import.
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -103,8 +103,11 @@ def merging_once(known: "Known | None" = None) -> Iterator[None]:
         key = (self, config_name, *(word for word in words if SEARCH_PATH in word))
         if key not in repos:
             parsed, repos[key] = parse_before(self, config_name, words)
-            return parsed, repos[key]
-        return OverridesParser.create().parse_overrides(words), repos[key]
+        else:
+            parsed = OverridesParser.create().parse_overrides(words)
+        repo = copy(repos[key])
+        repo.cache = {}  # merging changes what was read: later options would merge into what earlier ones made of it
+        return parsed, repo
 
     def create_list(repo: Any, config_name: str | None, overrides_list: Sequence[Override], **how: bool) -> Any:
         typed = Overrides(repo=repo, overrides_list=list(overrides_list))
@@ -146,7 +149,7 @@ def copying(config: DictConfig) -> Callable[[], DictConfig]:
     try:
         return partial(pickle.loads, pickle.dumps(config))
     except (pickle.PicklingError, AttributeError, TypeError):  # of a user's class within a function
-        return partial(deepcopy, config)
+        return partial(deepcopy, deepcopy(config))
 
 
 Known = dict[tuple[Any, ...], Merged]

@@ -115,9 +115,10 @@ def summarize(folder: Path, console: Console | None = None) -> "tuple[Summary, s
 
 
 def import_meanwhile(launcher: Launcher) -> None:
-    """Begin to import what the report needs, where this process only waits for others that import what runs need.
+    """Begin to import what the report needs, where this process only waits for others to make the runs.
 
-    It takes a second, which would otherwise pass behind the last run.
+    It takes a second, which would otherwise pass behind the last run. To be called when whatever needs torch here is
+    done: `optlab.adapters.process.importing` lets no other thread import matplotlib.
     """
     if runs_elsewhere(launcher):
         modules = ["optlab.analysis", *(["optlab.analysis.show.figures.to_matplotlib"] if _figures.get() else [])]

@@ -15,7 +15,6 @@ from optlab.sweep.conclude import conclude, import_meanwhile
 from optlab.sweep.execute import execute, side_by_side
 from optlab.sweep.folder import open_sweep, write_plan, write_planned
 from optlab.sweep.job import Job, Outcome, check, plan, unique
-from optlab.sweep.price.quote import fit_to_gpus
 from optlab.sweep.progress import watching
 from optlab.sweep.threads import decide
 
@@ -36,8 +35,6 @@ def sweep(config_loader: ConfigLoader, config: DictConfig, launcher: Launcher, a
         every = [plan(config_loader, config, overrides) for overrides in lists]
         jobs = unique(every)
         finds = of_one_mode(jobs) == "find_lr"
-        if not config.dry_run:
-            import_meanwhile(launcher)  # not beside the planning, which many runs would then wait for
         check(jobs, launcher)
         threads = decide(folder, config, [job.config for job in every], len(jobs)).beside(launcher)
         threads.tell(launcher)
@@ -46,7 +43,7 @@ def sweep(config_loader: ConfigLoader, config: DictConfig, launcher: Launcher, a
         if config.dry_run:
             price_of(jobs, folder, config, launcher, parse(arguments, config_loader), said)
             return
-        fit_to_gpus(jobs, launcher, str(choices(config)["hydra/launcher"]), retry=bool(config.retry))
+        import_meanwhile(launcher)
         write_plan(config, folder)
         write_planned(folder, (job.planned(folder) for job in jobs), threads=threads.number)
         for line in [*said, *side_by_side(launcher, jobs)]:

@@ -7,7 +7,7 @@ https://docs.nvidia.com/deploy/mps/index.html
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from optlab.adapters.process import exists, read_line
@@ -18,15 +18,18 @@ SPARE = 0.9  # of the free memory is given out
 PIPES = "CUDA_MPS_PIPE_DIRECTORY"
 START = "nvidia-cuda-mps-control -d"
 
+FreeOn = Callable[[tuple[str, ...]], float | None]  # MiB that are free on the fullest of these GPUs, if that is known
 
-def sharing(devices: Sequence[str], device_mib: float | None) -> int:
+
+def sharing(devices: Sequence[str], device_mib: float | None, free_on: FreeOn | None = None) -> int:
     """How many runs each of these GPUs gets: one, unless it was measured what a run takes of one.
 
     Args:
         devices: as CUDA_VISIBLE_DEVICES names them.
         device_mib: what a run takes at its highest, by torch's own count; None: not measured.
+        free_on: in place of `free_mib`, which counts what the workers of a sweep hold between two runs as taken.
     """
-    if not devices or device_mib is None or (free := free_mib(devices)) is None:
+    if not devices or device_mib is None or (free := (free_on or free_mib)(tuple(devices))) is None:
         return 1
     return max(1, min(MOST, int(free * SPARE // (device_mib + CONTEXT))))
 

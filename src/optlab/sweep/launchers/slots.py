@@ -10,7 +10,7 @@ from typing import Any
 from optlab.adapters.process import cores
 from optlab.errors import UserError
 from optlab.rules.words import plural
-from optlab.sweep.launchers.gpus import CONTEXT, of_sharing, sharing
+from optlab.sweep.launchers.gpus import CONTEXT, FreeOn, of_sharing, sharing
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 DRIVERS = ("/dev/nvidiactl", "/dev/nvhost-ctrl", "/dev/dxg", "/dev/kfd")  # NVIDIA's, on Tegra, under Windows; AMD's
@@ -52,10 +52,12 @@ class Room:
     Attributes:
         runs: in memory, 1 or more; None: not known.
         free: MiB of memory.
+        free_on: MiB of the fullest of some GPUs, as it was before the sweep; None: as it is.
     """
 
     takes: Takes = Takes()
     free: float | None = None
+    free_on: FreeOn | None = None
 
     @property
     def runs(self) -> int | None:
@@ -91,7 +93,7 @@ def share_out(
     devices = [] if on_cpu else visible_gpus() if gpus is None else [str(gpu) for gpu in gpus]
     room = room or Room()
     # on a GPU a run needs a core to launch kernels from; its other threads read samples, and wait for most of the time
-    shared = min(len(devices) * sharing(devices, room.takes.device), max(cores(), len(devices)))
+    shared = min(len(devices) * sharing(devices, room.takes.device, room.free_on), max(cores(), len(devices)))
     wanted = shared or max(1, cores() // (threads or 1))
     at_a_time = min(n_jobs or min(wanted, room.runs or wanted), jobs)
     each = threads or max(1, cores() // max(1, at_a_time))  # no jobs, no slots: all of a round may be done already

@@ -8,10 +8,9 @@ from hydra.plugins.launcher import Launcher
 
 from optlab.adapters.process import import_lightning
 from optlab.errors import UserError
-from optlab.sweep.job import Job
 from optlab.sweep.price.estimate import Costs, Price, estimate
 from optlab.sweep.price.measured import Measured, configuration
-from optlab.sweep.price.plan import Planned, left, planned
+from optlab.sweep.price.plan import Planned, left
 from optlab.sweep.price.recorded import recorded
 from optlab.sweep.price.workers import Workers, workers_of
 
@@ -89,15 +88,11 @@ def quote(
             costs[key] = cost_of(run, sources, workers.threads, strict=strict, offline=offline)
     known = [cost for cost in costs.values() if isinstance(cost, Measured)]
     if launcher is not None and hasattr(launcher, "runs_take") and known:
-        launcher.runs_take(most(cost.host_mib for cost in known), most(cost.device_mib for cost in known))
+        on_device = [cost.device_mib if isinstance(cost, Measured) else None for cost in costs.values()]
+        largest = None if None in on_device else most(on_device)  # one that is not known may take more than a share
+        launcher.runs_take(most(cost.host_mib for cost in known), largest)
         workers = workers_of(launcher, name, runs[0].config, at_once)  # as many as there is memory for
     return Quote(rounds, to_do, costs, workers)
-
-
-def fit_to_gpus(jobs: Sequence[Job], launcher: Launcher, name: str, *, retry: bool = False) -> None:
-    """Let a launcher share GPUs out by what runs take of them; without any, or with n_jobs typed, none is measured."""
-    if hasattr(launcher, "asks_what_runs_take") and launcher.asks_what_runs_take(len(jobs)):
-        quote([[planned(job, retry=retry) for job in jobs]], launcher, name, retry=retry, strict=False)
 
 
 def most(values: Iterable[float | None]) -> float | None:
