@@ -1,19 +1,24 @@
 """The end of a sweep: what is written and printed, and the exit code."""
 
 import errno
+import gc
 import html
 import importlib
 import json
 import os
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from hydra.plugins.launcher import Launcher
 from omegaconf import OmegaConf
 
 from hydra_plugins.optlab_launchers.auto import AutoLauncher
+from optlab.adapters import process
 from optlab.adapters.hydra import runs_elsewhere
 from optlab.sweep import conclude as concluding
 from optlab.sweep.conclude import conclude
@@ -22,6 +27,21 @@ from optlab.sweep.launchers import forked
 from tests.commandline import command
 from tests.sweep.helpers import SIGNAL, finish, jobs_of, multirun, write
 from tests.sweep.test_study import SMALL as STUDY
+
+
+def test_what_the_report_needs_is_not_imported_while_others_stand_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    imported: list[str] = []
+    monkeypatch.setattr(concluding, "import_module", imported.append)
+    gc.unfreeze()  # as in a new process
+    try:
+        with process.importing():
+            concluding.import_meanwhile(cast(Launcher, SimpleNamespace(elsewhere=True)))
+            time.sleep(0.2)
+            assert imported == []
+    finally:
+        gc.unfreeze()
+    while "optlab.analysis" not in imported:
+        time.sleep(0.01)
 
 
 def ended(*states: str) -> list[Outcome]:

@@ -34,6 +34,8 @@ STOPS = (signal.SIGINT, signal.SIGTERM, *HANG_UP)
 
 # -- speed
 
+IMPORTS = threading.RLock()  # held where modules are imported that others stand for meanwhile, and by who imports these
+
 
 @contextmanager
 def importing() -> Iterator[None]:
@@ -48,13 +50,14 @@ def importing() -> Iterator[None]:
     if gc.get_freeze_count():
         yield
         return
-    gc.disable()
-    try:
-        with without_plots_and_signals():
-            yield
-    finally:
-        gc.enable()
-    gc.freeze()
+    with IMPORTS:
+        gc.disable()
+        try:
+            with without_plots_and_signals():
+                yield
+        finally:
+            gc.enable()
+        gc.freeze()
 
 
 def import_lightning() -> None:

@@ -15,6 +15,7 @@ from hydra.plugins.launcher import Launcher
 from rich.console import Console
 
 from optlab.adapters.hydra import runs_elsewhere
+from optlab.adapters.process import IMPORTS
 from optlab.console import console_for
 from optlab.errors import UserError
 from optlab.planned import Planned
@@ -117,8 +118,7 @@ def summarize(folder: Path, console: Console | None = None) -> "tuple[Summary, s
 def import_meanwhile(launcher: Launcher) -> None:
     """Begin to import what the report needs, where this process only waits for others to make the runs.
 
-    It takes a second, which would otherwise pass behind the last run. To be called when whatever needs torch here is
-    done: `optlab.adapters.process.importing` lets no other thread import matplotlib.
+    It takes a second, which would otherwise pass behind the last run.
     """
     if runs_elsewhere(launcher):
         modules = ["optlab.analysis", *(["optlab.analysis.show.figures.to_matplotlib"] if _figures.get() else [])]
@@ -126,7 +126,8 @@ def import_meanwhile(launcher: Launcher) -> None:
 
 
 def _import(modules: Sequence[str]) -> None:
-    with suppress(ImportError):  # whoever writes the report says what is missing
+    # where this process is to make a run after all, its imports have others stand for matplotlib
+    with IMPORTS, suppress(ImportError):  # whoever writes the report says what is missing
         for module in modules:
             import_module(module)
 
