@@ -91,7 +91,6 @@ def cpu_model() -> str:
 
 def git_state(folder: Path) -> dict[str, Any] | None:
     """The commit that the code stands at and whether it was changed since; None outside a repository."""
-
     command = ["git", "-C", str(folder), "status", "--porcelain=v2", "--branch", "--no-ahead-behind", "-uno"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)

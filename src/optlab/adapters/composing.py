@@ -103,11 +103,10 @@ def merging_once(known: "Known | None" = None) -> Iterator[None]:
         key = (self, config_name, *(word for word in words if SEARCH_PATH in word))
         if key not in repos:
             parsed, repos[key] = parse_before(self, config_name, words)
-        else:
-            parsed = OverridesParser.create().parse_overrides(words)
+            return parsed, repos[key]
         repo = copy(repos[key])
         repo.cache = {}  # merging changes what was read: later options would merge into what earlier ones made of it
-        return parsed, repo
+        return OverridesParser.create().parse_overrides(words), repo
 
     def create_list(repo: Any, config_name: str | None, overrides_list: Sequence[Override], **how: bool) -> Any:
         typed = Overrides(repo=repo, overrides_list=list(overrides_list))
