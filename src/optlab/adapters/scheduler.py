@@ -1,9 +1,9 @@
 """How long a process computes before it is another one's turn, on Linux; no library of Python's asks for that.
 
 Twice as many bare loops as cores train 1.10 times as many samples a second (1.02 to 1.45, nine rounds on two cores) in
-turns of 100 ms as in the system's own, which are a few: a step of a small network finds the processor's caches as it left
-them. `python scripts/bench.py --only turns` measures it. Who waits for a key or a disk still comes first, and everybody's
-share stays what it is.
+turns of 100 ms as in the system's own, which are a few: a step of a small network finds the processor's caches as it
+left them. `python scripts/bench.py --only turns` measures it. Who waits for a key or a disk still comes first, and
+everybody's share stays what it is.
 
 `tests/adapters/test_scheduler.py` says what each function keeps from breaking. Light at import.
 """
