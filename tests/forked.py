@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from optlab.adapters.forkserver import ForkServer, Worker, run_worker
 from optlab.adapters.torch import use_threads
-from optlab.sweep.launchers.forked import IMPORTS, WORK
+from optlab.sweep.launchers.server import IMPORTS, WORK
 from tests.commandline import ROOT, here
 
 

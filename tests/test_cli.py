@@ -102,10 +102,10 @@ def test_options_complete_with_tab() -> None:
     assert set(done.communicate()[0].split()) >= {"optimizer=adam", "optimizer=adagrad", "optimizer=adamw"}
 
 
-def test_config_comes_up_without_torch() -> None:
-    run = f"runpy.run_path({str(ROOT / 'train.py')!r}, run_name='__main__')"
+def test_config_comes_up_and_the_workers_of_a_sweep_begin_without_torch() -> None:
+    run = f"runpy.run_path({str(ROOT / 'train.py')!r}, run_name='__main__')\nimport optlab.sweep.launchers.server"
     program = f"import runpy, sys; sys.argv[1:] = ['--cfg', 'job']; {run}"
-    check = "\nassert not {'torch', 'lightning', 'wandb', 'pydantic'} & set(sys.modules), 'heavy import'"
+    check = "\nassert not {'torch', 'lightning', 'wandb', 'pydantic', 'numpy'} & set(sys.modules), 'heavy import'"
     subprocess.run([sys.executable, "-c", program + check], check=True, stdout=subprocess.DEVNULL)
 
 

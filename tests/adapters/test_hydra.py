@@ -192,7 +192,10 @@ def test_a_launcher_may_look_at_configs_else_the_process_of_the_sweep_imports_to
         False,
     )
     config, context = multirun_of(tmp_path)
-    assert not adapter.checked_by(adapter.basic_launcher(context, config, told), [1, 2])
+    basic = adapter.basic_launcher(context, config, told)
+    assert not adapter.checked_by(basic, [1, 2])
+    elsewhere: Any = SimpleNamespace(looks_elsewhere=True)
+    assert (adapter.looks_elsewhere(elsewhere), adapter.looks_elsewhere(basic)) == (True, False)
 
 
 def test_a_launcher_is_closed_where_it_can_be_else_its_processes_outlive_the_sweep(tmp_path: Path) -> None:

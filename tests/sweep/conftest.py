@@ -14,4 +14,4 @@ def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def shared_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers of `hydra/launcher=auto` come from the process that all tests share: its imports take seconds."""
-    monkeypatch.setattr("optlab.sweep.launchers.forked.ForkServer", lambda *_: forked.shared())
+    monkeypatch.setattr("optlab.sweep.launchers.server.ForkServer", lambda *_: forked.shared())

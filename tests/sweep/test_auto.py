@@ -21,7 +21,7 @@ AUTO = "hydra/launcher=auto"
 
 @pytest.fixture(autouse=True)
 def two_cores(shared_workers: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("optlab.sweep.threads", "optlab.sweep.launchers.slots", "optlab.sweep.launchers.forked"):
+    for module in ("optlab.sweep.threads", "optlab.sweep.launchers.slots", "optlab.sweep.launchers.server"):
         monkeypatch.setattr(f"{module}.cores", lambda: 2)
 
 

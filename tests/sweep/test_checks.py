@@ -23,7 +23,7 @@ def refuse(config: Config) -> None:
 @pytest.mark.usefixtures("shared_workers")
 def test_a_sweep_has_its_configs_looked_at_by_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("optlab.check.check_config", refuse)
-    monkeypatch.setattr("optlab.sweep.launchers.forked.cores", lambda: 2)
+    monkeypatch.setattr("optlab.sweep.launchers.server.cores", lambda: 2)
     typed = ("-m", *QUICK, "hydra/launcher=auto", "optimizer=sgd", "+optimizer.momentun=0.9", "seed=0,1", "sweep=a")
     result = command(*typed)
     assert (result.code, result.err.count("\n")) == (1, 1), result.err

@@ -28,6 +28,7 @@ class ProcessLauncher(Launcher):
     package = ""  # and the extra of pyproject.toml that brings it
     on_this_machine = True  # all processes, so that they can share a data set in memory
     elsewhere = True  # whether jobs run in other processes than this one
+    looks_elsewhere = False  # and whether configs are looked at there
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.check()

@@ -31,14 +31,15 @@ class AutoLauncher(ProcessLauncher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         from optlab.adapters.hydra import basic_launcher
-        from optlab.sweep.launchers.forked import server_for
+        from optlab.sweep.launchers.server import server_for
 
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
-        self.here = basic_launcher(hydra_context, config, task_function)
         if (server := server_for(config, self.n_jobs)) is not None:
             self.to_the_end.callback(server.close)
+        self.here = basic_launcher(hydra_context, config, task_function)
         self.server = server
         self.elsewhere = server is not None
+        self.looks_elsewhere = server is not None and server.forks
 
     def backend(self, content: bytes) -> Backend:
         from optlab.sweep.launchers.forked import Forked
@@ -50,7 +51,7 @@ class AutoLauncher(ProcessLauncher):
         """Look at configs in a worker, where there are some; whether that was done. Raises UserError as checks do."""
         from optlab.sweep.launchers.checks import check_in_worker
 
-        return self.server is not None and self.server.forks and check_in_worker(self.server, configs)
+        return self.server is not None and self.looks_elsewhere and check_in_worker(self.server, configs)
 
     def line(self, jobs: int) -> str | None:
         return None if self.server is None else super().line(jobs)

@@ -226,6 +226,11 @@ def checked_by(launcher: Launcher | None, configs: Sequence[Any]) -> bool:
     return look is not None and bool(look(configs))
 
 
+def looks_elsewhere(launcher: Launcher) -> bool:
+    """Whether `checked_by` is answered by another process, while this one only waits."""
+    return bool(getattr(launcher, "looks_elsewhere", False))
+
+
 def line_of(launcher: Launcher, jobs: int) -> str | None:
     """What a launcher has to say before it runs so many jobs; Hydra's own have nothing."""
     say = getattr(launcher, "line", None)

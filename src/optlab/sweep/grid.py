@@ -7,7 +7,7 @@ from pathlib import Path
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
-from optlab.adapters.hydra import ConfigLoader, Override, choices, combinations, parse
+from optlab.adapters.hydra import ConfigLoader, Override, choices, combinations, looks_elsewhere, parse
 from optlab.console import console_for
 from optlab.errors import UserError
 from optlab.sweep import lengthen
@@ -35,6 +35,8 @@ def sweep(config_loader: ConfigLoader, config: DictConfig, launcher: Launcher, a
         every = [plan(config_loader, config, overrides) for overrides in lists]
         jobs = unique(every)
         finds = of_one_mode(jobs) == "find_lr"
+        if looks_elsewhere(launcher) and not config.dry_run:
+            import_meanwhile(launcher)  # while workers import torch, and not while they begin to train
         check(jobs, launcher)
         threads = decide(folder, config, [job.config for job in every], len(jobs)).beside(launcher)
         threads.tell(launcher)

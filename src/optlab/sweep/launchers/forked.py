@@ -2,32 +2,20 @@
 
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from typing import Any
 
 from optlab.adapters.forkserver import ForkServer, Worker
-from optlab.adapters.process import Place, become_worker, cores
+from optlab.adapters.process import Place, become_worker
 from optlab.adapters.scheduler import take_turns
 from optlab.sweep.launchers.checks import Checks
 from optlab.sweep.launchers.parcel import Ending, run_parcel
 from optlab.sweep.launchers.pool import Backend
-from optlab.sweep.launchers.slots import Slot, is_distributed
+from optlab.sweep.launchers.slots import Slot
 
-WORK = f"{__name__}:work"
-IMPORTS = ("optlab.run", "optlab.cli", "optlab.sweep.work", __name__)  # what the first job would wait for
 PATIENCE = 20.0  # seconds that a worker without a job gets to end
-
-
-def server_for(config: Mapping[str, Any], n_jobs: int | None) -> ForkServer | None:
-    """Where the workers of a sweep come from; begins to import beside the planning. None where it needs no workers.
-
-    Windows has no signal that asks a worker to save and stop, so there are none there.
-    """
-    one_by_one = (n_jobs or cores()) == 1 or is_distributed(config) or os.name == "nt"
-    return None if one_by_one or config.get("dry_run") else ForkServer(WORK, IMPORTS)
 
 
 @dataclass
