@@ -5,12 +5,14 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection, wait
 
 import pytest
 
 from optlab.adapters.forkserver import ForkServer, can_fork, run_worker
+from optlab.adapters.process import exists
 
 WORK = f"{__name__}:work"
 
@@ -47,6 +49,34 @@ def test_workers_have_imported_answer_by_themselves_and_end_with_their_pipe(serv
         with pytest.raises((EOFError, OSError)):
             worker.answer()
         worker.pipe.close()
+
+
+def test_a_worker_is_not_waited_for_longer_than_asked_else_one_that_hangs_holds_the_sweep_up(
+    server: ForkServer,
+) -> None:
+    hangs, ends = server.start(), server.start()
+    hangs.pipe.send("__import__('time').sleep(60)")
+    with pytest.raises(TimeoutError):
+        hangs.answer(0.05)
+    ends.pipe.send("1 + 1")
+    assert ends.answer(20) == 2
+    for worker, patience in ((hangs, 0.0), (ends, 20.0)):
+        if worker is ends:
+            worker.pipe.send(None)
+        assert worker.pid
+        worker.end(patience)
+        assert worker.pipe.closed
+        assert not exists(worker.pid)
+
+
+def test_one_that_is_yet_to_begin_is_ended_at_once() -> None:
+    server = ForkServer(WORK, ["lightning.pytorch"])
+    try:
+        began = time.monotonic()
+        server.start().end()
+        assert time.monotonic() - began < 1.0
+    finally:
+        server.close()
 
 
 @pytest.mark.skipif(not can_fork(), reason="no worker is forked here")

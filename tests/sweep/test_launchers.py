@@ -318,6 +318,11 @@ def test_mps_is_found_where_its_daemon_runs_and_named_where_it_would_help(
     assert slots.said(shared, Room(), chosen=False).endswith(
         "NVIDIA MPS runs, so those on one GPU compute at the same time"
     )
+    two = [Slot(1, (gpu,)) for gpu in "01010"]
+    said = slots.said(two, Room(Takes(device=1000.0)), chosen=False)
+    assert said.startswith(
+        "5 runs at a time on 2 GPUs, up to 3 on each, 1.7 GB of a GPU's memory a run; NVIDIA MPS runs"
+    )
     alone = [Slot(1, ("0",)), Slot(1, ("1",))]
     assert slots.said(alone, Room(Takes(device=1.0), free=9000.0), chosen=False) == "2 runs at a time on 2 GPUs"
     (tmp_path / "nvidia-cuda-mps-control.pid").write_text(f"{os.getpid()}\n")

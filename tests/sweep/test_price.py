@@ -9,13 +9,18 @@ from typing import cast
 import numpy as np
 import pytest
 import torch
+from lightning import Trainer
 
 from optlab.config import compose, resolve
 from optlab.config.schema import Config
+from optlab.data.batches import DeviceBatches
 from optlab.errors import UserError
+from optlab.inputs import load_data
 from optlab.record import run_id
+from optlab.run import Prepared
+from optlab.sweep.price.clock import Clock
 from optlab.sweep.price.estimate import estimate, makespan
-from optlab.sweep.price.measure import NotMeasured, measure
+from optlab.sweep.price.measure import NotMeasured, measure, to_the_end
 from optlab.sweep.price.measured import Measured, configuration
 from optlab.sweep.price.plan import Planned
 from optlab.sweep.price.quote import Quote
@@ -160,6 +165,23 @@ def test_every_way_of_training_is_measured(words: list[str]) -> None:
     assert files() == []
 
 
+def test_a_gpu_has_the_test_split_besides_and_larger_batches_where_no_validation_showed_them() -> None:
+    prepared = SimpleNamespace(
+        config=config_of("batch_size=64"),
+        data=load_data(config_of("batch_size=64")),
+        trainer=Trainer(accelerator="cpu", logger=False, enable_checkpointing=False),
+        module=SimpleNamespace(run_state=SimpleNamespace(batches_type=DeviceBatches)),
+    )
+    test = prepared.data.test.inputs.nbytes + prepared.data.test.targets.nbytes
+
+    def taken(validation_seconds: float | None) -> float:
+        clock = cast(Clock, SimpleNamespace(validation_seconds=validation_seconds))
+        return to_the_end(1e6, cast(Prepared, prepared), clock)
+
+    assert taken(0.1) == 1e6 + test
+    assert taken(None) == 2e6 + test  # 128 samples at a time on a CPU
+
+
 def test_a_run_of_several_processes_is_not_measured() -> None:
     with pytest.raises(NotMeasured, match=r"trainer\.devices=2"):
         measure(config_of("trainer.devices=2"))
@@ -176,7 +198,7 @@ def test_an_impossible_run_is_refused_as_the_run_would_be() -> None:
 def test_configurations_differ_in_what_costs_time_alone() -> None:
     one = configuration(config_of("optimizer=sgd"))
     assert configuration(config_of("optimizer=sgd", "optimizer.lr=0.5", "seed=7", "trainer.max_epochs=9")) == one
-    for word in ("optimizer=adam", "batch_size=32", "model.hidden=[32]", "engine=eager"):
+    for word in ("optimizer=adam", "optimizer.weight_decay=0.1", "batch_size=32", "model.hidden=[32]", "engine=eager"):
         assert configuration(config_of("optimizer=sgd", word)) != one
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import weakref
 from abc import abstractmethod
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from optlab.adapters.hydra import JobReturn
     from optlab.sweep.launchers.gpus import FreeOn
     from optlab.sweep.launchers.pool import Backend
+    from optlab.sweep.launchers.questions import Ask
     from optlab.sweep.launchers.slots import Room, Slot, Takes
+    from optlab.sweep.shelf import Shelves
+
+PLENTY = 1e9  # MiB, more than any GPU has
 
 
 class ProcessLauncher(Launcher):
@@ -40,6 +44,7 @@ class ProcessLauncher(Launcher):
         self.free_on: FreeOn | None = None
         self.takes: Takes | None = None
         self.told = False
+        self.shared: Shelves | None = None
         self.to_the_end = ExitStack()
         weakref.finalize(self, self.to_the_end.close)  # a sweeper that is not optlab's does not know `close`
 
@@ -61,10 +66,14 @@ class ProcessLauncher(Launcher):
 
     def slots(self, jobs: int) -> Sequence[Slot]:
         """The machine, shared out among so many jobs."""
+        return self.shared_out(jobs, self.room())
+
+    def shared_out(self, jobs: int, room: Room | None) -> Sequence[Slot]:
+        """The same, if there were this room."""
         from optlab.sweep.launchers.slots import share_out
 
         given = {name: getattr(self, name, None) for name in ("n_jobs", "threads", "gpus")}
-        return share_out(jobs, self.config, **given, room=self.room())
+        return share_out(jobs, self.config, **given, room=room)
 
     def room(self) -> Room | None:
         """The memory of this machine, as it was before this sweep took of it; None where it does not matter."""
@@ -84,7 +93,42 @@ class ProcessLauncher(Launcher):
         """Share out the machine by what was measured of a run, in MiB, the largest of all; None: not measured."""
         from optlab.sweep.launchers.slots import Takes
 
-        self.takes = Takes(device=device_mib) if host_mib is None else Takes(host_mib, device_mib)
+        takes = Takes(device=device_mib) if host_mib is None else Takes(host_mib, device_mib)
+        self.told = self.told and takes == self.takes  # so `line` says what holds from here on
+        self.takes = takes
+
+    def may_share_gpus(self, jobs: int) -> bool:
+        """Whether so many jobs would be more at a time if each were known to take little of a GPU; it is not asked."""
+        from optlab.sweep.launchers.slots import Room, Takes, is_distributed
+
+        if not self.on_this_machine or is_distributed(self.config):
+            return False
+        slots = self.slots(jobs)
+        tiny = Room(Takes(device=0.0), self.free_mib, lambda _: PLENTY)
+        return len(self.shared_out(jobs, tiny)) > len(slots)
+
+    @contextmanager
+    def asking(self, slot: Slot) -> Iterator[Ask]:
+        """Ask a worker with the environment of this slot, which is gone behind the block.
+
+        Raises:
+            NoAnswer: there is none.
+        """
+        from optlab.sweep.launchers.questions import asking, server_for_questions
+
+        with (
+            server_for_questions() as server,
+            asking(server, environment=slot.environment(), shelves=self.shelves()) as ask,
+        ):
+            yield ask
+
+    def shelves(self) -> Shelves:
+        """Folders through which all processes of the sweep share data sets, from the first that needs one."""
+        from optlab.sweep.shelf import sharing
+
+        if self.shared is None:
+            self.shared = self.to_the_end.enter_context(sharing()) if self.on_this_machine else ()
+        return self.shared
 
     def line(self, jobs: int) -> str | None:
         """How many of so many jobs run at a time, the first time that it is asked; None for one."""
@@ -100,12 +144,10 @@ class ProcessLauncher(Launcher):
         """Run these jobs; the processes stay for the next launch, until `close`."""
         from optlab.sweep.launchers.parcel import pack
         from optlab.sweep.launchers.pool import run_all
-        from optlab.sweep.shelf import sharing
 
         slots = self.slots(len(job_overrides))
         if self.running is None:
-            shelves = self.to_the_end.enter_context(sharing()) if self.on_this_machine else ()
-            self.running = self.backend(pack(self.hydra_context, self.config, self.task_function, shelves))
+            self.running = self.backend(pack(self.hydra_context, self.config, self.task_function, self.shelves()))
             self.to_the_end.callback(self.running.close)
         self.running.take(job_overrides, initial_job_idx, slots)
         endings = run_all(self.running, job_overrides, initial_job_idx)
@@ -113,5 +155,5 @@ class ProcessLauncher(Launcher):
 
     def close(self) -> None:
         """End the processes; the sweep is over."""
-        self.running = None
+        self.running = self.shared = None
         self.to_the_end.close()

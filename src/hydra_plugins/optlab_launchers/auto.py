@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hydra.types import HydraContext, TaskFunction
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from optlab.adapters.hydra import JobReturn
     from optlab.config.schema import Config
     from optlab.sweep.launchers.pool import Backend
+    from optlab.sweep.launchers.questions import Ask
+    from optlab.sweep.launchers.slots import Slot
 
 
 class AutoLauncher(ProcessLauncher):
@@ -52,6 +55,17 @@ class AutoLauncher(ProcessLauncher):
         from optlab.sweep.launchers.checks import check_in_worker
 
         return self.server is not None and self.looks_elsewhere and check_in_worker(self.server, configs)
+
+    def may_share_gpus(self, jobs: int) -> bool:
+        return self.server is not None and super().may_share_gpus(jobs)
+
+    @contextmanager
+    def asking(self, slot: Slot) -> Iterator[Ask]:
+        from optlab.sweep.launchers.questions import asking
+
+        assert self.server is not None, "may_share_gpus asks"
+        with asking(self.server, environment=slot.environment(), shelves=self.shelves()) as ask:
+            yield ask
 
     def line(self, jobs: int) -> str | None:
         return None if self.server is None else super().line(jobs)

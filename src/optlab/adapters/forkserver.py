@@ -15,8 +15,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -24,6 +25,8 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from optlab.adapters import process
+
+GOING = 5.0  # seconds at most that a process is still there behind its last word: a driver takes its memory back
 
 
 def can_fork() -> bool:
@@ -60,14 +63,31 @@ class Worker:
         except (EOFError, OSError):
             return True
 
-    def answer(self) -> Any:
+    def answer(self, patience: float | None = None) -> Any:
         """What its function sent next; waits for that.
 
+        Args:
+            patience: seconds in which it is to begin, and then to send; None: for ever.
+
         Raises:
-            EOFError, OSError: it died.
+            EOFError, OSError: it died; TimeoutError, which is one of these, where it sent nothing.
         """
-        assert self.pid
+        begins = self._pid is not None or self.pipe.poll(patience)
+        if not (begins and self.pid and self.pipe.poll(patience)):
+            raise TimeoutError(f"no answer in {patience} s")
         return self.pipe.recv()
+
+    def end(self, patience: float = 0.0) -> None:
+        """Wait until it is gone, and after so many seconds without a word kill it; what it still sends is not read."""
+        with self.pipe, suppress(EOFError, OSError):
+            while self.pipe.poll(patience):
+                message = self.pipe.recv()
+                self._pid = int(message) if self._pid is None else self._pid
+            if self._pid is not None:  # else it is yet to begin, and will find that nobody waits
+                os.kill(self._pid, signal.SIGKILL)
+        until = time.monotonic() + GOING
+        while self._pid is not None and process.exists(self._pid) and time.monotonic() < until:
+            time.sleep(0.002)
 
 
 class ForkServer:

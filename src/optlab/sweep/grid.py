@@ -15,6 +15,7 @@ from optlab.sweep.conclude import conclude, import_meanwhile
 from optlab.sweep.execute import execute, side_by_side
 from optlab.sweep.folder import open_sweep, write_plan, write_planned
 from optlab.sweep.job import Job, Outcome, check, plan, unique
+from optlab.sweep.price.fit import fit_to_gpus
 from optlab.sweep.progress import watching
 from optlab.sweep.threads import decide
 
@@ -46,10 +47,14 @@ def sweep(config_loader: ConfigLoader, config: DictConfig, launcher: Launcher, a
             price_of(jobs, folder, config, launcher, parse(arguments, config_loader), said)
             return
         import_meanwhile(launcher)
+        say = partial(console_for("words").print, markup=False, soft_wrap=True)
+        for line in said:
+            say(line)
+        fit_to_gpus(jobs, launcher, say, retry=config.retry)
         write_plan(config, folder)
         write_planned(folder, (job.planned(folder) for job in jobs), threads=threads.number)
-        for line in [*said, *side_by_side(launcher, jobs)]:
-            console_for("words").print(line, markup=False, soft_wrap=True)
+        for line in side_by_side(launcher, jobs):
+            say(line)
         watch = partial(watching, title=config.sweep)
         work = partial(execute, launcher, jobs, retry=config.retry, watch=watch)
         conclude(folder, work, live=config.report.live and not finds, show=show_findings if finds else None)

@@ -5,7 +5,8 @@
     pool     as many jobs at a time as there are slots, until all are done or the user stops them
     forked, processes, queue, cluster   how each kind of process is started, asked and stopped
     server   where forked workers come from, which begins to import torch before the sweep is planned
-    checks   configs looked at in a forked worker, which has torch already
+    questions   to a worker that then ends, which has torch already
+    checks   of those: whether configs can work
 
 All of them report through the run folders (see `optlab.sweep.work`), so a process that dies takes nothing with it.
 """

@@ -1,44 +1,36 @@
 """Looking at configs in a worker, so that the process of the sweep needs no torch: importing it takes it seconds."""
 
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from optlab.adapters.forkserver import ForkServer
-from optlab.adapters.process import Place, become_worker
-from optlab.config import places
-from optlab.config.changes import composing
-from optlab.config.places import Places
 from optlab.config.schema import Config
-from optlab.errors import UserError
+from optlab.sweep.launchers.questions import NoAnswer, asking
 
 
 @dataclass(frozen=True)
 class Checks:
-    """Configs to look at, and where the command was typed."""
+    """Whether these configs can work.
 
-    parent: int
-    place: Place
-    found: Places
+    Attributes:
+        configs: plain, as `Config.parse` takes them.
+    """
+
     configs: Sequence[dict[str, Any]]
 
-    def refusal(self) -> str | None:
-        """Why the first of them that cannot work does not; None where all can. For a worker of its own."""
+    def answer(self) -> None:
+        """Look at each of them.
+
+        Raises:
+            UserError: for the first thing in one that cannot work.
+        """
         from optlab.check import check_config
         from optlab.inputs import missing
 
-        become_worker(self.parent)
-        self.place.enter(os.environ)
-        try:
-            with composing(self.found):
-                for config in self.configs:
-                    check_config(parsed := Config.parse(config))
-                    missing(parsed)
-        except UserError as error:
-            return str(error)
-        return None
+        for config in self.configs:
+            check_config(parsed := Config.parse(config))
+            missing(parsed)
 
 
 def check_in_worker(server: ForkServer, configs: Sequence[Config]) -> bool:
@@ -47,11 +39,9 @@ def check_in_worker(server: ForkServer, configs: Sequence[Config]) -> bool:
     Raises:
         UserError: for the first thing in a config that cannot work.
     """
-    worker = server.start()
-    with worker.pipe, suppress(EOFError, OSError):
-        worker.pipe.send(Checks(os.getpid(), Place.here(), places.current(), [config.plain for config in configs]))
-        refusal: str | None = worker.answer()
-        if refusal is not None:
-            raise UserError(refusal)
-        return True
-    return False
+    try:
+        with asking(server) as ask:
+            ask(Checks([config.plain for config in configs]))
+    except NoAnswer:
+        return False
+    return True

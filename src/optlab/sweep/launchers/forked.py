@@ -10,9 +10,9 @@ from multiprocessing.connection import Connection, wait
 from optlab.adapters.forkserver import ForkServer, Worker
 from optlab.adapters.process import Place, become_worker
 from optlab.adapters.scheduler import take_turns
-from optlab.sweep.launchers.checks import Checks
 from optlab.sweep.launchers.parcel import Ending, run_parcel
 from optlab.sweep.launchers.pool import Backend
+from optlab.sweep.launchers.questions import Questioned
 from optlab.sweep.launchers.slots import Slot
 
 PATIENCE = 20.0  # seconds that a worker without a job gets to end
@@ -85,30 +85,22 @@ class Forked(Backend):
                 worker.pipe.send(None)
         for _, worker in self.workers.values():
             if not worker.pipe.closed:
-                end(worker)
+                worker.end(PATIENCE)
         self.workers = {}
-
-
-def end(worker: Worker) -> None:
-    """Wait for a worker that was told to end, for a while."""
-    with worker.pipe, suppress(EOFError, OSError):
-        if wait([worker.pipe], PATIENCE):
-            worker.answer()
-        os.kill(worker.pid, signal.SIGKILL)
 
 
 def work(pipe: Connection) -> None:
     """What a worker does: one job after the other, until it is told that there are none, or the sweep has died.
 
-    One that is asked to look at configs does that alone.
+    One that is asked questions does nothing else.
     """
     from optlab.adapters.torch import use_threads
 
     with suppress(EOFError, OSError, KeyboardInterrupt):
         # the sweep was stopped while no job was under way here, or it died
         first = pipe.recv()
-        if isinstance(first, Checks):
-            pipe.send(first.refusal())
+        if isinstance(first, Questioned):
+            first.answer(pipe)
             return
         parent, content, place, environment, threads = first
         become_worker(parent)

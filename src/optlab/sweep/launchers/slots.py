@@ -106,13 +106,14 @@ def said(slots: Sequence[Slot], room: Room, *, chosen: bool) -> str:
     Args:
         chosen: the user chose how many.
     """
-    many = f"{plural(len(slots), 'run')} at a time"
-    devices = sorted({gpu for slot in slots for gpu in slot.gpus or ()})
+    devices = {gpu for slot in slots for gpu in slot.gpus or ()}
     on = plural(len(devices), "GPU") if devices else plural(cores(), "core")
-    line = f"{many} on {on}"
+    line = f"{plural(len(slots), 'run')} at a time on {on}"
     shared = len(slots) > len(devices) > 0
+    if shared and len(devices) > 1:
+        line += f", {'up to ' if len(slots) % len(devices) else ''}{-(-len(slots) // len(devices))} on each"
     if shared and room.takes.device is not None:
-        line += f", {gigabytes(room.takes.device + CONTEXT)} GB of its memory each"
+        line += f", {gigabytes(room.takes.device + CONTEXT)} GB of a GPU's memory a run"
     short = not chosen and room.runs == len(slots) < cores()
     if room.free is not None and (short or not devices):
         line += f", {'as there is memory for no more' if short else 'memory'}: {gigabytes(room.takes.host)} GB each"

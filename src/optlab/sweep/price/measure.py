@@ -21,6 +21,7 @@ from optlab.adapters.torch import on_threads, set_float32_precision
 from optlab.callbacks import Interruption
 from optlab.check import check_config
 from optlab.config.schema import Config
+from optlab.data.arrays import Arrays
 from optlab.data.streamed import size_of
 from optlab.errors import Interrupted, UserError
 from optlab.inputs import Sources, load_data
@@ -101,7 +102,7 @@ def attempt(
         raise NotMeasured("it took no step")
     step = clock.step_seconds
     validation, test = evaluations(prepared, config, clock, step)
-    on_gpu = device.type == "cuda"
+    reserved = torch.cuda.max_memory_reserved(device) if device.type == "cuda" else None
     return {
         "step_ms": 1000 * step,
         "epoch_steps": batches,
@@ -109,7 +110,7 @@ def attempt(
         "run_ms": 1000 * set_up,
         "test_ms": 1000 * test,
         "host_mib": prepared.recorder.memory.host(),
-        "device_mib": torch.cuda.max_memory_reserved(device) / 2**20 if on_gpu else None,
+        "device_mib": None if reserved is None else to_the_end(reserved, prepared, clock) / 2**20,
         "metric": prepared.recorder.metric,
         "run_bytes": SMALL_FILES + last.stat().st_size * (1 + bool(keeper.plain.get("best", True)))
         if keeper is not None
@@ -130,6 +131,19 @@ def evaluations(prepared: Prepared, config: Config, clock: Clock, step: float) -
     if looked and clock.validation_seconds is not None:
         one = clock.validation_seconds / min(looked, VALIDATIONS)
     return looked * one / (settings.check_val_every_n_epoch or 1), batches(data.test, settings.limit_test_batches) * one
+
+
+def to_the_end(reserved: float, prepared: Prepared, clock: Clock) -> float:
+    """Bytes of a GPU that a run takes which reserved so many while it trained: the test split comes on top.
+
+    Its batches take no more than those of validation; where there were none, no more than a training step for as many
+    samples.
+    """
+    data, config = prepared.data, prepared.config
+    test = data.test.inputs.nbytes + data.test.targets.nbytes if isinstance(data.test, Arrays) else 0
+    if clock.validation_seconds is None:
+        reserved *= max(1.0, loader(prepared, data.train, train=False).batch_size / config.batch_size)
+    return reserved + test
 
 
 def processes(config: Config) -> str | None:

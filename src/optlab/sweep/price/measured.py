@@ -74,8 +74,11 @@ def configuration(config: Config) -> str:
         for parent in parents:
             node = node.get(parent, {})
         node.pop(key, None)
-    # A learning rate costs nothing; a number of evaluations a step does, and so does a switch.
-    kept["optimizer"] = {key: value for key, value in kept["optimizer"].items() if not isinstance(value, float | list)}
+    # A learning rate costs nothing. A number of evaluations a step does, so does a switch, and whether there is any
+    # momentum or weight decay at all.
+    kept["optimizer"] = {
+        key: value != 0 if isinstance(value, float | list) else value for key, value in kept["optimizer"].items()
+    }
     for path in TELLING:
         value: Any = config.plain
         for part in path.split("."):
