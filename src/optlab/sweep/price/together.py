@@ -29,7 +29,11 @@ def slowdown(workers: Workers) -> float:
 
 
 def tried_out(threads: int) -> float:
-    """The time of the same work beside that of others, over its time alone; not below 1."""
+    """The time of the same work beside that of others, over its time alone; not below 1.
+
+    Nor above the number of threads: so long would one core take for all of them, and what is more is taken by other
+    programs, just now.
+    """
     if threads < 2:
         return 1.0
     with on_threads(1):
@@ -46,7 +50,7 @@ def tried_out(threads: int) -> float:
             over.set()
             for other in others:
                 other.join()
-    return max(1.0, beside / alone)
+    return min(float(threads), max(1.0, beside / alone))
 
 
 class Work:
