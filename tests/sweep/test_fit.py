@@ -21,9 +21,13 @@ from optlab.sweep.launchers import gpus, slots
 from optlab.sweep.launchers.questions import NoAnswer, Question, asking
 from optlab.sweep.launchers.slots import Takes
 from optlab.sweep.price import fit
-from optlab.sweep.price.fit import Alone, fit_to_gpus, taken
-from optlab.sweep.price.measured import Measured
-from optlab.sweep.price.steps import Downloads, Steps
+from optlab.sweep.price.asked import asked_by
+from optlab.sweep.price.fit import Alone, fit_to_gpus, taken, why_alone
+from optlab.sweep.price.measured import Measured, configuration
+from optlab.sweep.price.plan import Planned
+from optlab.sweep.price.quote import Quote, quote
+from optlab.sweep.price.steps import Beside, Downloads, Steps
+from optlab.sweep.price.workers import Workers
 from tests import forked
 from tests.commandline import command
 from tests.conftest import words_of
@@ -258,3 +262,79 @@ def test_a_grid_asks_a_worker_before_its_first_run_and_goes_on_without_what_is_n
     assert (
         "one run a GPU at a time, as sgd used no GPU when it was measured; hydra.launcher.n_jobs=2 puts" in result.out
     )
+
+
+# -- a study
+
+
+def rounds_of(jobs: Sequence[Job]) -> list[list[Planned]]:
+    return [[Planned(job.config) for job in jobs]]
+
+
+def quoted(machine: Machine, jobs: Sequence[Job], ask: Any = None, **settings: Any) -> tuple[Any, Quote]:
+    launcher = launcher_on(machine, **settings)
+    with asked_by(launcher, len(jobs)) as found:
+        return launcher, quote(rounds_of(jobs), launcher, "joblib", ask=ask or found, patience=5.0)
+
+
+def test_runs_of_a_study_share_a_gpu_by_what_a_worker_measured(machine: Machine) -> None:
+    launcher, seen = quoted(machine, SIX)
+    assert [cost.device_mib for cost in seen.measured] == [2000.0]
+    assert len(launcher.slots(6)) == seen.workers.at_a_time == 3
+    assert machine.seen[0]["CUDA_VISIBLE_DEVICES"] == "0"
+    assert machine.asked[0][1] == 5.0
+    assert why_alone(launcher, seen) == []
+
+
+def test_of_runs_on_disk_a_gpus_memory_is_measured_where_it_can_matter(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_disk = replace(COST, source="runs", device_mib=1.0)
+    monkeypatch.setattr("optlab.sweep.price.quote.recorded", lambda runs: {configuration(SIX[0].config): on_disk})
+    launcher, seen = quoted(machine, SIX)
+    assert seen.measured == [replace(on_disk, device_mib=2000.0)], "what torch reserved, and not what tensors held"
+    assert len(launcher.slots(6)) == 3
+    assert quoted(machine, SIX, n_jobs=2)[1].measured == [on_disk]
+    assert len(machine.asked) == 1
+
+
+def test_a_study_whose_runs_are_not_known_gives_a_gpu_one_at_a_time_and_says_why(machine: Machine) -> None:
+    machine.answers = NoAnswer("the process that was to say it died")
+    launcher, seen = quoted(machine, SIX)
+    assert not seen.is_whole
+    assert launcher.takes is not None, "it hears of that, too"
+    [said] = why_alone(launcher, seen)
+    assert said.startswith(
+        "one run a GPU at a time, as sgd could not be measured (the process that was to say it died);"
+    )
+    machine.answers, machine.free = [ON_GPU], 5000.0
+    [said] = why_alone(*quoted(machine, SIX))
+    assert "as one takes 2.7 GB of the 5.2 GB that are free there; hydra.launcher.n_jobs=2" in said
+    assert why_alone(*quoted(machine, SIX, n_jobs=1)) == []
+
+
+def test_how_much_longer_steps_take_beside_others_is_tried_where_steps_are_taken(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("optlab.sweep.price.quote.cores", lambda: 4)
+
+    def ask(question: Question, patience: float | None = None) -> Any:
+        return 1.5 if isinstance(question, Beside) else machine.answer(question, patience)
+
+    _, seen = quoted(machine, SIX, ask)
+    assert seen.slower(Workers("auto", 4, 1)) == 1.5
+    assert seen.slower(Workers("auto", 4, 2)) == 3.0, "twice as many threads as cores take turns"
+    assert seen.slower(Workers("auto", 1)) == 1.0
+    assert seen.slower(Workers("submitit_slurm", 4, here=False)) == 1.0
+
+
+@pytest.mark.skipif(not can_fork(), reason="no worker is forked here")
+@pytest.mark.usefixtures("shared_workers")
+def test_a_study_has_its_steps_taken_by_a_worker_whose_refusal_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("optlab.sweep.launchers.server.cores", lambda: 2)
+    monkeypatch.setattr("optlab.sweep.price.measure.measure", None)  # here; a worker has its own
+    words = words_of("optimizer=sgd", "batch_size=5000", "hydra/sweeper=study", "sweep=a")
+    result = command("-m", *words, "hydra/launcher=auto")
+    assert result.code == 1
+    assert "no run of this study can be made: batch_size=5000: digits has" in result.err
+    assert not Path("outputs/sweeps/a").exists()

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from optlab.sweep.price import together
-from optlab.sweep.price.together import slowdown
+from optlab.sweep.price import quote, together
+from optlab.sweep.price.quote import slowdown
 from optlab.sweep.price.workers import Workers
 
 
@@ -36,7 +36,7 @@ def work_of(alone: float, beside: float) -> type:
 def test_a_step_beside_others_takes_as_long_as_it_was_tried_out_and_never_longer_than_in_turn(
     beside: float, n: int, expected: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(together, "cores", lambda: 2)
+    monkeypatch.setattr(quote, "cores", lambda: 2)
     monkeypatch.setattr(together, "Work", work_of(1.0, beside))
     assert slowdown(Workers("auto", n, 1)) == pytest.approx(expected)
 

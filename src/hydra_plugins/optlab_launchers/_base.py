@@ -107,6 +107,14 @@ class ProcessLauncher(Launcher):
         tiny = Room(Takes(device=0.0), self.free_mib, lambda _: PLENTY)
         return len(self.shared_out(jobs, tiny)) > len(slots)
 
+    def asks_a_worker(self, jobs: int) -> bool:
+        """Whether a worker is to say what so many jobs take: where they get GPUs, of which it takes none for long."""
+        from optlab.sweep.launchers.slots import is_distributed
+
+        if not self.on_this_machine or is_distributed(self.config):
+            return False
+        return any(slot.gpus is not None for slot in self.slots(jobs))
+
     @contextmanager
     def asking(self, slot: Slot) -> Iterator[Ask]:
         """Ask a worker with the environment of this slot, which is gone behind the block.

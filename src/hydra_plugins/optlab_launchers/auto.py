@@ -59,6 +59,9 @@ class AutoLauncher(ProcessLauncher):
     def may_share_gpus(self, jobs: int) -> bool:
         return self.server is not None and super().may_share_gpus(jobs)
 
+    def asks_a_worker(self, jobs: int) -> bool:
+        return self.looks_elsewhere  # where torch is imported already
+
     @contextmanager
     def asking(self, slot: Slot) -> Iterator[Ask]:
         from optlab.sweep.launchers.questions import asking

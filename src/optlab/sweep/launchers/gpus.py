@@ -31,6 +31,11 @@ def sharing(devices: Sequence[str], device_mib: float | None, free_on: FreeOn | 
     """
     if not devices or device_mib is None or (free := (free_on or free_mib)(tuple(devices))) is None:
         return 1
+    return fitting(free, device_mib)
+
+
+def fitting(free: float, device_mib: float) -> int:
+    """How many runs that take so much fit into so much free memory of a GPU, in MiB; one in any case."""
     return max(1, min(MOST, int(free * SPARE // (device_mib + CONTEXT))))
 
 

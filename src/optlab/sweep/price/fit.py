@@ -1,12 +1,10 @@
-"""How many runs of a grid share a GPU: as many as there is room for by ten steps of each configuration.
+"""How many runs share a GPU: as many as there is room for by ten steps of each configuration.
 
 A worker takes the steps on the GPU of the first run, and is gone before that begins: the GPU is then as free as it was.
 What torch reserved counts, not what the whole GPU holds, which others may use. What is not known shares nothing.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import Protocol, runtime_checkable
 
 from hydra.plugins.launcher import Launcher
 
@@ -14,33 +12,20 @@ from optlab.config.schema import Config
 from optlab.errors import UserError
 from optlab.rules.words import plural
 from optlab.sweep.job import Job, outcome
-from optlab.sweep.launchers.gpus import CONTEXT, sharing
-from optlab.sweep.launchers.questions import Ask, NoAnswer
-from optlab.sweep.launchers.slots import Room, Slot, Takes, gigabytes
+from optlab.sweep.launchers.gpus import CONTEXT, fitting
+from optlab.sweep.launchers.questions import NoAnswer
+from optlab.sweep.launchers.slots import Takes, gigabytes
+from optlab.sweep.price.asked import Sharer, asked_by, look_at_gpus, sharer_of
 from optlab.sweep.price.estimate import labels
-from optlab.sweep.price.measured import Measured, configuration
+from optlab.sweep.price.measured import Measured
+from optlab.sweep.price.quote import Quote, different
 from optlab.sweep.price.steps import Downloads, Steps
 from optlab.sweep.threads import is_distributed
 
-MOST = 24  # configurations that are measured; more would take longer than many a grid
+MOST = 24  # configurations of a grid that are measured; more would take longer than many a grid
 PATIENCE = 600.0  # seconds for all of them, with their data set, unless that is to be downloaded
 
 Say = Callable[[str], None]
-
-
-@runtime_checkable
-class Sharer(Protocol):
-    """A launcher that shares out the GPUs of this machine: see `ProcessLauncher`."""
-
-    def may_share_gpus(self, jobs: int) -> bool: ...
-
-    def slots(self, jobs: int) -> Sequence[Slot]: ...
-
-    def room(self) -> Room: ...
-
-    def runs_take(self, host_mib: float | None, device_mib: float | None) -> None: ...
-
-    def asking(self, slot: Slot) -> AbstractContextManager[Ask]: ...
 
 
 class Alone(Exception):
@@ -54,34 +39,52 @@ def fit_to_gpus(jobs: Sequence[Job], launcher: Launcher, say: Say, *, retry: boo
         say: is told what the user may wait for, and why a GPU gets no more than one run.
         retry: failed jobs are to be run again.
     """
-    if not isinstance(launcher, Sharer) or not may_share(launcher, jobs):
+    sharer = sharer_of(launcher)
+    if sharer is None or not may_share(sharer, jobs):
         return
     left = [job for job in jobs if not (found := outcome(job)).settled or (retry and found.state == "failed")]
-    if not may_share(launcher, left):
+    if not may_share(sharer, left):
         return
-    slots = launcher.slots(len(left))
-    devices = [gpu for slot in slots for gpu in slot.gpus or ()]
     try:
-        room = launcher.room()
-        check_room(devices, room)
-        configs = different(job.config for job in left)
-        with launcher.asking(slots[0]) as ask:
-            downloads = ask(Downloads([config.plain for config in configs]))
-            for line in downloads:
+        check_room(sharer, len(left))
+        configs = to_measure(job.config for job in left)
+        with asked_by(launcher, len(left)) as ask:
+            for line in (lines := ask(Downloads([config.plain for config in configs]))):
                 say(line)
             say(f"ten steps of {plural(len(configs), 'configuration')} say how many runs have room on a GPU")
-            answers = ask(Steps([config.plain for config in configs]), None if downloads else PATIENCE)
+            answers = ask(Steps([config.plain for config in configs]), patience(lines))
         takes = taken(dict(zip(labels(configs), answers, strict=True)))
-        launcher.runs_take(takes.host, takes.device)
-        check_room(devices, launcher.room())
+        sharer.runs_take(takes.host, takes.device)
+        check_room(sharer, len(left))
     except (Alone, NoAnswer) as reason:
-        alone(say, str(reason), 2 * len(devices))
+        say(alone(sharer, len(left), str(reason)))
     except UserError as refusal:
-        alone(say, f"a run would be refused: {refusal}", 2 * len(devices))
+        say(alone(sharer, len(left), f"a run would be refused: {refusal}"))
 
 
-def alone(say: Say, reason: str, several: int) -> None:
-    say(f"one run a GPU at a time, as {reason}; hydra.launcher.n_jobs={several} puts several on one")
+def patience(downloads: Sequence[str]) -> float | None:
+    """Seconds that steps are waited for; None for ever, where data sets are downloaded first."""
+    return None if downloads else PATIENCE
+
+
+def why_alone(launcher: Launcher, seen: Quote) -> list[str]:
+    """Why a GPU gets one run of a study at a time, in a line; none where it gets more, or where that is not asked."""
+    many = max(map(len, seen.left), default=0)
+    sharer = sharer_of(launcher)
+    if sharer is None or not sharer.may_share_gpus(many):
+        return []
+    configs = different(run.config for runs in seen.left for run in runs)
+    try:
+        taken({label: seen.costs[key] for label, key in zip(labels(list(configs.values())), configs, strict=True)})
+        check_room(sharer, many)
+    except Alone as reason:
+        return [alone(sharer, many, str(reason))]
+    return []
+
+
+def alone(launcher: Sharer, jobs: int, reason: str) -> str:
+    several = 2 * len(launcher.slots(jobs))
+    return f"one run a GPU at a time, as {reason}; hydra.launcher.n_jobs={several} puts several on one"
 
 
 def may_share(launcher: Sharer, jobs: Sequence[Job]) -> bool:
@@ -95,26 +98,23 @@ def on_gpu(config: Config) -> bool:
     return bool(config.trainer.accelerator != "cpu")
 
 
-def check_room(devices: Sequence[str], room: Room) -> None:
-    """Raise Alone where the memory of these GPUs has room for one run each, by what is known of a run."""
-    free = None if room.free_on is None else room.free_on(tuple(devices))
-    if free is None:
+def check_room(launcher: Sharer, jobs: int) -> None:
+    """Raise Alone where the memory of the GPUs has room for one run each, by what is known of a run."""
+    free, room = look_at_gpus(launcher, jobs), launcher.room()
+    if free is None or room is None:
         raise Alone("nvidia-smi does not say how much memory is free")
     device = room.takes.device or 0.0
-    if sharing(devices, device, room.free_on) == 1:
+    if fitting(free, device) == 1:
         raise Alone(f"one takes {gigabytes(device + CONTEXT)} GB of the {gigabytes(free)} GB that are free there")
 
 
-def different(configs: Iterable[Config]) -> list[Config]:
+def to_measure(configs: Iterable[Config]) -> list[Config]:
     """One config of each configuration that trains on a GPU.
 
     Raises:
         Alone: there are too many.
     """
-    found: dict[str, Config] = {}
-    for config in configs:
-        if on_gpu(config):
-            found.setdefault(configuration(config), config)
+    found = different(config for config in configs if on_gpu(config))
     if len(found) > MOST:
         raise Alone(f"{len(found)} configurations are too many to take steps of each beforehand ({MOST} at most)")
     return list(found.values())

@@ -1,17 +1,19 @@
 """What the runs of a plan cost: those on disk say it, and of what none of them is like, ten steps."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from hydra.plugins.launcher import Launcher
 
-from optlab.adapters.process import import_lightning
-from optlab.errors import UserError
+from optlab.adapters.process import cores
+from optlab.config.schema import Config
+from optlab.sweep.launchers.questions import Ask, NoAnswer
+from optlab.sweep.price.asked import here, sharer_of
 from optlab.sweep.price.estimate import Costs, Price, estimate
 from optlab.sweep.price.measured import Measured, configuration
 from optlab.sweep.price.plan import Planned, left
 from optlab.sweep.price.recorded import recorded
+from optlab.sweep.price.steps import Beside, Downloads, Steps
 from optlab.sweep.price.workers import Workers, workers_of
 
 Rounds = Sequence[Sequence[Planned]]  # each waits for the one before
@@ -25,12 +27,14 @@ class Quote:
         rounds: the whole plan.
         left: of each round what is still to be done.
         costs: by `configuration`.
+        ask: whom to ask how much longer a step takes beside others.
     """
 
     rounds: Rounds
     left: Rounds
     costs: Costs
     workers: Workers
+    ask: Ask = here
 
     @property
     def measured(self) -> list[Measured]:
@@ -48,12 +52,8 @@ class Quote:
         return estimate(self.rounds, self.left if left is None else left, self.costs, workers, self.slower(workers))
 
     def slower(self, workers: Workers) -> float:
-        """How many times as long a step takes beside those of other workers; asked of torch where steps were taken."""
-        if workers.at_a_time == 1 or not any(cost.source == "steps" for cost in self.measured):
-            return 1.0
-        from optlab.sweep.price.together import slowdown
-
-        return slowdown(workers)
+        """How many times as long a step takes beside those of other workers; tried out where steps were taken."""
+        return slowdown(workers, self.ask) if any(cost.source == "steps" for cost in self.measured) else 1.0
 
 
 def quote(
@@ -64,8 +64,10 @@ def quote(
     retry: bool = False,
     strict: bool = True,
     offline: bool = False,
+    ask: Ask = here,
+    patience: float | None = None,
 ) -> Quote:
-    """Look at what is on disk, and measure what is not.
+    """Look at what is on disk, measure what is not, and let the launcher share out the machine by what runs take.
 
     Args:
         launcher: as it was set up; None where this process makes the runs.
@@ -73,6 +75,8 @@ def quote(
         retry: failed runs are to be made again.
         strict: a configuration that its run would refuse is refused, and else one that is not known.
         offline: nothing is downloaded, so that a configuration whose data are not here yet is not known.
+        ask: who takes the steps.
+        patience: see `Ask`.
 
     Raises:
         UserError: see `strict`.
@@ -82,49 +86,65 @@ def quote(
     at_once = max(map(len, to_do), default=0)
     workers = workers_of(launcher, name, runs[0].config, at_once) if runs else Workers(name, 1)
     costs: dict[str, Measured | str] = {**recorded(runs)}
-    sources: dict[str, Any] = {}
-    for run in (run for each in to_do for run in each):
-        if (key := configuration(run.config)) not in costs:
-            costs[key] = cost_of(run, sources, workers.threads, strict=strict, offline=offline)
-    known = [cost for cost in costs.values() if isinstance(cost, Measured)]
-    if launcher is not None and hasattr(launcher, "runs_take") and known:
-        on_device = [cost.device_mib if isinstance(cost, Measured) else None for cost in costs.values()]
+    wanted = different(run.config for each in to_do for run in each)
+    sharer = sharer_of(launcher)
+    # of runs on disk it is known what their tensors held of a GPU, and not what torch reserved for them
+    shares = sharer is not None and sharer.may_share_gpus(at_once)
+    unknown = [key for key in wanted if shares or key not in costs]
+    steps = Steps([wanted[key].plain for key in unknown], workers.threads, strict, offline)
+    for key, found in zip(unknown, answers_of(steps, ask, patience), strict=True):
+        costs[key] = with_device(costs.get(key), found)
+    if sharer is not None and wanted:
+        known = [cost for cost in costs.values() if isinstance(cost, Measured)]
+        on_device = [cost.device_mib if isinstance(cost := costs[key], Measured) else None for key in wanted]
         largest = None if None in on_device else most(on_device)  # one that is not known may take more than a share
-        launcher.runs_take(most(cost.host_mib for cost in known), largest)
+        sharer.runs_take(most(cost.host_mib for cost in known), largest)
         workers = workers_of(launcher, name, runs[0].config, at_once)  # as many as there is memory for
-    return Quote(rounds, to_do, costs, workers)
+    return Quote(rounds, to_do, costs, workers, ask)
+
+
+def slowdown(workers: Workers, ask: Ask = here) -> float:
+    """How many times as long a step takes beside those of the other workers; 1.0 for one at a time."""
+    if not workers.here or workers.at_a_time == 1:
+        return 1.0
+    wanted = workers.at_a_time * (workers.threads or 1)
+    crowded = max(1.0, wanted / cores())  # more runs than cores take turns
+    try:
+        return crowded * float(ask(Beside(min(wanted, cores()))))
+    except NoAnswer:  # and so nothing is known beyond that
+        return crowded
+
+
+def different(configs: Iterable[Config]) -> dict[str, Config]:
+    """The first config of each configuration, by its name."""
+    found: dict[str, Config] = {}
+    for config in configs:
+        found.setdefault(configuration(config), config)
+    return found
+
+
+def answers_of(steps: Steps, ask: Ask, patience: float | None) -> list[Measured | str]:
+    """What is answered, or why there is no answer; nothing is asked about nothing."""
+    if not steps.configs:
+        return []
+    try:
+        return list(ask(steps, patience))
+    except NoAnswer as reason:
+        return [str(reason)] * len(steps.configs)
+
+
+def with_device(before: Measured | str | None, found: Measured | str) -> Measured | str:
+    """What runs on disk cost, with what ten steps took of a GPU; where there are no such runs, what the steps cost."""
+    if not isinstance(before, Measured):
+        return found
+    return replace(before, device_mib=found.device_mib if isinstance(found, Measured) else None)
 
 
 def most(values: Iterable[float | None]) -> float | None:
     return max((value for value in values if value is not None), default=None)
 
 
-def downloads(rounds: Rounds, *, retry: bool = False) -> list[str]:
+def downloads(rounds: Rounds, *, retry: bool = False, ask: Ask = here) -> list[str]:
     """What has to be downloaded before the runs that are left, a line for each data set."""
-    if not (to_do := left(rounds, retry=retry)):
-        return []
-    import_lightning()  # which a complete sweep does without
-    from optlab.inputs import missing
-
-    found = dict.fromkeys(missing(run.config) for each in to_do for run in each)
-    return [line for line in found if line is not None]
-
-
-def cost_of(
-    run: Planned, sources: dict[str, Any], threads: int | None, *, strict: bool, offline: bool
-) -> Measured | str:
-    """From ten steps; a text where these cannot be taken."""
-    import_lightning()  # which a complete sweep does without
-    from optlab.inputs import missing
-    from optlab.sweep.price.measure import NotMeasured, measure
-
-    try:
-        if offline and missing(run.config) is not None:
-            return "its data are not here yet"
-        return measure(run.config, sources, threads)
-    except NotMeasured as reason:
-        return str(reason)
-    except UserError as refusal:
-        if strict:
-            raise
-        return str(refusal)
+    configs = different(run.config for each in left(rounds, retry=retry) for run in each)
+    return list(ask(Downloads([config.plain for config in configs.values()]))) if configs else []

@@ -1,6 +1,6 @@
-"""What is asked of configurations before their runs: what ten steps of each take, and what has to be downloaded first.
+"""What is asked before runs are made: what ten steps of each configuration take, and what has to be downloaded first.
 
-Both need torch, and the steps take memory of a GPU: a worker answers that then ends, or this process where there is
+All need torch, and the steps take memory of a GPU: a worker answers that then ends, or this process where there is
 none (`optlab.sweep.launchers.questions`). Light at import.
 """
 
@@ -78,3 +78,16 @@ class Downloads:
 
         found = dict.fromkeys(missing(Config.parse(config)) for config in self.configs)
         return [line for line in found if line is not None]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """How many times as long a step takes while so many threads compute, one of them its own."""
+
+    threads: int
+
+    def answer(self) -> float:
+        import_lightning()
+        from optlab.sweep.price.together import tried_out
+
+        return tried_out(self.threads)

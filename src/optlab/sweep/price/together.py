@@ -10,22 +10,11 @@ import time
 
 import torch
 
-from optlab.adapters.process import cores
 from optlab.adapters.torch import on_threads
-from optlab.sweep.price.workers import Workers
 
 ROUNDS = 5
 SIZE = 320  # of the matrices: such a product takes about as long as a layer of a small network
 LENGTH = 2**20  # floats that are passed over: 4 MiB, more than a core has of its own
-
-
-def slowdown(workers: Workers) -> float:
-    """How many times as long a step takes beside those of the other workers; 1.0 for one at a time."""
-    if not workers.here or workers.at_a_time == 1:
-        return 1.0
-    busy = min(workers.at_a_time * (workers.threads or 1), cores())
-    crowded = max(1.0, workers.at_a_time * (workers.threads or 1) / cores())  # more runs than cores take turns
-    return crowded * tried_out(busy)
 
 
 def tried_out(threads: int) -> float:

@@ -26,6 +26,9 @@ from optlab.sweep.conclude import conclude, import_meanwhile
 from optlab.sweep.execute import execute, side_by_side
 from optlab.sweep.folder import LOCKS, open_sweep, write_plan, write_planned
 from optlab.sweep.job import Job, Outcome, SweepInterrupted, check, plan
+from optlab.sweep.price.asked import asked_by
+from optlab.sweep.price.fit import patience, why_alone
+from optlab.sweep.price.plan import left
 from optlab.sweep.price.quote import downloads, quote
 from optlab.sweep.price.show import estimate_lines
 from optlab.sweep.price.study import seen_from_here
@@ -193,17 +196,21 @@ class Study:
         """
         retry, name = bool(self.config.retry), str(choices(self.config)["hydra/launcher"])
         rounds = seen_from_here(self, retry=retry)
-        try:
-            for line in downloads(rounds, retry=retry):
-                console.print(line, markup=False, soft_wrap=True)
-            seen = quote(rounds, self.launcher, name, retry=retry, strict=is_new)
-        except UserError as error:
-            raise Refused(f"no run of this study can be made: {error}") from error
-        for cost in seen.measured:
-            self.check_choice(cost.metric)
-        self.foreseen = seen.is_whole
-        for line in estimate_lines(seen, self.protocol, is_new=is_new):
-            console.print(line, markup=False, soft_wrap=True)
+        at_once = max((len(runs) for runs in left(rounds, retry=retry)), default=0)
+        say = partial(console.print, markup=False, soft_wrap=True)
+        with asked_by(self.launcher, at_once) as ask:
+            try:
+                for line in (lines := downloads(rounds, retry=retry, ask=ask)):
+                    say(line)
+                asked = partial(quote, ask=ask, patience=patience(lines))
+                seen = asked(rounds, self.launcher, name, retry=retry, strict=is_new)
+            except UserError as error:
+                raise Refused(f"no run of this study can be made: {error}") from error
+            for cost in seen.measured:
+                self.check_choice(cost.metric)
+            self.foreseen = seen.is_whole
+            for line in [*estimate_lines(seen, self.protocol, is_new=is_new), *why_alone(self.launcher, seen)]:
+                say(line)
 
     def job(self, words: Words) -> Job:
         if words not in self.jobs:  # composing a config takes a while
