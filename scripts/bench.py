@@ -223,7 +223,10 @@ def seconds_and_ratios(seconds: dict[str, list[float]], pairs: Iterable[tuple[st
 
 
 def fixed_cost(rounds: int) -> dict[str, Any]:
-    return {"fixed cost of a run in a sweep, s": spread(start.fixed_cost_of_a_run(2 * rounds + 2)[1:])}
+    return {
+        "fixed cost of a run in a sweep, s": spread(start.fixed_cost_of_a_run(2 * rounds + 2)[1:]),
+        "planning a run of a grid, processor ms": spread(start.planning_of_a_run(rounds)),
+    }
 
 
 def sweep(rounds: int) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """What a command costs besides its training: start, config, the fixed cost of a run in a sweep, W&B, memory."""
 
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmark.turns import PROJECT, contestant
@@ -65,7 +67,7 @@ def fixed_cost_of_a_run(jobs: int) -> list[float]:
     """Seconds between the end of one run's training and the start of the next one's, within a sweep on the digits."""
     overrides = [*gate("ends"), *QUIET, "trainer.max_epochs=2", f"seed={','.join(map(str, range(jobs)))}"]
     with tempfile.TemporaryDirectory() as folder:
-        command = [TRAIN, "-m", *overrides, "sweep=bench"]
+        command = [TRAIN, "-m", "hydra/launcher=basic", *overrides, "sweep=bench"]
         with contestant("sweep", command, Path(folder)) as sweep:
             return list(pauses(sweep.hear, jobs))
 
@@ -75,6 +77,27 @@ def pauses(hear: Callable[[str], Mapping[str, float]], jobs: int) -> Iterator[fl
     for _ in range(jobs - 1):
         ended = hear("trained")["time"]
         yield hear("training")["time"] - ended
+
+
+def planning_of_a_run(rounds: int) -> list[float]:
+    """Processor milliseconds of planning one run of a grid: what `dry_run=true` takes longer for many of them."""
+    few, many = 4, 204
+    seconds = in_turn({str(runs): partial(processor_seconds, dry_run_of(runs)) for runs in (few, many)}, rounds)
+    return [1000 * (more - less) / (many - few) for less, more in zip(*seconds.values(), strict=True)]
+
+
+def dry_run_of(runs: int) -> list[str]:
+    """A command that plans runs of one configuration, and takes ten steps of it."""
+    words = ["hydra/launcher=basic", f"seed=range({runs})", "trainer=cpu", "trainer.threads=1", "sweep=bench"]
+    return [TRAIN, "-m", *QUIET, *words, "dry_run=true"]
+
+
+def processor_seconds(command: Sequence[str]) -> float:
+    """Of a command, with all its processes."""
+    before = os.times()
+    seconds_of(command)
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
 
 
 def wandb_cost(rounds: int, epochs: int = 20) -> dict[str, list[float]]:

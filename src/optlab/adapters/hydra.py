@@ -328,7 +328,6 @@ def run_one(context: tuple[Any, ...], overrides: Sequence[str], number: int) -> 
     with open_dict(job_config):
         job_config.hydra.job.id = str(number)
         job_config.hydra.job.num = number
-    HydraConfig.instance().set_config(job_config)
     return run_job(
         hydra_context=hydra_context,
         task_function=task_function,
