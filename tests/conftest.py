@@ -4,15 +4,14 @@ import signal
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import torch
-from lightning.fabric.utilities import registry
 
-from optlab.config import compose
-from optlab.record import RunRecord
-from optlab.run import run
+from optlab.adapters.process import import_lightning
+
+if TYPE_CHECKING:
+    from optlab.record import RunRecord
 
 # A run that takes a fraction of a second.
 QUICK = ("logger=none", "callbacks=quiet", "trainer=cpu", "trainer.max_epochs=2", "batch_size=64")
@@ -57,12 +56,18 @@ SLOW = (
 )
 
 
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """Import torch as a run does, and only where tests run: the workers would wait for the process that starts them."""
+    if collector.path == Path(__file__).parent:
+        import_lightning()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the slow files first, the slowest before all others; within a file the order stays."""
     items.sort(key=lambda item: next((at for at, end in enumerate(SLOW) if str(item.path).endswith(end)), len(SLOW)))
 
 
-Train = Callable[..., RunRecord]
+Train = Callable[..., "RunRecord"]
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -80,6 +85,8 @@ def signals_are_heard() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="session")
 def packages_stay() -> Iterator[None]:
     """Each trainer asks all installed packages for callbacks, which takes a tenth of a quick run; ask them once."""
+    from lightning.fabric.utilities import registry
+
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(registry, "entry_points", cache(registry.entry_points))
         yield
@@ -88,6 +95,8 @@ def packages_stay() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """In this process, and in those that a test starts."""
+    import torch
+
     torch.set_num_threads(1)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
@@ -103,7 +112,10 @@ def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def train(tmp_path: Path) -> Train:
     """`train("optimizer=sgd", folder="a")` trains a quick run with these overrides in a folder of that name."""
 
-    def quick(*overrides: str, folder: str = "run") -> RunRecord:
+    from optlab.config import compose
+    from optlab.run import run
+
+    def quick(*overrides: str, folder: str = "run") -> "RunRecord":
         words = words_of(*overrides)
         return run(compose(words), tmp_path / folder, overrides=words)
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import yaml
-from wandb.sdk.launch.sweeps.utils import load_sweep_config
 from wandb.wandb_agent import Agent
 
 from optlab.check import check_config
@@ -39,6 +38,8 @@ def drawn(parameters: dict[str, Any], rng: random.Random) -> dict[str, Any]:
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # wandb leaves the file open
 def test_wandb_reads_the_file_and_every_draw_is_a_run_that_can_start() -> None:
+    from wandb.sdk.launch.sweeps.utils import load_sweep_config  # five seconds, which every worker would take
+
     assert load_sweep_config(str(FILE)) == content()
     assert content()["metric"] == {"name": "val/acc", "goal": "maximize"}
     assert set(content()["parameters"]["optimizer"]["values"]) <= set(options("optimizer"))
