@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,6 +90,29 @@ def packages_stay() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(registry, "entry_points", cache(registry.entry_points))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def options_stay() -> Iterator[None]:
+    """Merging some thirty files for each command takes a quarter of all tests: once, as for the jobs of a sweep.
+
+    A user's files, which a test may edit, are merged by each command.
+    """
+    from optlab import objects
+    from optlab.adapters.composing import Known, merging_once
+    from optlab.config import changes, places
+
+    shared: Known = {}
+
+    @contextmanager
+    def merging(known: Known | None = None) -> Iterator[None]:
+        own = known is not None or places.current().users or objects.all_options()
+        with merging_once(known if own else shared):
+            yield
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(changes, "merging_once", merging)
         yield
 
 

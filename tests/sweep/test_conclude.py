@@ -32,7 +32,7 @@ from tests.sweep.test_study import SMALL as STUDY
 def test_what_the_report_needs_is_not_imported_while_others_stand_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     imported: list[str] = []
     monkeypatch.setattr(concluding, "import_module", imported.append)
-    gc.unfreeze()  # as in a new process
+    monkeypatch.setattr(process, "_imported", threading.Event())  # as in a new process
     try:
         with process.importing():
             concluding.import_meanwhile(cast(Launcher, SimpleNamespace(elsewhere=True)))
