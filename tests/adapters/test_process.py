@@ -10,24 +10,35 @@ import textwrap
 import threading
 import time
 import weakref
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
+import torch
 
 from optlab.adapters import process
 from optlab.errors import Interrupted
+from tests import forked
 
-# Page faults of a large block behind one that was twice as large and freed: none when the C library kept that.
-FAULTS = """
-    import resource, sys
-    from optlab.adapters.process import keep_large_blocks
-    {call}
-    import torch
+
+def page_faults(pipe: Connection) -> None:
+    """Page faults of a large block behind one that was twice as large and freed; in a worker, which has torch."""
+    import resource  # which only Unix has
+
+    keeps, variables = pipe.recv()
+    os.environ.update(variables)
+    if keeps:
+        process.keep_large_blocks()
     for size in (32_000_000, 16_000_000):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         torch.ones(size)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
+    pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+
+
+def faults(*, keeps: bool, **variables: str) -> int:
+    worker = forked.shared().start(f"{__name__}:page_faults")
+    worker.pipe.send((keeps, variables))
+    return int(worker.answer())
 
 
 def python(code: str, **variables: str) -> str:
@@ -38,8 +49,8 @@ def python(code: str, **variables: str) -> str:
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's")
 def test_freed_blocks_are_kept_and_not_faulted_in_again() -> None:
-    assert int(python(FAULTS.format(call=""))) > 10_000  # 61 MiB in pages of 4 KiB
-    assert int(python(FAULTS.format(call="keep_large_blocks()"))) < 500
+    assert faults(keeps=False) > 10_000  # 61 MiB in pages of 4 KiB
+    assert faults(keeps=True) < 500  # none when the C library kept the block before
 
 
 def test_cores_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,7 +67,7 @@ def test_a_file_that_the_system_does_not_have_says_nothing(tmp_path: Path) -> No
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's")
 def test_what_a_user_set_for_the_allocator_stays() -> None:
-    assert int(python(FAULTS.format(call="keep_large_blocks()"), MALLOC_TRIM_THRESHOLD_="131072")) > 10_000
+    assert faults(keeps=True, MALLOC_TRIM_THRESHOLD_="131072") > 10_000
 
 
 def test_openmp_is_told_to_spin_briefly_unless_the_user_says_otherwise() -> None:
