@@ -1,6 +1,7 @@
 """Runs of a grid share a GPU by what ten steps of each configuration take of it; else a GPU gets one at a time."""
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -23,11 +24,13 @@ from optlab.sweep.launchers.slots import Takes
 from optlab.sweep.price import fit
 from optlab.sweep.price.asked import asked_by
 from optlab.sweep.price.fit import Alone, fit_to_gpus, taken, why_alone
+from optlab.sweep.price.measure import leaving_no_trace
 from optlab.sweep.price.measured import Measured, configuration
 from optlab.sweep.price.plan import Planned
 from optlab.sweep.price.quote import Quote, quote
 from optlab.sweep.price.steps import Beside, Downloads, Steps
 from optlab.sweep.price.workers import Workers
+from optlab.sweep.shelf import sharing
 from tests import forked
 from tests.commandline import command
 from tests.conftest import words_of
@@ -170,7 +173,7 @@ def test_nothing_is_asked_of_few_cores_nor_of_a_launcher_of_somebody_elses(
         (["RuntimeError: no kernel"], 9000.0, "sgd could not be measured (RuntimeError: no kernel)"),
         ([COST], 9000.0, "sgd used no GPU when it was measured"),
         (UserError("batch_size=5000: too many"), 9000.0, "a run would be refused: batch_size=5000: too many"),
-        (NoAnswer("the process that was to say it died"), 9000.0, "the process that was to say it died"),
+        (NoAnswer("the process that was to measure it died"), 9000.0, "the process that was to say it died"),
         ([ON_GPU], None, "nvidia-smi does not say how much memory is free"),
         ([ON_GPU], 900.0, "one takes 0.6 GB of the 0.9 GB that are free there"),
         ([ON_GPU], 5000.0, "one takes 2.7 GB of the 5.2 GB that are free there"),
@@ -230,10 +233,19 @@ class Who:
         return os.getpid()
 
 
+@dataclass(frozen=True)
+class Hangs:
+    """Steps that take for ever."""
+
+    def answer(self) -> None:
+        with leaving_no_trace():
+            time.sleep(60)
+
+
 @pytest.mark.skipif(not can_fork(), reason="no worker is forked here")
 def test_a_real_worker_takes_the_steps_and_tells_a_refusal() -> None:
     sgd, bad = config_of("optimizer=sgd"), config_of("batch_size=5000")
-    with asking(forked.shared(), environment={"CUDA_VISIBLE_DEVICES": ""}) as ask:
+    with sharing() as shelves, asking(forked.shared(), shelves=shelves) as ask:
         assert ask(Downloads([sgd.plain])) == []
         [cost, why] = ask(Steps([sgd.plain, bad.plain], strict=False), 60.0)
         assert cost.epoch_steps == 21
@@ -242,8 +254,12 @@ def test_a_real_worker_takes_the_steps_and_tells_a_refusal() -> None:
         with pytest.raises(UserError, match="batch_size=5000"):
             ask(Steps([bad.plain]))
         worker = ask(Who())
-        with pytest.raises(NoAnswer, match="took more than 0 s"):
-            ask(Steps([sgd.plain]), 0.01)
+        with pytest.raises(NoAnswer, match="took more than 1 s"):
+            ask(Hangs(), 0.6)
+        with pytest.raises(NoAnswer, match="died"):
+            ask(Who())
+        assert len(list(shelves[-1].glob("optlab-*"))) == 1, "goes with the sweep, as the worker is killed"
+    assert not shelves[-1].exists()
     assert worker != os.getpid()
     assert not exists(worker), "and so it has nothing of a GPU"
 
@@ -299,14 +315,19 @@ def test_of_runs_on_disk_a_gpus_memory_is_measured_where_it_can_matter(
 
 
 def test_a_study_whose_runs_are_not_known_gives_a_gpu_one_at_a_time_and_says_why(machine: Machine) -> None:
-    machine.answers = NoAnswer("the process that was to say it died")
+    machine.answers = NoAnswer("the process that was to measure it died")
     launcher, seen = quoted(machine, SIX)
     assert not seen.is_whole
     assert launcher.takes is not None, "it hears of that, too"
     [said] = why_alone(launcher, seen)
     assert said.startswith(
-        "one run a GPU at a time, as sgd could not be measured (the process that was to say it died);"
+        "one run a GPU at a time, as sgd could not be measured (the process that was to measure it died);"
     )
+    machine.answers = [ON_GPU, "RuntimeError: no kernel"]
+    launcher, seen = quoted(machine, jobs_of(["optimizer=sgd"], ["optimizer=adam"]))
+    assert len(launcher.slots(2)) == 1, "one that is not known may take more than a share"
+    [said] = why_alone(launcher, seen)
+    assert "as adam could not be measured (RuntimeError: no kernel); " in said
     machine.answers, machine.free = [ON_GPU], 5000.0
     [said] = why_alone(*quoted(machine, SIX))
     assert "as one takes 2.7 GB of the 5.2 GB that are free there; hydra.launcher.n_jobs=2" in said
@@ -332,7 +353,8 @@ def test_how_much_longer_steps_take_beside_others_is_tried_where_steps_are_taken
 @pytest.mark.usefixtures("shared_workers")
 def test_a_study_has_its_steps_taken_by_a_worker_whose_refusal_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("optlab.sweep.launchers.server.cores", lambda: 2)
-    monkeypatch.setattr("optlab.sweep.price.measure.measure", None)  # here; a worker has its own
+    for name in ("optlab.sweep.price.measure.measure", "optlab.inputs.missing"):
+        monkeypatch.setattr(name, None)  # here; a worker has its own
     words = words_of("optimizer=sgd", "batch_size=5000", "hydra/sweeper=study", "sweep=a")
     result = command("-m", *words, "hydra/launcher=auto")
     assert result.code == 1

@@ -77,6 +77,11 @@ def using(shelves: Shelves) -> Iterator[None]:
         _current.reset(token)
 
 
+def scratch() -> Path | None:
+    """A folder on the disk that is removed with the sweep, however this process ends; None in a run by itself."""
+    return _current.get()[-1] if _current.get() else None
+
+
 def behind(sources: MutableMapping[str, Any] | None) -> MutableMapping[str, Any] | None:
     """The data sets of this process, and behind them those of the sweep, where its processes share them."""
     if not isinstance(sources, dict) or not _current.get():

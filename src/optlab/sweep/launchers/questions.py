@@ -112,10 +112,11 @@ def asking(server: ForkServer, *, environment: Mapping[str, str] | None = None, 
         try:
             worker.pipe.send(question)
             answer = worker.answer(patience)
-        except TimeoutError as error:
-            raise NoAnswer(f"that took more than {patience:.0f} s") from error
         except (EOFError, OSError) as error:
-            raise NoAnswer("the process that was to say it died") from error
+            worker.end()  # else what it says too late would be taken for the next answer
+            if isinstance(error, TimeoutError):
+                raise NoAnswer(f"that took more than {patience:.0f} s") from error
+            raise NoAnswer("the process that was to measure it died") from error
         if isinstance(answer, UserError):
             raise answer
         return answer

@@ -30,6 +30,7 @@ from optlab.run import Prepared, fit, loader, prepare
 from optlab.standard import stand_in
 from optlab.sweep.price.clock import EPOCHS, Clock, Enough
 from optlab.sweep.price.measured import Measured
+from optlab.sweep.shelf import scratch
 
 STEPS = 10
 SMALL_FILES = 20_000  # bytes of a run's record, its metrics, its config and its log
@@ -202,6 +203,9 @@ def limited(batches: int | None, limit: float | None) -> int | None:
 
 @contextmanager
 def leaving_no_trace() -> Iterator[Path]:
-    """A folder for the time of the block, behind which memory and random numbers are as they were."""
-    with keeping_generators(), freeing_memory(), tempfile.TemporaryDirectory(prefix="optlab-") as folder:
+    """A folder for the time of the block, behind which memory and random numbers are as they were.
+
+    A worker that is killed has its folder removed with those of its sweep.
+    """
+    with keeping_generators(), freeing_memory(), tempfile.TemporaryDirectory(prefix="optlab-", dir=scratch()) as folder:
         yield Path(folder)
