@@ -173,7 +173,7 @@ def test_nothing_is_asked_of_few_cores_nor_of_a_launcher_of_somebody_elses(
         (["RuntimeError: no kernel"], 9000.0, "sgd could not be measured (RuntimeError: no kernel)"),
         ([COST], 9000.0, "sgd used no GPU when it was measured"),
         (UserError("batch_size=5000: too many"), 9000.0, "a run would be refused: batch_size=5000: too many"),
-        (NoAnswer("the process that was to measure it died"), 9000.0, "the process that was to say it died"),
+        (NoAnswer("the process that was to measure it died"), 9000.0, "the process that was to measure it died"),
         ([ON_GPU], None, "nvidia-smi does not say how much memory is free"),
         ([ON_GPU], 900.0, "one takes 0.6 GB of the 0.9 GB that are free there"),
         ([ON_GPU], 5000.0, "one takes 2.7 GB of the 5.2 GB that are free there"),
