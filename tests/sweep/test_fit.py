@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from optlab.adapters.forkserver import can_fork
 from optlab.adapters.process import exists
@@ -57,6 +58,7 @@ class Machine:
         answers: what is known of each configuration, in their order.
         lines: what has to be downloaded.
         free: MiB of each GPU.
+        looks: the GPUs whose free memory was asked for.
         asked: the questions, and how long an answer is waited for.
     """
 
@@ -64,11 +66,17 @@ class Machine:
     answers: Sequence[Measured | str] | Exception = (ON_GPU,)
     lines: Sequence[str] = ()
     free: float | None = 9000.0
+    looks: list[Sequence[str]] = field(default_factory=list)
     asked: list[tuple[Question, float | None]] = field(default_factory=list)
     seen: list[Mapping[str, str]] = field(default_factory=list)
 
+    def free_mib(self, devices: Sequence[str]) -> float | None:
+        self.looks.append(devices)
+        return self.free
+
     @contextmanager
     def asking(self, slot: slots.Slot) -> Iterator[Any]:
+        assert self.looks, "behind this the sweep has taken of it"
         self.seen.append(slot.environment())
         yield self.answer
 
@@ -86,7 +94,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     there = Machine()
     monkeypatch.setattr(slots, "cores", lambda: 32)
     monkeypatch.setattr(slots, "visible_gpus", lambda: list(there.names))
-    monkeypatch.setattr(gpus, "free_mib", lambda devices: there.free)
+    monkeypatch.setattr(gpus, "free_mib", there.free_mib)
     monkeypatch.setattr("optlab.sweep.price.machine.free_mib", lambda: 64_000.0)
     return there
 
@@ -135,6 +143,7 @@ def test_the_largest_configuration_decides_and_each_of_several_gpus_gets_as_many
     assert many == 4
     assert said[0] == "cifar10 is downloaded"
     assert said[2].startswith("4 runs at a time on 2 GPUs, 2 on each, 3.8 GB of a GPU's memory a run; ")
+    assert machine.looks == [("0", "1")]
     assert machine.asked[1][1] is None, "a download takes as long as it takes"
     assert [seen["CUDA_VISIBLE_DEVICES"] for seen in machine.seen] == ["0"]
 
@@ -264,6 +273,19 @@ def test_a_real_worker_takes_the_steps_and_tells_a_refusal() -> None:
     assert not exists(worker), "and so it has nothing of a GPU"
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no NVIDIA GPU on this machine")
+def test_a_real_worker_says_what_steps_take_of_a_gpu_and_leaves_it_as_free_as_it_was() -> None:
+    before = gpus.free_mib(["0"])
+    with asking(forked.shared(), environment={"CUDA_VISIBLE_DEVICES": "0"}) as ask:
+        [cost] = ask(Steps([config_of("trainer.accelerator=gpu").plain]))
+    assert 0 < cost.device_mib < 2000
+    after = gpus.free_mib(["0"])
+    assert before is not None
+    assert after is not None
+    assert after > before - 100
+
+
 @pytest.mark.skipif(not can_fork(), reason="no worker is forked here")
 @pytest.mark.usefixtures("shared_workers", "no_report", "machine")
 def test_a_grid_asks_a_worker_before_its_first_run_and_goes_on_without_what_is_not_known(
@@ -298,6 +320,7 @@ def test_runs_of_a_study_share_a_gpu_by_what_a_worker_measured(machine: Machine)
     assert [cost.device_mib for cost in seen.measured] == [2000.0]
     assert len(launcher.slots(6)) == seen.workers.at_a_time == 3
     assert machine.seen[0]["CUDA_VISIBLE_DEVICES"] == "0"
+    assert machine.looks == [("0",)]
     assert machine.asked[0][1] == 5.0
     assert why_alone(launcher, seen) == []
 

@@ -56,5 +56,5 @@ def asked_by(launcher: Launcher | None, jobs: int) -> Iterator[Ask]:
 def look_at_gpus(launcher: Sharer, jobs: int) -> float | None:
     """MiB that are free on the fullest GPU of these jobs, as before the sweep used one; None where nobody says."""
     room = launcher.room()
-    devices = tuple(gpu for slot in launcher.slots(jobs) for gpu in slot.gpus or ())
+    devices = tuple(dict.fromkeys(gpu for slot in launcher.slots(jobs) for gpu in slot.gpus or ()))
     return None if not devices or room is None or room.free_on is None else room.free_on(devices)
