@@ -30,7 +30,6 @@ SLOW = (
     "sweep/test_launchers.py",
     "sweep/test_launchers_stopped.py",
     "sweep/test_auto.py",
-    "sweep/test_auto.py",
     "test_bench.py",
     "sweep/test_study.py",
     "sweep/test_multirun.py",

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn import datasets
-from sklearn.datasets import load_digits
 
 from optlab.adapters import sklearn
 from optlab.adapters.sklearn import read_digits
 
 
 def test_the_digits_are_those_of_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = load_digits()
+    from sklearn import datasets  # a second, which every worker would take
+
+    expected = datasets.load_digits()
     monkeypatch.setattr(datasets, "load_digits", None)  # its import takes a second of every run on the digits
     images, target = read_digits()
     assert (images.dtype, target.dtype) == (np.dtype("uint8"), np.dtype("int64"))

@@ -35,7 +35,7 @@ STOPS = (signal.SIGINT, signal.SIGTERM, *HANG_UP)
 # -- speed
 
 IMPORTS = threading.RLock()  # held where modules are imported that others stand for meanwhile, and by who imports these
-_imported = threading.Event()  # whether `importing` has done its work: to count what is frozen takes 0.05 s
+_imported = threading.Event()  # whether `importing` has done its work: counting what it froze takes 0.05 s
 
 
 @contextmanager
@@ -48,6 +48,8 @@ def importing() -> Iterator[None]:
     the time from the shell to the first step, and once more at exit. Once a process: what a sweep's first run leaves
     behind is to be collected before the second.
     """
+    if not _imported.is_set() and gc.get_freeze_count():  # by somebody else, as Ray does in its workers
+        _imported.set()
     if _imported.is_set():
         yield
         return
