@@ -198,6 +198,19 @@ def test_what_is_not_known_shares_nothing_and_is_said_with_what_to_type(
     assert len(machine.asked) == (0 if free in (None, 900.0) else 2)
 
 
+def test_without_a_worker_nothing_is_measured_where_its_memory_would_stay_taken(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launcher = launcher_on(machine)
+    monkeypatch.setattr(import_module("hydra_plugins.optlab_launchers._base"), "os", SimpleNamespace(name="nt"))
+    said: list[str] = []
+    fit_to_gpus(SIX, launcher, said.append)
+    assert "as there is no worker here that could measure what runs take; hydra.launcher.n_jobs=2" in said[0]
+    assert machine.asked == []
+    with asked_by(launcher, 6) as ask:
+        assert ask(Who()) == os.getpid(), "which a study asks"
+
+
 def test_too_many_configurations_are_not_measured(machine: Machine) -> None:
     jobs = [replace(SIX[0], config=SIX[0].config.with_(batch_size=size)) for size in range(10, 40)]
     many, [said] = shared(machine, jobs)

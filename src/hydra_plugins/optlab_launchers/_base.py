@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -108,20 +109,19 @@ class ProcessLauncher(Launcher):
         return len(self.shared_out(jobs, tiny)) > len(slots)
 
     def asks_a_worker(self, jobs: int) -> bool:
-        """Whether a worker is to say what so many jobs take: where they get GPUs, of which it takes none for long."""
+        """Whether a worker is to say what so many jobs take: where they get GPUs, of which it takes none for long.
+
+        Not on Windows, see `server_for`.
+        """
         from optlab.sweep.launchers.slots import is_distributed
 
-        if not self.on_this_machine or is_distributed(self.config):
+        if not self.on_this_machine or is_distributed(self.config) or os.name == "nt":
             return False
         return any(slot.gpus is not None for slot in self.slots(jobs))
 
     @contextmanager
     def asking(self, slot: Slot) -> Iterator[Ask]:
-        """Ask a worker with the environment of this slot, which is gone behind the block.
-
-        Raises:
-            NoAnswer: there is none.
-        """
+        """Ask a worker with the environment of this slot, which is gone behind the block; see `asks_a_worker`."""
         from optlab.sweep.launchers.questions import asking, server_for_questions
 
         with (

@@ -84,13 +84,7 @@ class Questioned:
 
 @contextmanager
 def server_for_questions() -> Iterator[ForkServer]:
-    """Where a worker that is asked comes from in a sweep whose runs have others.
-
-    Raises:
-        NoAnswer: on Windows, see `server_for`.
-    """
-    if os.name == "nt":
-        raise NoAnswer("nothing is measured beforehand on Windows")
+    """Where a worker that is asked comes from in a sweep whose runs have others."""
     server = ForkServer(WORK, IMPORTS)
     try:
         yield server

@@ -46,6 +46,8 @@ def fit_to_gpus(jobs: Sequence[Job], launcher: Launcher, say: Say, *, retry: boo
     if not may_share(sharer, left):
         return
     try:
+        if not sharer.asks_a_worker(len(left)):
+            raise Alone("there is no worker here that could measure what runs take")
         check_room(sharer, len(left))
         configs = to_measure(job.config for job in left)
         with asked_by(launcher, len(left)) as ask:
