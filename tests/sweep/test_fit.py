@@ -1,6 +1,7 @@
 """Runs of a grid share a GPU by what ten steps of each configuration take of it; else a GPU gets one at a time."""
 
 import os
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import pytest
 import torch
 
 from optlab.adapters.forkserver import can_fork
-from optlab.adapters.process import exists
+from optlab.adapters.process import exists, handling
 from optlab.config import compose, resolve
 from optlab.config.schema import Config
 from optlab.errors import UserError
@@ -28,10 +29,10 @@ from optlab.sweep.price.fit import Alone, fit_to_gpus, taken, why_alone
 from optlab.sweep.price.measure import leaving_no_trace
 from optlab.sweep.price.measured import Measured, configuration
 from optlab.sweep.price.plan import Planned
-from optlab.sweep.price.quote import Quote, quote
+from optlab.sweep.price.quote import Quote, downloads, quote
 from optlab.sweep.price.steps import Beside, Downloads, Steps
 from optlab.sweep.price.workers import Workers
-from optlab.sweep.shelf import sharing
+from optlab.sweep.shelf import Shelves, sharing
 from tests import forked
 from tests.commandline import command
 from tests.conftest import words_of
@@ -60,6 +61,7 @@ class Machine:
         free: MiB of each GPU.
         looks: the GPUs whose free memory was asked for.
         asked: the questions, and how long an answer is waited for.
+        known: the place of each configuration among the answers.
     """
 
     names: Sequence[str] = ("0",)
@@ -68,6 +70,7 @@ class Machine:
     free: float | None = 9000.0
     looks: list[Sequence[str]] = field(default_factory=list)
     asked: list[tuple[Question, float | None]] = field(default_factory=list)
+    known: dict[str, int] = field(default_factory=dict)
     seen: list[Mapping[str, str]] = field(default_factory=list)
 
     def free_mib(self, devices: Sequence[str]) -> float | None:
@@ -84,9 +87,11 @@ class Machine:
         self.asked.append((question, patience))
         if isinstance(question, Downloads):
             return list(self.lines)
+        assert isinstance(question, Steps)
         if isinstance(self.answers, Exception):
             raise self.answers
-        return list(self.answers)
+        place = self.known.setdefault(configuration(Config.parse(question.configs[0])), len(self.known))
+        return [self.answers[place]]
 
 
 @pytest.fixture
@@ -182,10 +187,10 @@ def test_nothing_is_asked_of_few_cores_nor_of_a_launcher_of_somebody_elses(
         (["RuntimeError: no kernel"], 9000.0, "sgd could not be measured (RuntimeError: no kernel)"),
         ([COST], 9000.0, "sgd used no GPU when it was measured"),
         (UserError("batch_size=5000: too many"), 9000.0, "a run would be refused: batch_size=5000: too many"),
-        (NoAnswer("the process that was to measure it died"), 9000.0, "the process that was to measure it died"),
+        (NoAnswer("that took more than 5 s"), 9000.0, "sgd could not be measured (that took more than 5 s)"),
         ([ON_GPU], None, "nvidia-smi does not say how much memory is free"),
-        ([ON_GPU], 900.0, "one takes 0.6 GB of the 0.9 GB that are free there"),
-        ([ON_GPU], 5000.0, "one takes 2.7 GB of the 5.2 GB that are free there"),
+        ([ON_GPU], 900.0, "one takes at least 0.6 GB, and 0.8 of the 0.9 GB free are given out"),
+        ([ON_GPU], 5000.0, "one takes 2.7 GB, and 4.7 of the 5.2 GB free are given out"),
     ],
 )
 def test_what_is_not_known_shares_nothing_and_is_said_with_what_to_type(
@@ -256,6 +261,16 @@ class Who:
 
 
 @dataclass(frozen=True)
+class Sees:
+    """The value of a variable of the environment."""
+
+    name: str
+
+    def answer(self) -> str | None:
+        return os.environ.get(self.name)
+
+
+@dataclass(frozen=True)
 class Hangs:
     """Steps that take for ever."""
 
@@ -278,12 +293,51 @@ def test_a_real_worker_takes_the_steps_and_tells_a_refusal() -> None:
         worker = ask(Who())
         with pytest.raises(NoAnswer, match="took more than 1 s"):
             ask(Hangs(), 0.6)
-        with pytest.raises(NoAnswer, match="died"):
+        with pytest.raises(NoAnswer, match="took more than 1 s"):
             ask(Who())
-        assert len(list(shelves[-1].glob("optlab-*"))) == 1, "goes with the sweep, as the worker is killed"
-    assert not shelves[-1].exists()
+        assert not list(shelves[-1].glob("optlab-*")), "what it was at is broken off, and leaves nothing"
     assert worker != os.getpid()
     assert not exists(worker), "and so it has nothing of a GPU"
+
+
+@pytest.mark.skipif(not can_fork(), reason="no worker is forked here")
+def test_ctrl_c_breaks_off_what_a_worker_is_at_and_it_leaves_nothing(machine: Machine) -> None:
+    def stop(signum: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    def ask_all(shelves: Shelves) -> None:
+        with asking(forked.shared(), shelves=shelves) as ask:
+            asked.append(ask(Who()))
+            signal.setitimer(signal.ITIMER_REAL, 0.6)
+            ask(Hangs())
+
+    asked: list[int] = []
+    with sharing() as shelves, handling([signal.SIGALRM], stop):
+        with pytest.raises(KeyboardInterrupt):
+            ask_all(shelves)
+        assert not list(shelves[-1].glob("optlab-*"))
+    [worker] = asked
+    assert not exists(worker)
+
+
+@pytest.mark.skipif(not can_fork(), reason="no worker is forked here")
+def test_a_launcher_without_workers_of_its_own_begins_one_to_ask(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launcher = launcher_on(machine)
+    del launcher.asking
+    monkeypatch.setattr("optlab.sweep.launchers.questions.ForkServer", lambda *_: forked.shared())
+    with asked_by(launcher, 2) as ask:
+        assert ask(Sees("CUDA_VISIBLE_DEVICES")) == "0"
+        assert ask(Who()) != os.getpid()
+    launcher.close()
+
+
+def test_a_study_goes_on_where_nobody_says_what_is_downloaded(machine: Machine) -> None:
+    def dies(question: Question, patience: float | None = None) -> Any:
+        raise NoAnswer("the process that was to measure it died")
+
+    assert downloads(rounds_of(SIX), ask=dies) == []
 
 
 @pytest.mark.gpu
@@ -366,7 +420,7 @@ def test_a_study_whose_runs_are_not_known_gives_a_gpu_one_at_a_time_and_says_why
     assert "as adam could not be measured (RuntimeError: no kernel); " in said
     machine.answers, machine.free = [ON_GPU], 5000.0
     [said] = why_alone(*quoted(machine, SIX))
-    assert "as one takes 2.7 GB of the 5.2 GB that are free there; hydra.launcher.n_jobs=2" in said
+    assert "as one takes 2.7 GB, and 4.7 of the 5.2 GB free are given out; hydra.launcher.n_jobs=2" in said
     assert why_alone(*quoted(machine, SIX, n_jobs=1)) == []
 
 

@@ -198,6 +198,7 @@ def test_an_impossible_run_is_refused_as_the_run_would_be() -> None:
 def test_configurations_differ_in_what_costs_time_alone() -> None:
     one = configuration(config_of("optimizer=sgd"))
     assert configuration(config_of("optimizer=sgd", "optimizer.lr=0.5", "seed=7", "trainer.max_epochs=9")) == one
+    assert configuration(config_of("optimizer=sgd", "optimizer.lr=1", "optimizer.weight_decay=0")) == one
     for word in ("optimizer=adam", "optimizer.weight_decay=0.1", "batch_size=32", "model.hidden=[32]", "engine=eager"):
         assert configuration(config_of("optimizer=sgd", word)) != one
 

@@ -6,7 +6,7 @@ import os
 import weakref
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 if TYPE_CHECKING:
+    from optlab.adapters.forkserver import ForkServer
     from optlab.adapters.hydra import JobReturn
     from optlab.sweep.launchers.gpus import FreeOn
     from optlab.sweep.launchers.pool import Backend
@@ -122,13 +123,19 @@ class ProcessLauncher(Launcher):
     @contextmanager
     def asking(self, slot: Slot) -> Iterator[Ask]:
         """Ask a worker with the environment of this slot, which is gone behind the block; see `asks_a_worker`."""
-        from optlab.sweep.launchers.questions import asking, server_for_questions
+        from optlab.sweep.launchers.questions import asking
 
         with (
-            server_for_questions() as server,
+            self.server_to_ask() as server,
             asking(server, environment=slot.environment(), shelves=self.shelves()) as ask,
         ):
             yield ask
+
+    def server_to_ask(self) -> AbstractContextManager[ForkServer]:
+        """Where a worker that is asked comes from."""
+        from optlab.sweep.launchers.questions import server_for_questions
+
+        return server_for_questions()
 
     def shelves(self) -> Shelves:
         """Folders through which all processes of the sweep share data sets, from the first that needs one."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from hydra.types import HydraContext, TaskFunction
@@ -12,11 +12,10 @@ from omegaconf import DictConfig
 from hydra_plugins.optlab_launchers._base import ProcessLauncher
 
 if TYPE_CHECKING:
+    from optlab.adapters.forkserver import ForkServer
     from optlab.adapters.hydra import JobReturn
     from optlab.config.schema import Config
     from optlab.sweep.launchers.pool import Backend
-    from optlab.sweep.launchers.questions import Ask
-    from optlab.sweep.launchers.slots import Slot
 
 
 class AutoLauncher(ProcessLauncher):
@@ -62,13 +61,9 @@ class AutoLauncher(ProcessLauncher):
     def asks_a_worker(self, jobs: int) -> bool:
         return self.looks_elsewhere  # where torch is imported already
 
-    @contextmanager
-    def asking(self, slot: Slot) -> Iterator[Ask]:
-        from optlab.sweep.launchers.questions import asking
-
-        assert self.server is not None, "may_share_gpus asks"
-        with asking(self.server, environment=slot.environment(), shelves=self.shelves()) as ask:
-            yield ask
+    def server_to_ask(self) -> AbstractContextManager[ForkServer]:
+        assert self.server is not None, "asks_a_worker says so"
+        return nullcontext(self.server)
 
     def line(self, jobs: int) -> str | None:
         return None if self.server is None else super().line(jobs)
@@ -79,8 +74,10 @@ class AutoLauncher(ProcessLauncher):
         Where there are workers they get a single job, too: it may be one whose process died.
         """
         from optlab.sweep.launchers.slots import is_distributed
+        from optlab.sweep.shelf import using
 
         one_by_one = self.server is None or is_distributed(self.config, job_overrides)
         if one_by_one or (self.running is None and len(self.slots(len(job_overrides))) == 1):
-            return self.here.launch(job_overrides, initial_job_idx)
+            with using(self.shared or ()):  # a worker that was asked has put the data set there
+                return self.here.launch(job_overrides, initial_job_idx)
         return super().launch(job_overrides, initial_job_idx)

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
@@ -41,9 +42,10 @@ class Worker:
         pipe: to it; what its function receives is sent here.
     """
 
-    def __init__(self, pipe: Connection, pid: int | None = None) -> None:
+    def __init__(self, pipe: Connection, child: BaseProcess | None = None) -> None:
         self.pipe = pipe
-        self._pid = pid
+        self._child = child  # of this process, which has to bury it
+        self._pid = None if child is None else child.pid
 
     @property
     def pid(self) -> int:
@@ -77,14 +79,23 @@ class Worker:
             raise TimeoutError(f"no answer in {patience} s")
         return self.pipe.recv()
 
-    def end(self, patience: float = 0.0) -> None:
-        """Wait until it is gone, and after so many seconds without a word kill it; what it still sends is not read."""
+    def end(self, patience: float = 0.0, *, interrupt: bool = False) -> None:
+        """Wait until it is gone, and after so many seconds without a word kill it; what it still sends is not read.
+
+        Args:
+            interrupt: break off what it does first, so that it leaves no half-written file.
+        """
         with self.pipe, suppress(EOFError, OSError):
+            if interrupt and (self._pid is not None or self.pipe.poll()):
+                os.kill(self.pid, signal.SIGINT)
             while self.pipe.poll(patience):
                 message = self.pipe.recv()
                 self._pid = int(message) if self._pid is None else self._pid
             if self._pid is not None:  # else it is yet to begin, and will find that nobody waits
                 os.kill(self._pid, signal.SIGKILL)
+        if self._child is not None:
+            self._child.join(GOING)
+            return
         until = time.monotonic() + GOING
         while self._pid is not None and process.exists(self._pid) and time.monotonic() < until:
             time.sleep(0.002)
@@ -143,7 +154,7 @@ class ForkServer:
         with theirs, _without_main():
             worker = context.Process(target=run_worker, args=(theirs, self.work, self.imports), daemon=True)
             worker.start()
-        return Worker(ours, worker.pid)
+        return Worker(ours, worker)
 
     def close(self) -> None:
         """End the process that forks; its workers go on until their pipes end."""

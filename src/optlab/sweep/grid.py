@@ -8,8 +8,10 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from optlab.adapters.hydra import ConfigLoader, Override, choices, combinations, looks_elsewhere, parse
+from optlab.adapters.process import cores
 from optlab.console import console_for
 from optlab.errors import UserError
+from optlab.rules.threads import needs_work
 from optlab.sweep import lengthen
 from optlab.sweep.conclude import conclude, import_meanwhile
 from optlab.sweep.execute import execute, side_by_side
@@ -36,7 +38,7 @@ def sweep(config_loader: ConfigLoader, config: DictConfig, launcher: Launcher, a
         every = [plan(config_loader, config, overrides) for overrides in lists]
         jobs = unique(every)
         finds = of_one_mode(jobs) == "find_lr"
-        if looks_elsewhere(launcher) and not config.dry_run:
+        if looks_elsewhere(launcher) and not needs_work(len(jobs), cores()):  # else this process imports torch, too
             import_meanwhile(launcher)  # while workers import torch, and not while they begin to train
         check(jobs, launcher)
         threads = decide(folder, config, [job.config for job in every], len(jobs)).beside(launcher)

@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection, wait
 from optlab.adapters.forkserver import ForkServer, Worker
 from optlab.adapters.process import Place, become_worker
 from optlab.adapters.scheduler import take_turns
+from optlab.errors import Interrupted
 from optlab.sweep.launchers.parcel import Ending, run_parcel
 from optlab.sweep.launchers.pool import Backend
 from optlab.sweep.launchers.questions import Questioned
@@ -96,7 +97,7 @@ def work(pipe: Connection) -> None:
     """
     from optlab.adapters.torch import use_threads
 
-    with suppress(EOFError, OSError, KeyboardInterrupt):
+    with suppress(EOFError, OSError, KeyboardInterrupt, Interrupted):
         # the sweep was stopped while no job was under way here, or it died
         first = pipe.recv()
         if isinstance(first, Questioned):

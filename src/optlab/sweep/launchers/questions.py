@@ -20,6 +20,7 @@ from optlab.sweep.launchers.server import IMPORTS, WORK
 from optlab.sweep.shelf import Shelves, using
 
 PATIENCE = 20.0  # seconds that a worker that is asked no more gets to end
+BREAKING_OFF = 10.0  # and one that is to leave what it is at, as a download whose files it removes
 
 
 class Question(Protocol):
@@ -100,17 +101,21 @@ def asking(server: ForkServer, *, environment: Mapping[str, str] | None = None, 
         environment: variables beside those of this process.
     """
     variables = dict(os.environ) | dict(environment or {})
-    worker, until_gone = server.start(), 0.0
+    worker, is_asked_no_more = server.start(), False
+    gone: list[NoAnswer] = []
 
     def ask(question: Question, patience: float | None = None) -> Any:
+        if gone:
+            raise gone[0]
         try:
             worker.pipe.send(question)
             answer = worker.answer(patience)
         except (EOFError, OSError) as error:
-            worker.end()  # else what it says too late would be taken for the next answer
-            if isinstance(error, TimeoutError):
-                raise NoAnswer(f"that took more than {patience:.0f} s") from error
-            raise NoAnswer("the process that was to measure it died") from error
+            late = isinstance(error, TimeoutError)
+            worker.end(BREAKING_OFF, interrupt=late)  # else what it says later would be taken for the next answer
+            why = f"that took more than {patience:.0f} s" if late else "the process that was to measure it died"
+            gone.append(NoAnswer(why))
+            raise gone[0] from error
         if isinstance(answer, UserError):
             raise answer
         return answer
@@ -121,6 +126,6 @@ def asking(server: ForkServer, *, environment: Mapping[str, str] | None = None, 
         yield ask
         with suppress(OSError):
             worker.pipe.send(None)
-        until_gone = PATIENCE
+        is_asked_no_more = True
     finally:
-        worker.end(until_gone)
+        worker.end(PATIENCE if is_asked_no_more else BREAKING_OFF, interrupt=not is_asked_no_more)

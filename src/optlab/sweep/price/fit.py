@@ -12,18 +12,18 @@ from optlab.config.schema import Config
 from optlab.errors import UserError
 from optlab.rules.words import plural
 from optlab.sweep.job import Job, outcome
-from optlab.sweep.launchers.gpus import CONTEXT, fitting
+from optlab.sweep.launchers.gpus import CONTEXT, SPARE, fitting
 from optlab.sweep.launchers.questions import NoAnswer
 from optlab.sweep.launchers.slots import Takes, gigabytes
 from optlab.sweep.price.asked import Sharer, asked_by, look_at_gpus, sharer_of
 from optlab.sweep.price.estimate import labels
 from optlab.sweep.price.measured import Measured
-from optlab.sweep.price.quote import Quote, different
+from optlab.sweep.price.quote import Quote, answers_of, different
 from optlab.sweep.price.steps import Downloads, Steps
 from optlab.sweep.threads import is_distributed
 
 MOST = 24  # configurations of a grid that are measured; more would take longer than many a grid
-PATIENCE = 600.0  # seconds for all of them, with their data set, unless that is to be downloaded
+PATIENCE = 600.0  # seconds for each, with its data set, unless that is to be downloaded
 
 Say = Callable[[str], None]
 
@@ -51,10 +51,11 @@ def fit_to_gpus(jobs: Sequence[Job], launcher: Launcher, say: Say, *, retry: boo
         check_room(sharer, len(left))
         configs = to_measure(job.config for job in left)
         with asked_by(launcher, len(left)) as ask:
-            for line in (lines := ask(Downloads([config.plain for config in configs]))):
+            lines = ask(Downloads([config.plain for config in configs]))
+            for line in lines:
                 say(line)
             say(f"ten steps of {plural(len(configs), 'configuration')} say how many runs have room on a GPU")
-            answers = ask(Steps([config.plain for config in configs]), patience(lines))
+            answers = answers_of(Steps([config.plain for config in configs]), ask, patience(lines))
         takes = taken(dict(zip(labels(configs), answers, strict=True)))
         sharer.runs_take(takes.host, takes.device)
         check_room(sharer, len(left))
@@ -107,7 +108,9 @@ def check_room(launcher: Sharer, jobs: int) -> None:
         raise Alone("nvidia-smi does not say how much memory is free")
     device = room.takes.device or 0.0
     if fitting(free, device) == 1:
-        raise Alone(f"one takes {gigabytes(device + CONTEXT)} GB of the {gigabytes(free)} GB that are free there")
+        least = "" if room.takes.device is not None else "at least "
+        takes = f"{least}{gigabytes(device + CONTEXT)} GB"
+        raise Alone(f"one takes {takes}, and {gigabytes(free * SPARE)} of the {gigabytes(free)} GB free are given out")
 
 
 def to_measure(configs: Iterable[Config]) -> list[Config]:

@@ -65,6 +65,14 @@ def length(config: Config, epoch_steps: int | None) -> tuple[float, float]:
     return steps / epoch_steps, float(steps)
 
 
+def told(value: Any) -> Any:
+    """What of an optimizer's argument tells what its step costs."""
+    if isinstance(value, list):
+        return any(value)
+    is_number = isinstance(value, float) or (value == 0 and not isinstance(value, bool))
+    return value != 0 if is_number else value
+
+
 def configuration(config: Config) -> str:
     """What names the cost of a run: equal for two configs whose runs cost the same."""
     kept = identity(config.plain)
@@ -75,10 +83,9 @@ def configuration(config: Config) -> str:
             node = node.get(parent, {})
         node.pop(key, None)
     # A learning rate costs nothing. A number of evaluations a step does, so does a switch, and whether there is any
-    # momentum or weight decay at all.
-    kept["optimizer"] = {
-        key: value != 0 if isinstance(value, float | list) else value for key, value in kept["optimizer"].items()
-    }
+    # momentum or weight decay at all: 0 and 0.0 say that there is none.
+    optimizer = {key: value for key, value in kept["optimizer"].items() if key != "lr"}
+    kept["optimizer"] = {key: told(value) for key, value in optimizer.items()}
     for path in TELLING:
         value: Any = config.plain
         for part in path.split("."):

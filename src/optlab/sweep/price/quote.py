@@ -124,13 +124,20 @@ def different(configs: Iterable[Config]) -> dict[str, Config]:
 
 
 def answers_of(steps: Steps, ask: Ask, patience: float | None) -> list[Measured | str]:
-    """What is answered, or why there is no answer; nothing is asked about nothing."""
-    if not steps.configs:
-        return []
-    try:
-        return list(ask(steps, patience))
-    except NoAnswer as reason:
-        return [str(reason)] * len(steps.configs)
+    """What is answered of each config, or why there is no answer; nothing is asked about nothing.
+
+    Args:
+        patience: seconds for each; see `Ask`.
+    """
+    if ask is here:
+        return steps.answer() if steps.configs else []
+    found: list[Measured | str] = []
+    for config in steps.configs:
+        try:
+            found += ask(replace(steps, configs=[config]), patience)
+        except NoAnswer as reason:
+            found.append(str(reason))
+    return found
 
 
 def with_device(before: Measured | str | None, found: Measured | str) -> Measured | str:
@@ -145,6 +152,9 @@ def most(values: Iterable[float | None]) -> float | None:
 
 
 def downloads(rounds: Rounds, *, retry: bool = False, ask: Ask = here) -> list[str]:
-    """What has to be downloaded before the runs that are left, a line for each data set."""
+    """What has to be downloaded before the runs that are left, a line for each data set; none where nobody answers."""
     configs = different(run.config for each in left(rounds, retry=retry) for run in each)
-    return list(ask(Downloads([config.plain for config in configs.values()]))) if configs else []
+    try:
+        return list(ask(Downloads([config.plain for config in configs.values()]))) if configs else []
+    except NoAnswer:  # the runs say it themselves
+        return []

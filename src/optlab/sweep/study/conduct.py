@@ -200,10 +200,11 @@ class Study:
         say = partial(console.print, markup=False, soft_wrap=True)
         with asked_by(self.launcher, at_once) as ask:
             try:
-                for line in (lines := downloads(rounds, retry=retry, ask=ask)):
+                lines = downloads(rounds, retry=retry, ask=ask)
+                for line in lines:
                     say(line)
-                asked = partial(quote, ask=ask, patience=patience(lines))
-                seen = asked(rounds, self.launcher, name, retry=retry, strict=is_new)
+                how: dict[str, Any] = {"retry": retry, "strict": is_new, "ask": ask, "patience": patience(lines)}
+                seen = quote(rounds, self.launcher, name, **how)
             except UserError as error:
                 raise Refused(f"no run of this study can be made: {error}") from error
             for cost in seen.measured:
