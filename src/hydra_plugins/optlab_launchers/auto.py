@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
@@ -56,7 +57,7 @@ class AutoLauncher(ProcessLauncher):
         return self.server is not None and self.looks_elsewhere and check_in_worker(self.server, configs)
 
     def may_share_gpus(self, jobs: int) -> bool:
-        return self.server is not None and super().may_share_gpus(jobs)
+        return os.name != "nt" and super().may_share_gpus(jobs)  # a dry run has no workers, and speaks of them
 
     def asks_a_worker(self, jobs: int) -> bool:
         return self.looks_elsewhere  # where torch is imported already

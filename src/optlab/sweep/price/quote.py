@@ -96,7 +96,7 @@ def quote(
         costs[key] = with_device(costs.get(key), found)
     if sharer is not None and wanted:
         known = [cost for cost in costs.values() if isinstance(cost, Measured)]
-        on_device = [cost.device_mib if isinstance(cost := costs[key], Measured) else None for key in wanted]
+        on_device = [cost.device_mib if isinstance(cost, Measured) else None for cost in map(costs.get, wanted)]
         largest = None if None in on_device else most(on_device)  # one that is not known may take more than a share
         sharer.runs_take(most(cost.host_mib for cost in known), largest)
         workers = workers_of(launcher, name, runs[0].config, at_once)  # as many as there is memory for
