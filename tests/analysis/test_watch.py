@@ -78,6 +78,18 @@ def test_a_sweep_of_before_that_has_no_plan_is_what_lies_there(sweep: Path) -> N
     assert not seen(sweep).complete
 
 
+def test_a_run_that_begins_while_the_others_are_read_is_not_over(sweep: Path) -> None:
+    make_run(sweep, "adam")
+    before = read_runs([sweep])
+    make_run(sweep, "sgd", status="running")
+    expect(sweep, *(path.parent.name for path in sweep.glob("*/run.json")))
+    assert not read_progress(before, NOW).complete
+    record = make_run(sweep, "sgd") / "run.json"
+    assert read_progress(before, NOW).complete
+    record.write_text("{")
+    assert read_progress(before, NOW).complete, "nobody will go on with it"
+
+
 def test_a_killed_run_does_not_run_for_ever(sweep: Path) -> None:
     name = at(make_run(sweep, "adam", status="running", epochs=10, curve=[0.1, 0.2]), begun=1020, changed=1000).name
     progress = seen(sweep)  # an epoch takes 10 s

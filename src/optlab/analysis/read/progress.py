@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from optlab.analysis.read.runs import Run, Runs
+from optlab.errors import UserError
 from optlab.planned import Planned
-from optlab.record import CHECKPOINT_FOLDER, METRICS_FILE, RECORD_FILE
+from optlab.record import CHECKPOINT_FOLDER, METRICS_FILE, RECORD_FILE, RunRecord
 from optlab.rules.progress import Span, session, share, time_left
 
 OVER = ("finished", "diverged", "stopped", "failed", "unreadable")
@@ -202,11 +203,21 @@ def read_progress(runs: Runs, now: float | None = None) -> Progress:
         for run in plan.runs:
             folder = (sweep / run.folder).absolute()
             if folder not in seen:
-                status = "unreadable" if (folder / RECORD_FILE).exists() else "planned"
                 name = contender_of(run.overrides)
-                seen[folder] = Seen(folder.name, folder, name, run.phase, status, horizon=run.epochs)
+                seen[folder] = Seen(folder.name, folder, name, run.phase, status_now(folder), horizon=run.epochs)
         expected += plan.expected - len(plan.runs)
     return Progress(list(seen.values()), len(seen) + expected, time.time() if now is None else now)
+
+
+def status_now(folder: Path) -> str:
+    """Of a run that is not among those that were read: it has not begun, or only just, or is known from elsewhere."""
+    if not (folder / RECORD_FILE).exists():
+        return "planned"
+    try:
+        status = RunRecord.read(folder).status
+    except UserError:
+        return "unreadable"
+    return status if status in OVER else "planned"
 
 
 def of_run(run: Run) -> Seen:
