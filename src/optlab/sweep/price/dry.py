@@ -13,7 +13,7 @@ from optlab.errors import UserError
 from optlab.folders import PARENTS
 from optlab.sweep.job import MODES, Job
 from optlab.sweep.price.asked import look_at_gpus, sharer_of
-from optlab.sweep.price.plan import Planned, left, planned
+from optlab.sweep.price.plan import Planned, at_once, left, planned
 from optlab.sweep.price.quote import Rounds, downloads, quote
 from optlab.sweep.price.show import print_price
 from optlab.sweep.price.study import seen_from_here
@@ -84,7 +84,7 @@ def of_run(plain: Mapping[str, Any]) -> None:
 def say(rounds: Rounds, folder: Path, launcher: Launcher | None, name: str, retry: bool, console: Console) -> None:
     """Print the price of what is left of these rounds, and that nothing was done."""
     if (sharer := sharer_of(launcher)) is not None:  # before this process uses a GPU itself
-        look_at_gpus(sharer, max((len(runs) for runs in left(rounds, retry=retry)), default=0))
+        look_at_gpus(sharer, at_once(left(rounds, retry=retry)))
     found = quote(rounds, launcher, name, retry=retry, offline=True)
     console.print()
     price = found.price()

@@ -18,6 +18,7 @@ from optlab.sweep.launchers.slots import Takes, gigabytes
 from optlab.sweep.price.asked import Sharer, asked_by, look_at_gpus, sharer_of
 from optlab.sweep.price.estimate import labels
 from optlab.sweep.price.measured import Measured
+from optlab.sweep.price.plan import at_once
 from optlab.sweep.price.quote import Quote, answers_of, different
 from optlab.sweep.price.steps import Downloads, Steps
 from optlab.sweep.threads import is_distributed
@@ -72,7 +73,7 @@ def patience(downloads: Sequence[str]) -> float | None:
 
 def why_alone(launcher: Launcher, seen: Quote) -> list[str]:
     """Why a GPU gets one run of a study at a time, in a line; none where it gets more, or where that is not asked."""
-    many = max(map(len, seen.left), default=0)
+    many = at_once(seen.left)
     sharer = sharer_of(launcher)
     if sharer is None or not sharer.may_share_gpus(many):
         return []

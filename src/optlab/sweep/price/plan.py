@@ -61,3 +61,8 @@ def left(rounds: Sequence[Sequence[Planned]], *, retry: bool) -> list[list[Plann
     """What of each round is still to be done."""
     kept = [[replace(run) for run in runs if run.is_left(retry=retry)] for runs in rounds]
     return [runs for runs in kept if runs]
+
+
+def at_once(rounds: Sequence[Sequence[Planned]]) -> int:
+    """The most runs of one round, which may all be under way at a time."""
+    return max(map(len, rounds), default=0)

@@ -11,7 +11,7 @@ from optlab.sweep.launchers.questions import Ask, NoAnswer
 from optlab.sweep.price.asked import here, sharer_of
 from optlab.sweep.price.estimate import Costs, Price, estimate
 from optlab.sweep.price.measured import Measured, configuration
-from optlab.sweep.price.plan import Planned, left
+from optlab.sweep.price.plan import Planned, at_once, left
 from optlab.sweep.price.recorded import recorded
 from optlab.sweep.price.steps import Beside, Downloads, Steps
 from optlab.sweep.price.workers import Workers, workers_of
@@ -83,13 +83,13 @@ def quote(
     """
     runs = [run for each in rounds for run in each]
     to_do = left(rounds, retry=retry)
-    at_once = max(map(len, to_do), default=0)
-    workers = workers_of(launcher, name, runs[0].config, at_once) if runs else Workers(name, 1)
+    many = at_once(to_do)
+    workers = workers_of(launcher, name, runs[0].config, many) if runs else Workers(name, 1)
     costs: dict[str, Measured | str] = {**recorded(runs)}
     wanted = different(run.config for each in to_do for run in each)
     sharer = sharer_of(launcher)
     # of runs on disk it is known what their tensors held of a GPU, and not what torch reserved for them
-    shares = sharer is not None and sharer.may_share_gpus(at_once)
+    shares = sharer is not None and sharer.may_share_gpus(many)
     unknown = [key for key in wanted if shares or key not in costs]
     steps = Steps([wanted[key].plain for key in unknown], workers.threads, strict, offline)
     for key, found in zip(unknown, answers_of(steps, ask, patience), strict=True):
@@ -99,7 +99,7 @@ def quote(
         on_device = [cost.device_mib if isinstance(cost, Measured) else None for cost in map(costs.get, wanted)]
         largest = None if None in on_device else most(on_device)  # one that is not known may take more than a share
         sharer.runs_take(most(cost.host_mib for cost in known), largest)
-        workers = workers_of(launcher, name, runs[0].config, at_once)  # as many as there is memory for
+        workers = workers_of(launcher, name, runs[0].config, many)  # as many as there is memory for
     return Quote(rounds, to_do, costs, workers, ask)
 
 

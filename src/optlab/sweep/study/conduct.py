@@ -28,7 +28,7 @@ from optlab.sweep.folder import LOCKS, open_sweep, write_plan, write_planned
 from optlab.sweep.job import Job, Outcome, SweepInterrupted, check, plan
 from optlab.sweep.price.asked import asked_by
 from optlab.sweep.price.fit import patience, why_alone
-from optlab.sweep.price.plan import left
+from optlab.sweep.price.plan import at_once, left
 from optlab.sweep.price.quote import downloads, quote
 from optlab.sweep.price.show import estimate_lines
 from optlab.sweep.price.study import seen_from_here
@@ -196,9 +196,8 @@ class Study:
         """
         retry, name = bool(self.config.retry), str(choices(self.config)["hydra/launcher"])
         rounds = seen_from_here(self, retry=retry)
-        at_once = max((len(runs) for runs in left(rounds, retry=retry)), default=0)
         say = partial(console.print, markup=False, soft_wrap=True)
-        with asked_by(self.launcher, at_once) as ask:
+        with asked_by(self.launcher, at_once(left(rounds, retry=retry))) as ask:
             try:
                 lines = downloads(rounds, retry=retry, ask=ask)
                 for line in lines:
